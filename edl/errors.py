@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Everything that can go wrong, and what to do about it.
+
+    EdlError                                                                exit 1
+    ├── UsageError                the request itself is wrong               exit 2
+    ├── NoDeviceError             nothing to talk to                        exit 3
+    ├── TransportError            the cable, the port or the driver         exit 4
+    │   └── TransportTimeoutError
+    ├── ProtocolError             the device broke the protocol             exit 5
+    ├── DeviceRefusedError        the device understood and said no         exit 6
+    ├── ImageError                a file is missing, damaged or unsafe      exit 7
+    ├── VerifyError               what was read back is not what was sent   exit 8
+    ├── SafetyError               a safety finding stopped the job          exit 9
+    ├── StoppedMidwayError        stopped after the first written byte      exit 10
+    └── CancelledError            the user stopped the job                  exit 130
+
+The docstring of a class is what `edl explain CODE` prints: what it means. `remedies` say what to do
+next, most likely first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+
+class EdlError(Exception):
+    """Something failed in a way that has no better name.
+
+    Attributes:
+        message: what happened, one sentence, with the values.
+        remedies: what to do next, most likely first; at most three imperative sentences.
+        device_log: the programmer's own words about it, oldest first.
+        code: stable name of this kind of error, in kebab-case.
+        status: exit status of the command line.
+    """
+
+    code = "error"
+    status = 1
+    remedies: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedies: Sequence[str] | None = None,
+        device_log: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        if remedies is not None:
+            self.remedies = tuple(remedies)
+        self.device_log = tuple(device_log)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(EdlError):
+    """The command line asks for something that does not fit together. Nothing was touched."""
+
+    code = "usage"
+    status = 2
+
+
+class NoDeviceError(EdlError):
+    """No phone in EDL mode is connected, or none that matches what was asked for.
+
+    A phone in EDL mode shows a black screen and appears on USB as 05c6:9008 (or a maker's own id)
+    with a product name like QUSB_BULK_CID:..._SN:....
+    """
+
+    code = "no-device"
+    status = 3
+    remedies = (
+        "Put the phone in EDL mode (often: hold both volume keys while plugging it in); try again.",
+        "Run 'edl list' to see what is connected.",
+    )
+
+
+class TransportError(EdlError):
+    """The connection itself failed: the cable, the port, the driver or the permissions."""
+
+    code = "transport"
+    status = 4
+    remedies = (
+        "Plug the phone directly into the computer, with another cable if you have one.",
+        "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
+    )
+
+
+class AccessError(TransportError):
+    """The phone is visible but may not be opened: permissions, a driver or another program."""
+
+    code = "access"
+    remedies = (
+        "On Linux, allow access with a udev rule (README, 'Permission on Linux') and replug.",
+        "Close other programs that use the phone (QFIL, ModemManager, another edl).",
+    )
+
+
+class DeviceGoneError(TransportError):
+    """The phone left the bus: unplugged, switched off, reset, or it crashed."""
+
+    code = "device-gone"
+
+
+class TransportTimeoutError(TransportError):
+    """The phone did not send or take data in time.
+
+    Attributes:
+        done_bytes: how many bytes had gone out before, where it was a write.
+    """
+
+    code = "timeout"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        done_bytes: int = 0,
+        remedies: Sequence[str] | None = None,
+        device_log: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, remedies=remedies, device_log=device_log)
+        self.done_bytes = done_bytes
+
+
+class ProtocolError(EdlError):
+    """The phone sent something that the protocol does not allow at this point."""
+
+    code = "protocol"
+    status = 5
+    remedies = (
+        "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
+        "If it happens again, repeat with --log-file FILE and report it with that file.",
+    )
+
+
+class DeviceRefusedError(EdlError):
+    """The phone understood the request and said no. Its own words say why, where it gave any."""
+
+    code = "refused"
+    status = 6
+
+
+class ProgrammerRefusedError(DeviceRefusedError):
+    """The phone's boot ROM did not accept the programmer (the loader file).
+
+    A phone with secure boot starts only a programmer that its maker signed for this very chip and
+    model. Nothing was written.
+    """
+
+    code = "programmer-refused"
+
+
+class AuthorizationError(DeviceRefusedError):
+    """The maker locked this programmer: it works only with a signed authorisation.
+
+    Only the maker's service (or an account the maker authorised) can give it. This tool does not
+    get around such locks, and nothing was written.
+    """
+
+    code = "authorization-required"
+    remedies = (
+        "Ask the maker's service centre; only they can authorise this programmer.",
+        "Look for a programmer that the maker released without this lock for the exact model.",
+    )
+
+
+class WrongStorageError(DeviceRefusedError):
+    """The package or the request is for another kind of storage than the phone has."""
+
+    code = "wrong-storage"
+
+
+class WrongSectorSizeError(DeviceRefusedError):
+    """The request counts sectors of a size that the storage does not have.
+
+    eMMC counts sectors of 512 bytes, UFS of 4096. A package for the other kind cannot fit.
+    """
+
+    code = "wrong-sector-size"
+
+
+class WriteFailedError(DeviceRefusedError):
+    """The storage did not take the data.
+
+    The programmer accepted the command and then failed to write: the flash is write-protected,
+    read-only at the end of its life, or defective.
+    """
+
+    code = "write-failed"
+
+
+class ReadFailedError(DeviceRefusedError):
+    """The storage could not deliver the data: sectors in this range are defective or forbidden."""
+
+    code = "read-failed"
+
+
+class ImageError(EdlError):
+    """A file is missing, damaged or unsafe. Nothing was written."""
+
+    code = "image"
+    status = 7
+
+
+class PackageError(ImageError):
+    """The package does not hold together: a file is missing, or rows contradict each other."""
+
+    code = "package"
+
+
+class DocumentError(ImageError):
+    """An XML or binary table cannot be understood; the message names the file and the line."""
+
+    code = "document"
+
+
+class VerifyError(EdlError):
+    """What the phone holds is not what was sent. Nothing may be called written.
+
+    If it happens again at the same place, the flash acknowledges writes that it does not keep: it
+    is worn out or has gone read-only.
+    """
+
+    code = "verify"
+    status = 8
+    remedies = (
+        "Run the same command again; if the same place fails, the flash is worn out or read-only.",
+    )
+
+
+class SafetyError(EdlError):
+    """A safety finding stopped the job before anything was written."""
+
+    code = "safety"
+    status = 9
+
+
+class StoppedMidwayError(EdlError):
+    """The job stopped after the first written byte. What is on the phone now is in the message."""
+
+    code = "stopped-midway"
+    status = 10
+
+
+class CancelledError(EdlError):
+    """The user stopped the job before anything was written."""
+
+    code = "cancelled"
+    status = 130
+
+
+def all_errors() -> Iterator[type[EdlError]]:
+    """Yield every error class of this module, the root first."""
+    pending: list[type[EdlError]] = [EdlError]
+    while pending:
+        kind = pending.pop(0)
+        yield kind
+        pending.extend(kind.__subclasses__())

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Numbers as people write and read them: sizes, sectors, hex."""
+
+from __future__ import annotations
+
+import re
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+_SUFFIX = {"": 1, "b": 1, "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB}
+_SIZE = re.compile(r"(0x[0-9a-f]+|[0-9]+)\s*(b|k|kib|m|mib|g|gib)?", re.IGNORECASE)
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes that text names: `4096`, `0x1000`, `64KiB`, `1MiB`.
+
+    Raises:
+        ValueError: text is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 4096, 0x1000 or 64KiB")
+    return int(match[1], 0) * _SUFFIX[(match[2] or "").lower()]
+
+
+def parse_number(text: str) -> int:
+    """Return the decimal or 0x number in text; leading zeros are decimal.
+
+    Raises:
+        ValueError: text is no such number.
+    """
+    text = text.strip()
+    if re.fullmatch(r"[0-9]+", text):
+        return int(text)
+    if re.fullmatch(r"0[xX][0-9a-fA-F]+", text):
+        return int(text, 16)
+    raise ValueError(f"{text!r} is not a decimal or 0x number")
+
+
+def format_size(size_bytes: int) -> str:
+    """Return size_bytes for people: `512 bytes`, `33 KiB`, `7.4 GiB`."""
+    if size_bytes < KIB:
+        return f"{size_bytes} bytes"
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if size_bytes >= unit:
+            value = size_bytes / unit
+            return (
+                f"{value:.0f} {name}"
+                if value >= 100 or value == int(value)
+                else (f"{value:.1f} {name}")
+            )
+    raise AssertionError(size_bytes)
+
+
+def format_duration(seconds: float) -> str:
+    """Return seconds for people: `0.4 s`, `12 s`, `3 min 20 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
