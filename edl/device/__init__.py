@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""TODO."""
+"""A protocol core over a transport: the only place where the two meet."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""TODO."""
+"""Firehose, the XML protocol of programmers: reads and writes raw sectors."""

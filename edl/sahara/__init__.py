@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""TODO."""
+"""Sahara, the protocol of the boot ROM: identifies the phone and takes the programmer."""

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""USB, through pyusb and any of its backends.
+
+Facts behind this file (libusb 1.0.30, pyusb 1.3.1, executed): a read buffer that is no multiple
+of the packet size overflows and loses data; a timeout may carry data; a zero-length packet may be
+left over and reads as 0 bytes; a memoryview costs 60 ms a MiB on its way through pyusb, an array
+nothing.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import logging
+import time
+from typing import Any
+
+import usb.core
+import usb.util
+
+from edl.errors import AccessError, DeviceGoneError, TransportError, TransportTimeoutError
+from edl.transport import Buffer
+
+_log = logging.getLogger(__name__)
+
+READ_BYTES = 1024 * 1024 + 16 * 1024  # the largest payload, and more: one read is one transfer
+WRITE_BYTES = 1024 * 1024
+_GONE = {errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.EPROTO}
+_ZLP_TIMEOUT_S = (
+    10.0  # a zero-length packet is taken when the last data is in the flash: 1.7 s seen
+)
+
+
+class UsbTransport:
+    """One bulk interface of a USB device, claimed for us."""
+
+    keeps_transfers = True
+
+    def __init__(self, device: Any, interface: Any, description: str) -> None:  # noqa: ANN401
+        self.description = description
+        self._device = device
+        self._interface = interface
+        self._in, self._out = endpoints(interface)
+        self.packet_bytes: int = self._out.wMaxPacketSize
+        self._buffer = array.array("B", bytes(READ_BYTES))
+        self._claim()
+
+    def _claim(self) -> None:
+        number = self._interface.bInterfaceNumber
+        try:
+            try:
+                if self._device.is_kernel_driver_active(number):
+                    _log.info("detaching the kernel driver from %s", self.description)
+                    self._device.detach_kernel_driver(number)
+            except NotImplementedError:
+                pass  # Windows and macOS know no such thing
+            usb.util.claim_interface(self._device, number)
+        except (usb.core.USBError, NotImplementedError) as error:
+            self.close()
+            raise _translate(error, self.description, "open") from error
+
+    def read(self, timeout_s: float) -> memoryview:
+        """See Transport. Zero-length packets are passed over."""
+        deadline = time.monotonic() + timeout_s
+        empty = 0
+        while True:
+            left_ms = max(1, round((deadline - time.monotonic()) * 1000))
+            try:
+                count = self._device.read(self._in.bEndpointAddress, self._buffer, left_ms)
+            except (usb.core.USBError, NotImplementedError) as error:
+                raise self._failed(error, "read from") from error
+            if count:
+                return memoryview(self._buffer)[:count]
+            empty += 1
+            if empty > 64 or time.monotonic() >= deadline:
+                raise TransportTimeoutError(f"{self.description} sends nothing but empty packets.")
+
+    def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
+        """See Transport. What the device takes only partly is continued, never sent again.
+
+        A zero-length packet that was not taken in time counts as a timeout with all bytes done.
+        """
+        view = memoryview(data).cast("B")
+        deadline = time.monotonic() + timeout_s
+        done = 0
+        while done < len(view):
+            done += self._write_once(view[done : done + WRITE_BYTES], deadline, done)
+        if zlp and len(view) % self.packet_bytes == 0:
+            self._write_once(view[done:], deadline, done)
+
+    def _write_once(self, view: memoryview, deadline: float, done: int) -> int:
+        left_ms = max(1, round((deadline - time.monotonic()) * 1000))
+        piece = array.array("B")
+        piece.frombytes(view)
+        try:
+            count: int = self._device.write(self._out.bEndpointAddress, piece, left_ms)
+        except usb.core.USBTimeoutError as error:
+            message = f"{self.description} takes no data (after {done} bytes)."
+            raise TransportTimeoutError(message, done_bytes=done) from error
+        except (usb.core.USBError, NotImplementedError) as error:
+            raise self._failed(error, "write to") from error
+        if count < len(piece) and time.monotonic() >= deadline:
+            message = f"{self.description} stopped taking data after {done + count} bytes."
+            raise TransportTimeoutError(message, done_bytes=done + count)
+        return count
+
+    def _failed(self, error: Exception, doing: str) -> TransportError:
+        if getattr(error, "errno", None) == errno.EPIPE:
+            for endpoint in (self._in, self._out):
+                try:  # only after a stall: boot ROMs mishandle it otherwise
+                    self._device.clear_halt(endpoint.bEndpointAddress)
+                except (usb.core.USBError, NotImplementedError):
+                    break
+        return _translate(error, self.description, doing)
+
+    def close(self) -> None:
+        """See Transport."""
+        try:
+            usb.util.dispose_resources(self._device)
+        except (usb.core.USBError, NotImplementedError) as error:
+            _log.debug("closing %s: %s", self.description, error)
+
+
+def endpoints(interface: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """Return the bulk IN and the bulk OUT endpoint of interface.
+
+    Raises:
+        TransportError: it lacks one.
+    """
+    found: dict[int, Any] = {}
+    for endpoint in interface:
+        if usb.util.endpoint_type(endpoint.bmAttributes) == usb.util.ENDPOINT_TYPE_BULK:
+            found.setdefault(usb.util.endpoint_direction(endpoint.bEndpointAddress), endpoint)
+    try:
+        return found[usb.util.ENDPOINT_IN], found[usb.util.ENDPOINT_OUT]
+    except KeyError:
+        raise TransportError("The USB interface lacks a bulk endpoint.") from None
+
+
+def _translate(error: Exception, description: str, doing: str) -> TransportError:
+    number = getattr(error, "errno", None)
+    if isinstance(error, usb.core.USBTimeoutError):
+        return TransportTimeoutError(f"{description} did not answer in time.")
+    if number in _GONE:
+        return DeviceGoneError(f"{description} left the USB bus.")
+    if number in {errno.EACCES, errno.EPERM}:
+        return AccessError(f"{description} may not be opened: permission denied.")
+    if number == errno.EBUSY:
+        return AccessError(f"{description} is held by another program or driver.")
+    if isinstance(error, NotImplementedError):
+        return AccessError(f"{description} is bound to a driver that libusb cannot use.")
+    if number == errno.EOVERFLOW:
+        return TransportError(f"{description} sent more than a packet: data was lost.")
+    if number == errno.ENOMEM:
+        return TransportError("The system has no memory left for USB transfers.")
+    return TransportError(f"Could not {doing} {description}: {error}")
