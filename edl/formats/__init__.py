@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""TODO."""
+"""File formats of packages: bytes in, plain values out, no input or output of their own."""
