@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The phone's USB controller: runs its software and moves packets over two bulk endpoints.
+
+Nothing here runs by itself. The phone's software goes on whenever the host calls, until it waits
+for the host or for time; time is virtual and passes only while the host waits. So a phone that has
+nothing more to say times out at once, and every run is the same.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from edl.virtual.faults import UNLIMITED, Injector, Kind, Place
+from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep
+
+HIGH_SPEED_PACKET_BYTES = 512
+SUPER_SPEED_PACKET_BYTES = 1024
+IN, OUT = 0x81, 0x01  # endpoint addresses: sahara.md 13.2
+
+_US = 1_000_000  # microseconds of a second
+_LONGEST_SETTLING_US = 60 * _US
+
+
+class Status(enum.Enum):
+    """How a transfer ended."""
+
+    DONE = enum.auto()
+    TIMEOUT = enum.auto()
+    OVERFLOW = enum.auto()
+    STALLED = enum.auto()
+    GONE = enum.auto()
+
+
+class Clock:
+    """The time of a phone, in microseconds since it was made.
+
+    real: waiting takes as long as it says; otherwise it takes no time at all.
+    """
+
+    def __init__(self, *, real: bool = False) -> None:
+        self.now_us = 0
+        self._real = real
+
+    def advance_to(self, moment_us: int) -> None:
+        """Let time pass until moment_us."""
+        if self._real:
+            time.sleep((moment_us - self.now_us) / _US)
+        self.now_us = moment_us
+
+
+class _Transmission:
+    """What the host has not taken yet of a transfer."""
+
+    def __init__(self, data: memoryview, packet_bytes: int, *, zlp: bool) -> None:
+        self.left = data
+        self.zlp_due = zlp and len(data) % packet_bytes == 0
+
+    @property
+    def done(self) -> bool:
+        return not self.left and not self.zlp_due
+
+
+class Controller:
+    """Device side of one bulk IN and one bulk OUT endpoint.
+
+    on_exit: called with the reason when the software leaves; `hang` where it just ended, `unplug`
+        when a fault took the cable. It may `load` other software or `unplug` the phone.
+
+    Attributes:
+        gone: the phone has left the bus. That is final; it comes back with a new controller.
+    """
+
+    def __init__(
+        self,
+        software: Firmware,
+        on_exit: Callable[[str], None],
+        *,
+        packet_bytes: int = HIGH_SPEED_PACKET_BYTES,
+        injector: Injector | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.packet_bytes = packet_bytes
+        self.gone = False
+        self._on_exit = on_exit
+        self._injector = injector or Injector()
+        self._clock = clock or Clock()
+        self._lock = threading.RLock()  # a host may use several phones in several threads
+        self._halted: set[int] = set()
+        self._frozen_until_us = {IN: 0, OUT: 0}
+        self._outbox: deque[_Transmission] = deque()
+        self._chunks: list[bytes] = []
+        self._missing = 0
+        self._received = False
+        self._fifo = b""  # the rest of a packet that did not fit into its Receive
+        self._fifo_ends_transfer = False
+        self.load(software)
+
+    def load(self, software: Firmware) -> None:
+        """Run software from now on; it starts when the host calls next."""
+        self._software = software
+        self._request: Request | None = Sleep(0)
+        self._wake_us: int | None = self._clock.now_us
+
+    def unplug(self) -> None:
+        """Leave the bus for good; what the software was doing is lost."""
+        with self._lock:
+            self.gone = True
+            self._request = None
+            self._software.close()
+
+    def write(self, data: memoryview, timeout_us: int) -> tuple[int, Status]:
+        """Send data as one transfer to the phone; empty data is a zero-length packet.
+
+        Returns:
+            How many bytes the phone took within timeout_us, and how it ended.
+        """
+        with self._lock:
+            deadline_us = self._clock.now_us + timeout_us
+            taken = 0
+            self._run()
+            lost = self._begin_transfer(Place.OUT_TRANSFER)
+            while True:
+                self._run()
+                if trouble := self._trouble(OUT):
+                    return taken, trouble
+                if lost:
+                    return len(data), Status.DONE
+                if isinstance(self._request, Receive) and not self._frozen(OUT):
+                    if self._strike(Place.OUT, min(len(data) - taken, self.packet_bytes) or 1):
+                        continue
+                    taken = self._take(data, taken)
+                    if taken == len(data):
+                        self._run()
+                        return taken, Status.DONE
+                elif not self._wait(deadline_us):
+                    return taken, Status.TIMEOUT
+
+    def read(self, buffer: memoryview, timeout_us: int) -> tuple[int, Status]:
+        """Take one transfer from the phone into buffer, or as much of it as fits.
+
+        A packet that does not fit into what is left of buffer is an overflow, and lost.
+
+        Returns:
+            How many bytes came within timeout_us, and how it ended.
+        """
+        with self._lock:
+            deadline_us = self._clock.now_us + timeout_us
+            got = 0
+            while True:
+                self._run()
+                if trouble := self._trouble(IN):
+                    return got, trouble
+                if self._outbox and not self._frozen(IN):
+                    next_packet = min(len(self._outbox[0].left), self.packet_bytes) or 1
+                    if self._strike(Place.IN, next_packet):
+                        continue
+                    count, status = self._give(buffer[got:])
+                    got += count
+                    if status:
+                        self._run()
+                        return got, status
+                elif not self._wait(deadline_us):
+                    return got, Status.TIMEOUT
+
+    def clear_halt(self, endpoint: int) -> None:
+        """End the stall of endpoint."""
+        with self._lock:
+            self._halted.discard(endpoint)
+
+    def flush(self) -> None:
+        """Lose what waits for the host, as configuring the endpoints anew does."""
+        with self._lock:
+            self._run()
+            self._outbox.clear()
+            self._halted.clear()
+
+    def settle(self) -> None:
+        """Let time pass while the software sleeps, at most for a minute."""
+        with self._lock:
+            latest_us = self._clock.now_us + _LONGEST_SETTLING_US
+            self._run()
+            while isinstance(self._request, Sleep) and (self._wake_us or 0) <= latest_us:
+                self._wait(latest_us)
+                self._run()
+
+    def _run(self) -> None:
+        """Let the software go on until it waits for the host or for time."""
+        while self._request is not None:
+            answer = None
+            match self._request:
+                case Receive() if self._received:
+                    answer = b"".join(self._chunks)
+                case Receive() | Sleep() if not self._overslept:
+                    return
+                case Send() if self._outbox:
+                    return
+            try:
+                request = self._software.send(answer)
+            except StopIteration:
+                request = Exit("hang")
+            self._post(request)
+
+    @property
+    def _overslept(self) -> bool:
+        return self._wake_us is not None and self._wake_us <= self._clock.now_us
+
+    def _post(self, request: Request) -> None:
+        """Begin what the software asks for."""
+        self._request = request
+        self._wake_us = None
+        match request:
+            case Receive():
+                self._post_receive(request)
+            case Send():
+                data = memoryview(request.data)
+                sending = _Transmission(data, self.packet_bytes, zlp=request.zlp)
+                if not self._begin_transfer(Place.IN_TRANSFER) and not sending.done:
+                    self._outbox.append(sending)
+            case Sleep():
+                self._wake_us = self._clock.now_us + round(request.seconds * _US)
+            case Exit():
+                self._request = None
+                self._software.close()
+                self._on_exit(request.reason)
+
+    def _post_receive(self, request: Receive) -> None:
+        taken, self._fifo = self._fifo[: request.max_bytes], self._fifo[request.max_bytes :]
+        self._chunks = [taken] if taken else []
+        self._missing = request.max_bytes - len(taken)
+        self._received = not self._missing or (
+            bool(taken) and not self._fifo and self._fifo_ends_transfer
+        )
+        if request.timeout_s is not None and not taken:
+            self._wake_us = self._clock.now_us + round(request.timeout_s * _US)
+
+    def _take(self, data: memoryview, start: int) -> int:
+        """Move packets of data from start on to the software; return where they end."""
+        left = len(data) - start
+        count = min(left, self._injector.room(Place.OUT))
+        if count < left:
+            count -= count % self.packet_bytes
+        stop = start + min(count, self._missing)
+        packets_end = min(-(-stop // self.packet_bytes) * self.packet_bytes, len(data))
+        self._chunks.append(bytes(data[start:stop]))
+        self._missing -= stop - start
+        self._wake_us = None
+        self._fifo = bytes(data[stop:packets_end])
+        self._fifo_ends_transfer = packets_end == len(data) and (
+            not data or len(data) % self.packet_bytes != 0
+        )
+        self._received = not self._missing or (self._fifo_ends_transfer and not self._fifo)
+        self._injector.passed(Place.OUT, packets_end - start)
+        return packets_end
+
+    def _give(self, buffer: memoryview) -> tuple[int, Status | None]:
+        """Move packets to the host; return how many bytes, and how its transfer ended if it did."""
+        sending = self._outbox[0]
+        room, left = len(buffer), len(sending.left)
+        count = min(room, left, self._injector.room(Place.IN))
+        if count < left:
+            count -= count % self.packet_bytes
+        buffer[:count] = sending.left[:count]
+        self._injector.corrupt(buffer[:count])
+        self._injector.passed(Place.IN, count)
+        sending.left = sending.left[count:]
+        status = self._end_of_host_transfer(sending, count, room)
+        if sending.done:
+            self._outbox.popleft()
+        return count, status
+
+    def _end_of_host_transfer(self, sending: _Transmission, count: int, room: int) -> Status | None:
+        """Return how the host's transfer ended after count of room bytes; None if it goes on."""
+        if sending.left:
+            next_packet = min(len(sending.left), self.packet_bytes)
+            if room - count >= next_packet:
+                return None
+            if count == room > 0:
+                return Status.DONE
+            sending.left = sending.left[next_packet:]
+            self._injector.passed(Place.IN, next_packet)
+            return Status.OVERFLOW
+        if count % self.packet_bytes or count == room > 0:
+            return Status.DONE
+        if sending.zlp_due:
+            sending.zlp_due = False
+            return Status.DONE
+        return None
+
+    def _trouble(self, endpoint: int) -> Status | None:
+        if self.gone:
+            return Status.GONE
+        return Status.STALLED if endpoint in self._halted else None
+
+    def _frozen(self, endpoint: int) -> bool:
+        return self._clock.now_us < self._frozen_until_us[endpoint]
+
+    def _begin_transfer(self, place: Place) -> bool:
+        """Count a transfer and let its faults strike; return whether it gets lost."""
+        lost = False
+        while fault := self._injector.due(place):
+            match fault.kind:
+                case Kind.SWALLOW:
+                    lost = True
+                case Kind.GARBAGE:
+                    stray = memoryview(fault.data)
+                    self._outbox.append(_Transmission(stray, self.packet_bytes, zlp=True))
+                case _:
+                    self._break(fault.kind, place, fault.seconds)
+        self._injector.passed(place)
+        return lost
+
+    def _strike(self, place: Place, reach: int) -> bool:
+        """Let a fault within the next reach bytes strike, if there is one."""
+        fault = self._injector.due(place, reach)
+        if fault is not None:
+            self._break(fault.kind, place, fault.seconds)
+        return fault is not None
+
+    def _break(self, kind: Kind, place: Place, seconds: float | None) -> None:
+        endpoint = IN if place in {Place.IN, Place.IN_TRANSFER} else OUT
+        if kind is Kind.STALL:
+            self._halted.add(endpoint)
+        elif kind is Kind.FREEZE:
+            end_us = UNLIMITED if seconds is None else self._clock.now_us + round(seconds * _US)
+            self._frozen_until_us[endpoint] = end_us
+        else:
+            self.unplug()
+            self._on_exit("unplug")
+
+    def _wait(self, deadline_us: int) -> bool:
+        """Let time pass until the next event or deadline_us; False if it is over already."""
+        now_us = self._clock.now_us
+        if now_us >= deadline_us:
+            return False
+        events = (*self._frozen_until_us.values(), self._wake_us or 0)
+        self._clock.advance_to(min([deadline_us, *(event for event in events if event > now_us)]))
+        return True

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: BSD-3-Clause
+from __future__ import annotations
+
+import contextlib
+import errno
+from typing import Any
+
+import pytest
+import usb.core
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edl.errors import UsageError
+from edl.virtual.controller import Clock, Controller
+from edl.virtual.descriptors import UsbDevice
+from edl.virtual.faults import Fault, Injector, Kind, Place, parse_fault
+from edl.virtual.link import Firmware, Receive, Send
+from edl.virtual.usb import VirtualBackend
+
+IN, OUT = 0x81, 0x01
+GONE, STALLED = (errno.ENODEV, -4), (errno.EPIPE, -9)
+
+
+class Board:
+    """A phone that answers every transfer with the same bytes, and suffers faults."""
+
+    def __init__(self, *faults: str) -> None:
+        self.heard = b""
+        self.exits: list[str] = []
+        self.clock = Clock()
+        self.injector = Injector(map(parse_fault, faults))
+        controller = Controller(
+            self._software(), self.exits.append, injector=self.injector, clock=self.clock
+        )
+        backend = VirtualBackend()
+        backend.attach(UsbDevice(controller, 1, product="x", injector=self.injector))
+        self.dev: Any = usb.core.find(backend=backend)
+
+    def _software(self) -> Firmware:
+        yield Send(b"hello")
+        while True:
+            data = yield Receive(4096)
+            self.heard += data
+            yield Send(data)
+
+    def read(self) -> bytes:
+        return bytes(self.dev.read(IN, 16384))
+
+    def write(self, data: bytes) -> int:
+        count: int = self.dev.write(OUT, data)
+        return count
+
+    def error(self, data: bytes | None = None) -> tuple[int | None, int | None]:
+        """Write data, or read where there is none, and return what goes wrong."""
+        with pytest.raises(usb.core.USBError) as caught:
+            self.read() if data is None else self.write(data)
+        return caught.value.errno, caught.value.backend_error_code
+
+
+def test_unplugged_while_the_host_sends() -> None:
+    board = Board("unplug@out:2000")
+    board.read()
+    assert board.error(bytes(4096)) == GONE
+    assert board.exits == ["unplug"]
+    assert board.heard == b""
+    assert board.error() == GONE
+
+
+def test_what_came_before_the_unplugging_counts() -> None:
+    board = Board("unplug@out:512")
+    board.read()
+    board.write(b"a" * 511)
+    assert board.read() == b"a" * 511
+    assert board.error(b"bb") == GONE
+    assert board.heard == b"a" * 511
+
+
+def test_unplugged_while_the_phone_sends() -> None:
+    board = Board("unplug@in:600")
+    assert board.read() == b"hello"
+    board.write(b"x" * 1000)
+    assert board.error() == GONE
+
+
+def test_unplugged_before_a_transfer() -> None:
+    board = Board("unplug@out-transfer:1")
+    board.read()
+    board.write(b"a")
+    board.read()
+    assert board.error(b"b") == GONE
+    board = Board("unplug@in-transfer:1")
+    board.read()
+    assert board.write(b"a") == 1
+    assert board.error() == GONE
+    assert Board("unplug@in-transfer:0").dev is None
+
+
+def test_an_endpoint_stalls_until_the_halt_is_cleared() -> None:
+    board = Board("stall@out:1024")
+    board.read()
+    assert board.error(b"a" * 1500) == STALLED
+    assert board.error(b"a") == STALLED
+    board.dev.clear_halt(OUT)
+    assert board.write(b"b" * 100) == 100
+    assert board.read() == b"a" * 1024 + b"b" * 100
+
+
+def test_the_other_endpoint_can_stall_too() -> None:
+    board = Board("stall@in-transfer:0")
+    assert board.error() == STALLED
+    board.dev.clear_halt(IN)
+    assert board.read() == b"hello"
+
+
+def test_a_phone_freezes_for_ever() -> None:
+    board = Board("freeze@out:1024")
+    board.read()
+    assert board.write(b"a" * 1500) == 1024
+    assert board.error(b"a") == (errno.ETIMEDOUT, -7)
+
+
+def test_a_phone_freezes_for_a_while() -> None:
+    board = Board("freeze@in:0:1.7")
+    assert board.error() == (errno.ETIMEDOUT, -7)
+    assert board.clock.now_us == 1_000_000
+    assert board.read() == b"hello"
+    assert board.clock.now_us == 1_700_000
+
+
+def test_a_transfer_to_the_phone_gets_lost() -> None:
+    board = Board("swallow@out-transfer:0")
+    board.read()
+    assert board.write(b"lost") == 4
+    board.write(b"kept")
+    assert board.read() == b"kept"
+
+
+def test_a_transfer_from_the_phone_gets_lost() -> None:
+    board = Board("hello-eaten")
+    board.write(b"x")
+    assert board.read() == b"x"
+
+
+def test_a_byte_from_the_phone_is_wrong() -> None:
+    board = Board("corrupt@in:1", "corrupt@in:6:20")
+    assert board.read() == b"h\x9allo"
+    board.write(b"AB")
+    assert board.read() == b"Ab"
+
+
+def test_garbage_comes_before_an_answer() -> None:
+    board = Board("garbage@in-transfer:1", "garbage@in-transfer:2:00ff")
+    assert board.read() == b"hello"
+    board.write(b"a")
+    assert [board.read(), board.read()] == [bytes.fromhex("f0e98814"), b"a"]
+    board.write(b"b")
+    assert [board.read(), board.read()] == [b"\x00\xff", b"b"]
+
+
+def test_garbage_of_whole_packets_is_a_transfer_of_its_own() -> None:
+    board = Board("garbage@in-transfer:0:" + "00" * 512)
+    assert [board.read(), board.read()] == [bytes(512), b"hello"]
+
+
+def test_the_phone_may_not_be_opened() -> None:
+    assert Board("denied").error() == (errno.EACCES, -3)
+
+
+def test_the_phone_is_busy_for_some_attempts() -> None:
+    board = Board("busy:2")
+    assert board.error() == (errno.EBUSY, -6)
+    assert [str(fault) for fault in board.injector.pending] == ["busy:1"]
+    assert board.error() == (errno.EBUSY, -6)
+    assert board.read() == b"hello"
+    board = Board("busy")
+    assert [board.error() for _ in range(3)] == [(errno.EBUSY, -6)] * 3
+
+
+def test_faults_add_up_and_strike_once() -> None:
+    board = Board("stall@out:0", "freeze@out:0:0.5", "corrupt@in:5", "unplug@out:4")
+    board.read()
+    assert board.error(b"abcd") == STALLED
+    board.dev.clear_halt(OUT)
+    assert board.write(b"abcd") == 4
+    assert board.clock.now_us == 500_000
+    assert board.read() == b"\x9ebcd"
+    assert board.error(b"e") == GONE
+    assert board.injector.pending == []
+
+
+def test_counts_go_on_where_they_were() -> None:
+    injector = Injector([parse_fault("unplug@out:100")], {Place.OUT: 99})
+    assert injector.room(Place.OUT) == 1
+    injector.passed(Place.OUT)
+    assert injector.due(Place.OUT) == Fault(Kind.UNPLUG, Place.OUT, 100)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 3000), max_size=5),
+    faults=st.lists(
+        st.builds(
+            Fault,
+            st.sampled_from([Kind.UNPLUG, Kind.STALL, Kind.FREEZE]),
+            st.sampled_from(Place),
+            st.integers(0, 5000),
+        ),
+        max_size=4,
+    ),
+)
+def test_faults_never_change_what_the_phone_hears(sizes: list[int], faults: list[Fault]) -> None:
+    board = Board(*map(str, faults))
+    for number, size in enumerate(sizes):
+        with contextlib.suppress(usb.core.USBError):
+            board.read()
+        with contextlib.suppress(usb.core.USBError):
+            board.write(bytes([number]) * size)
+    assert list(board.heard) == sorted(board.heard)
+    assert all(board.heard.count(number) <= size for number, size in enumerate(sizes))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unplug@out:100000",
+        "stall@in-transfer:3",
+        "freeze@out:4096",
+        "freeze@out:4096:1.7",
+        "swallow@out-transfer:2",
+        "corrupt@in:64:01",
+        "garbage@in-transfer:5:deadbeef",
+        "busy",
+        "busy:2",
+        "denied",
+    ],
+)
+def test_the_text_of_a_fault_stays_the_same(text: str) -> None:
+    assert str(parse_fault(text)) == text
+
+
+def test_the_text_of_a_fault_means_what_it_says() -> None:
+    assert parse_fault("hello-eaten") == Fault(Kind.SWALLOW, Place.IN_TRANSFER, 0)
+    assert parse_fault("freeze@out:1:2") == Fault(Kind.FREEZE, Place.OUT, 1, seconds=2.0)
+    assert parse_fault("corrupt@in:7") == Fault(Kind.CORRUPT, Place.IN, 7, mask=0xFF)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "explode",
+        "unplug",
+        "unplug@out",
+        "unplug@side:3",
+        "unplug@out:x",
+        "unplug@out:1:5",
+        "swallow@out:5",
+        "corrupt@out:5",
+        "corrupt@in:5:00",
+        "corrupt@in:5:100",
+        "garbage@in:5",
+        "garbage@in-transfer:5:abc",
+        "freeze@out:1:0",
+        "freeze@out:1:9e9",
+        "freeze@out:1:1.2.3",
+        "busy@in:1",
+        "unplug@out:1 ",
+    ],
+)
+def test_what_is_no_fault(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_fault(text)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": Kind.UNPLUG, "place": Place.OUT, "at": -1},
+        {"kind": Kind.GARBAGE, "place": Place.IN_TRANSFER, "data": b""},
+        {"kind": Kind.GARBAGE, "place": Place.IN_TRANSFER, "data": bytes(4097)},
+    ],
+)
+def test_a_fault_is_within_bounds(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"is no number|has 1 to"):
+        Fault(**fields)
