@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Programmers of the virtual phones, signed with public test keys, and what makes them."""
