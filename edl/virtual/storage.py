@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The flash of the virtual phone: an eMMC or a UFS device with its LUNs, its data and its faults.
+
+It does what it is asked, or raises StorageError with the numbers that programmers print.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from edl.virtual.lun import Lun
+
+__all__ = [
+    "EmmcProduct",
+    "Event",
+    "Extent",
+    "Faults",
+    "Lun",
+    "Operation",
+    "Storage",
+    "StorageError",
+    "UfsProduct",
+    "emmc",
+    "ufs",
+]
+
+Operation = tuple[Literal["read", "write", "erase"], int, int, int]  # what, LUN, start, sectors
+Event = tuple[str | int, ...]  # such as ("ufs-open", slot, lun)
+
+USER, BOOT0, BOOT1 = 0, 1, 2  # physical partitions of an eMMC
+DEVICE_WLUN = 0xD0  # UFS: the well-known unit that stands for the whole device
+RPMB_WLUN = 0xFEBA  # another name under which programmers open it: real-programmer-ufs.md, fact 6
+
+# What a driver reports for a refused request. 15 was chosen by the rig in which real programmers
+# ran; -5 (input/output) and -22 (invalid) are a genuine UFS driver's: real-programmer-ufs.md.
+EMMC_FAILED = 15
+UFS_FAILED = -5
+UFS_INVALID = -22
+
+
+class StorageError(Exception):
+    """The storage refuses a request.
+
+    Attributes:
+        errno: the driver's number, as in `SDCC Error 15 (3)`.
+        result: what the layer above makes of it, the number in brackets.
+    """
+
+    def __init__(self, errno: int, result: int = 3) -> None:
+        super().__init__(f"{errno} ({result})")
+        self.errno = errno
+        self.result = result
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A run of sectors on one LUN."""
+
+    lun: int
+    start: int
+    count: int = 1
+
+    def touches(self, lun: int, start: int, count: int) -> bool:
+        """Return whether any of the count sectors from start on is one of these."""
+        return lun == self.lun and start < self.start + self.count and self.start < start + count
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with the flash.
+
+    Attributes:
+        unreadable: sectors whose reads fail.
+        unwritable: sectors whose writes and erases fail.
+        forgotten: sectors whose writes are acknowledged and not kept.
+        zeros: sectors that read as zeros, whatever was written.
+        slow: sectors and the seconds that a request which touches them takes.
+        read_only: every write and erase fails, as on an eMMC at the end of its life.
+    """
+
+    unreadable: tuple[Extent, ...] = ()
+    unwritable: tuple[Extent, ...] = ()
+    forgotten: tuple[Extent, ...] = ()
+    zeros: tuple[Extent, ...] = ()
+    slow: tuple[tuple[Extent, float], ...] = ()
+    read_only: bool = False
+
+
+def _hit(extents: Sequence[Extent], lun: int, start: int, count: int) -> Iterator[tuple[int, int]]:
+    """Yield (first sector, end sector) of every overlap."""
+    for extent in extents:
+        if extent.touches(lun, start, count):
+            yield max(start, extent.start), min(start + count, extent.start + extent.count)
+
+
+@dataclass(frozen=True)
+class EmmcProduct:
+    """What an eMMC says about itself. The defaults are those of the recorded dialogues."""
+
+    manufacturer_id: int = 0x15
+    oem_id: int = 0x100
+    name: str = "EMUMMC"
+    serial: int = 0xDEADBEEF
+    firmware: int = 0x11223344
+    ext_csd: bytes = bytes(index & 0xFF for index in range(512))
+
+
+@dataclass(frozen=True)
+class UfsProduct:
+    """What a UFS device says about itself. The defaults are those of the recorded dialogues.
+
+    Attributes:
+        inquiry: 8 characters maker, 16 product, 4 revision, as INQUIRY returns them, and what the
+            programmer copies with them.
+        string_indices: of manufacturer name, product name, serial number and OEM id.
+        enhanced: dEnhanced1MaxNAllocU, wEnhanced1CapAdjFac, … of the memory types 1 to 4.
+        boot_lun_ids: bBootLunID of the LUNs that have one.
+        erase_block_sectors: in units of 512 bytes, as all sizes of the device descriptors.
+    """
+
+    manufacturer_id: int = 0x1CE
+    inquiry: str = "EMUCORP VIRTUAL-UFS-00010100 "
+    boot_enabled: int = 1
+    min_block: int = 8
+    erase_block_sectors: int = 0x2000
+    allocation_unit: int = 1
+    rpmb_unit: int = 0x40
+    block_size_log2: int = 12
+    provisioning_type: int = 2
+    write_protect: int = 0
+    memory_type: int = 0
+    supported_memory_types: int = 0x801F
+    enhanced: tuple[int, ...] = (0,) * 8
+    descriptor_locked: int = 0
+    string_indices: tuple[int, int, int, int] = (1, 2, 3, 4)
+    boot_lun_ids: tuple[tuple[int, int], ...] = ((1, 1), (2, 2))
+
+
+@dataclass
+class Storage:
+    """The flash of one phone.
+
+    Attributes:
+        kind: emmc or ufs.
+        luns: by number; eMMC: 0 user area, 1 and 2 the boot partitions.
+        product: what it says about itself.
+        faults: what is wrong with it; may be replaced at any time.
+        record: keep `operations` and `events`.
+        operations: what was asked of it, whether it succeeded or not.
+        events: what else happened, named as in the recorded dialogues: ("ufs-open", slot, lun),
+            ("ufs-boot", lun, value), ("ufs-format", lun), ("ufs-configure", lun, hex).
+        bootable: LUN that the phone boots from, None until it was set.
+    """
+
+    kind: Literal["emmc", "ufs"]
+    luns: dict[int, Lun]
+    product: EmmcProduct | UfsProduct
+    faults: Faults = Faults()
+    record: bool = False
+    operations: list[Operation] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    bootable: int | None = None
+
+    @property
+    def sector_bytes(self) -> int:
+        """Return the size of a sector, the same on all LUNs."""
+        return self.luns[0].sector_bytes
+
+    def seconds(self, lun: int, start: int, count: int) -> float:
+        """Return how long a request for these sectors takes."""
+        return sum(
+            seconds for extent, seconds in self.faults.slow if extent.touches(lun, start, count)
+        )
+
+    def read(self, lun: int, start: int, count: int) -> bytes:
+        """Return count sectors of lun.
+
+        Raises:
+            StorageError: the range crosses the end, or a sector of it is unreadable.
+        """
+        self._request("read", lun, start, count)
+        faults = self.faults
+        if any(_hit(faults.unreadable, lun, start, count)):
+            raise self._failure()
+        data = self.luns[lun].read(start, count)
+        for first, end in _hit(faults.zeros, lun, start, count):
+            size = self.sector_bytes
+            blank = bytearray(data)
+            blank[(first - start) * size : (end - start) * size] = bytes((end - first) * size)
+            data = bytes(blank)
+        return data
+
+    def write(self, lun: int, start: int, data: bytes | bytearray | memoryview) -> None:
+        """Write data, whole sectors, to lun. A refused write changes nothing.
+
+        Raises:
+            StorageError: the range crosses the end, or a sector of it cannot be written.
+        """
+        size, view = self.sector_bytes, memoryview(data)
+        count = len(view) // size
+        self._request("write", lun, start, count)
+        self._check_writable(lun, start, count)
+        first = start
+        for lost, end in sorted(_hit(self.faults.forgotten, lun, start, count)):
+            if first < lost:
+                self.luns[lun].write(first, view[(first - start) * size : (lost - start) * size])
+            first = max(first, end)
+        self.luns[lun].write(first, view[(first - start) * size : count * size])
+
+    def erase(self, lun: int, start: int, count: int) -> None:
+        """Make count sectors of lun read as zeros. A refused erase changes nothing.
+
+        Raises:
+            StorageError: the range crosses the end, or a sector of it cannot be erased.
+        """
+        self._request("erase", lun, start, count)
+        self._check_writable(lun, start, count)
+        if not any(_hit(self.faults.forgotten, lun, start, count)):
+            self.luns[lun].erase(start, count)
+
+    def set_bootable(self, value: int) -> None:
+        """Boot from LUN value from now on.
+
+        Raises:
+            StorageError: a UFS device takes 0, 1 and 2 only.
+        """
+        if self.kind == "ufs":
+            if value > 2:
+                raise StorageError(UFS_INVALID)
+            self.note("ufs-boot", value, value)
+        self.bootable = value
+
+    def note(self, *event: str | int) -> None:
+        """Remember an event."""
+        if self.record:
+            self.events.append(event)
+
+    def flush(self) -> None:
+        """Bring the files to the computer's own storage."""
+        for lun in self.luns.values():
+            lun.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        for lun in self.luns.values():
+            lun.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _request(
+        self, what: Literal["read", "write", "erase"], lun: int, start: int, count: int
+    ) -> None:
+        if self.record:
+            self.operations.append((what, lun, start, count))
+        if lun not in self.luns or not self.luns[lun].covers(start, count):
+            raise self._failure()
+
+    def _check_writable(self, lun: int, start: int, count: int) -> None:
+        faults = self.faults
+        if faults.read_only or any(_hit(faults.unwritable, lun, start, count)):
+            raise self._failure()
+
+    def _failure(self) -> StorageError:
+        return StorageError(EMMC_FAILED if self.kind == "emmc" else UFS_FAILED)
+
+
+def emmc(
+    sectors: int = 65536,
+    *,
+    boot_sectors: int = 8192,
+    product: EmmcProduct | None = None,
+    faults: Faults = Faults(),
+    folder: Path | None = None,
+    record: bool = False,
+) -> Storage:
+    """Return an eMMC with a user area and two boot partitions.
+
+    folder: where the files user.img, boot0.img and boot1.img lie; None keeps all in memory.
+    """
+    sizes = {"user": sectors, "boot0": boot_sectors, "boot1": boot_sectors}
+    luns = _luns(sizes, 512, folder)
+    return Storage("emmc", luns, product or EmmcProduct(), faults, record)
+
+
+def ufs(
+    lun_sectors: Sequence[int] = (65536, 8192, 8192, 8192, 32768, 8192),
+    *,
+    sector_bytes: int = 4096,
+    product: UfsProduct | None = None,
+    faults: Faults = Faults(),
+    folder: Path | None = None,
+    record: bool = False,
+) -> Storage:
+    """Return a UFS device with a LUN for each size.
+
+    folder: where the files lun0.img, lun1.img, … lie; None keeps all in memory.
+    """
+    sizes = {f"lun{number}": sectors for number, sectors in enumerate(lun_sectors)}
+    luns = _luns(sizes, sector_bytes, folder)
+    return Storage("ufs", luns, product or UfsProduct(), faults, record)
+
+
+def _luns(sizes: dict[str, int], sector_bytes: int, folder: Path | None) -> dict[int, Lun]:
+    """Return LUNs of these names and sizes. None stays open if one cannot be made."""
+    with contextlib.ExitStack() as stack:
+        luns = {}
+        for number, (name, sectors) in enumerate(sizes.items()):
+            path = None if folder is None else folder / f"{name}.img"
+            luns[number] = Lun(sectors, sector_bytes, path)
+            stack.callback(luns[number].close)
+        stack.pop_all()
+    return luns
