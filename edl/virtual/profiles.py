@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The virtual phones to choose from, and how a command line names one.
+
+    PROFILE[,KEY=VALUE]...
+
+    size=64GiB          size of the eMMC, or of LUN 0 of the UFS (1 MiB to 2 TiB)
+    serial=0x0badcafe   serial number of the chip
+    hwid=HEX            identity of the chip: MSM id, OEM id, model id, 16 digits
+    pkhash=HEX          hash of the key that it trusts
+    product=TEXT        USB product string; `none`: the phone has none; `unreadable`: it stalls
+    driver=qcserial     a driver of the system holds the phone
+    usb3=yes            the programmer comes back on the bus at SuperSpeed
+    fault=FAULT         what goes wrong (see edl.virtual.faults); may be repeated
+
+Chips: their JTAG ids are in the public loader collections, and what their boot ROMs do is in
+sahara.md 2.4, 6.1 and 13.2. They trust the public test key of `loaders/`, and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from edl.errors import UsageError
+from edl.units import GIB, MIB, parse_number, parse_size
+from edl.virtual.bootrom import RomConfig
+from edl.virtual.descriptors import BOOT_ROM_PROTOCOL, OLD_PROTOCOL
+from edl.virtual.faults import Fault, parse_fault
+from edl.virtual.imageload import ImageKind
+from edl.virtual.verifier import Fuses
+
+SERIAL = 0x1A2B3C4D
+TEST_ROOT_SHA256 = bytes.fromhex("49d263756c77f48de0411e8c2fda15ba2609800fef300caa47058998ae0b9237")
+TEST_ROOT_SHA384 = bytes.fromhex(
+    "f0f109acd5853673bac2bf475876fb74dd5b23a7e68393b1"
+    "eed3658e0c52a7456d0329b8d2b4b7da49c10c027635b649"
+)
+
+_EMMC_SECTORS = {0: 16 * GIB // 512}
+_UFS_SECTORS = {0: 2097152, 1: 16384, 2: 16384, 3: 131072, 4: 1048576, 5: 262144}
+_MAX_SIZE_BYTES = 2048 * GIB
+_PENDING = 0  # DONE_RESP of MSM8916 and its relatives, though nothing is pending
+_PRODUCT = re.compile(r"[ -~]{1,126}")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A model of phone.
+
+    programmer: which programmer its loader holds. storage: what the programmer finds.
+    lun_sectors: size of each LUN. product: USB product string where it does not follow from the
+    serial number; has_product: whether there is one. strings_readable, kernel_driver: see
+    UsbDevice. usb_protocol: bInterfaceProtocol of the boot ROM. usb3: the programmer comes back on
+    the bus at SuperSpeed.
+    """
+
+    name: str
+    title: str
+    programmer: Literal["msm8916", "msm8953", "sdm660", "qcm2290"]
+    rom: RomConfig
+    storage: Literal["emmc", "ufs"] = "emmc"
+    lun_sectors: Mapping[int, int] = field(default_factory=lambda: _EMMC_SECTORS)
+    product: str | None = None
+    has_product: bool = True
+    strings_readable: bool = True
+    kernel_driver: str | None = None
+    usb_protocol: int = OLD_PROTOCOL
+    usb3: bool = False
+
+    @property
+    def sector_bytes(self) -> int:
+        """Size of a sector."""
+        return 512 if self.storage == "emmc" else 4096
+
+    @property
+    def usb_product(self) -> str | None:
+        """The USB product string, if there is one. A CID of 0412 was seen on one phone."""
+        made = f"QUSB_BULK_CID:0412_SN:{self.rom.fuses.serial:08X}"
+        return (self.product or made) if self.has_product else None
+
+
+@dataclass(frozen=True)
+class PhoneSpec:
+    """One phone: a profile with its changes, and its faults. text: how it was asked for."""
+
+    profile: Profile
+    faults: tuple[Fault, ...] = ()
+    text: str = ""
+
+
+def _fuses(
+    msm_id: int,
+    pk_hash: bytes = TEST_ROOT_SHA256,
+    soc_version: int = 0,
+    header_version: int = 3,
+) -> Fuses:
+    return Fuses(
+        hwid=msm_id << 32,
+        pk_hash=pk_hash,
+        soc_version=soc_version,
+        serial=SERIAL,
+        header_versions=frozenset({header_version}),
+    )
+
+
+_MSM8916 = RomConfig(_fuses(0x007050E1), image_kind=ImageKind.ELF32, done_status=_PENDING)
+_MSM8953 = RomConfig(_fuses(0x000460E1), image_kind=ImageKind.ELF32, done_status=_PENDING)
+_SDM660 = RomConfig(_fuses(0x0008C0E1, soc_version=0x3006, header_version=5))
+_QCM2290 = RomConfig(_fuses(0x001860E1, TEST_ROOT_SHA384, soc_version=0x9003, header_version=6))
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("msm8916", "Snapdragon 410, early generation 1, eMMC", "msm8916", _MSM8916),
+        Profile("msm8953", "Snapdragon 625, late generation 1, eMMC", "msm8953", _MSM8953),
+        Profile("sdm660", "Snapdragon 660, generation 2, eMMC", "sdm660", _SDM660),
+        Profile(
+            "qcm2290",
+            "QCM2290, generation 3, eMMC",
+            "qcm2290",
+            _QCM2290,
+            usb_protocol=BOOT_ROM_PROTOCOL,
+        ),
+        Profile(
+            "qcm2290-ufs",
+            "QCM2290, generation 3, UFS with six LUNs",
+            "qcm2290",
+            _QCM2290,
+            storage="ufs",
+            lun_sectors=_UFS_SECTORS,
+            usb_protocol=BOOT_ROM_PROTOCOL,
+        ),
+    )
+}
+
+
+def parse_spec(text: str) -> PhoneSpec:
+    """Return the phone that text asks for.
+
+    Raises:
+        UsageError: there is no such profile or key, or a value is wrong.
+    """
+    name, *options = text.split(",")
+    profile = PROFILES.get(name)
+    if profile is None:
+        raise UsageError(
+            f"There is no virtual phone '{name}'.",
+            remedies=(f"Choose one of {', '.join(PROFILES)}, or a folder with a saved phone.",),
+        )
+    faults = []
+    for option in options:
+        key, _, value = option.partition("=")
+        if key == "fault":
+            faults.append(parse_fault(value))
+            continue
+        if key not in _CHANGES:
+            raise UsageError(
+                f"A virtual phone has no '{key}'.",
+                remedies=(f"Choose one of {', '.join(_CHANGES)}, fault.",),
+            )
+        try:
+            profile = _CHANGES[key](profile, value)
+        except ValueError as error:
+            raise UsageError(
+                f"The virtual phone's '{key}' cannot be '{value}': {error}."
+            ) from error
+    return PhoneSpec(profile, tuple(faults), text)
+
+
+def _with_size(profile: Profile, text: str) -> Profile:
+    size = parse_size(text)
+    if not MIB <= size <= _MAX_SIZE_BYTES or size % profile.sector_bytes:
+        raise ValueError("storage has 1 MiB to 2 TiB, in whole sectors")
+    sectors = {**profile.lun_sectors, 0: size // profile.sector_bytes}
+    return replace(profile, lun_sectors=sectors)
+
+
+def _with_fuses(profile: Profile, **changes: int | bytes) -> Profile:
+    fuses = replace(profile.rom.fuses, **changes)  # type: ignore[arg-type]
+    return replace(profile, rom=replace(profile.rom, fuses=fuses))
+
+
+def _with_serial(profile: Profile, text: str) -> Profile:
+    serial = parse_number(text)
+    if serial >= 1 << 32:
+        raise ValueError("a serial number has 32 bits")
+    return _with_fuses(profile, serial=serial)
+
+
+def _with_hwid(profile: Profile, text: str) -> Profile:
+    return _with_fuses(profile, hwid=int.from_bytes(_hex(text, {8})))
+
+
+def _with_pk_hash(profile: Profile, text: str) -> Profile:
+    return _with_fuses(profile, pk_hash=_hex(text, {32, 48}))
+
+
+def _hex(text: str, sizes: set[int]) -> bytes:
+    data = bytes.fromhex(text.removeprefix("0x"))
+    if len(data) not in sizes:
+        raise ValueError(f"it has {' or '.join(str(2 * size) for size in sorted(sizes))} digits")
+    return data
+
+
+def _with_product(profile: Profile, text: str) -> Profile:
+    if text == "none":
+        return replace(profile, has_product=False)
+    if text == "unreadable":
+        return replace(profile, strings_readable=False)
+    if not _PRODUCT.fullmatch(text):
+        raise ValueError("it has 1 to 126 printable characters")
+    return replace(profile, product=text)
+
+
+def _with_driver(profile: Profile, text: str) -> Profile:
+    if not re.fullmatch(r"\w{1,32}", text):
+        raise ValueError("that is no name of a driver")
+    return replace(profile, kernel_driver=text)
+
+
+def _with_usb3(profile: Profile, text: str) -> Profile:
+    if text not in {"yes", "no"}:
+        raise ValueError("it is yes or no")
+    return replace(profile, usb3=text == "yes")
+
+
+_CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
+    "size": _with_size,
+    "serial": _with_serial,
+    "hwid": _with_hwid,
+    "pkhash": _with_pk_hash,
+    "product": _with_product,
+    "driver": _with_driver,
+    "usb3": _with_usb3,
+}

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edl.errors import UsageError
+from edl.virtual.faults import Fault, Kind, Place
+from edl.virtual.profiles import PROFILES, TEST_ROOT_SHA256, TEST_ROOT_SHA384, parse_spec
+from loaders.signing import VENDOR
+
+
+def test_the_profiles_are_the_phones_that_the_programmers_were_taken_from() -> None:
+    assert {
+        (name, profile.programmer, profile.storage, profile.sector_bytes, len(profile.lun_sectors))
+        for name, profile in PROFILES.items()
+    } == {
+        ("msm8916", "msm8916", "emmc", 512, 1),
+        ("msm8953", "msm8953", "emmc", 512, 1),
+        ("sdm660", "sdm660", "emmc", 512, 1),
+        ("qcm2290", "qcm2290", "emmc", 512, 1),
+        ("qcm2290-ufs", "qcm2290", "ufs", 4096, 6),
+    }
+    assert PROFILES["sdm660"].lun_sectors == {0: 33554432}
+    assert PROFILES["qcm2290-ufs"].lun_sectors == {
+        0: 2097152,
+        1: 16384,
+        2: 16384,
+        3: 131072,
+        4: 1048576,
+        5: 262144,
+    }
+
+
+def test_old_chips_ask_with_32_bits_and_claim_that_more_images_are_pending() -> None:
+    assert {
+        name: (profile.rom.version, profile.rom.image_kind.name, profile.rom.done_status)
+        for name, profile in PROFILES.items()
+    } == {
+        "msm8916": (2, "ELF32", 0),
+        "msm8953": (2, "ELF32", 0),
+        "sdm660": (2, "ELF64", 1),
+        "qcm2290": (2, "ELF64", 1),
+        "qcm2290-ufs": (2, "ELF64", 1),
+    }
+
+
+def test_the_trusted_key_is_the_public_test_key() -> None:
+    assert hashlib.sha256(VENDOR.root_bytes).digest() == TEST_ROOT_SHA256
+    assert hashlib.sha384(VENDOR.root_bytes).digest() == TEST_ROOT_SHA384
+
+
+def test_a_name_alone_is_the_profile() -> None:
+    spec = parse_spec("sdm660")
+    assert spec.profile == PROFILES["sdm660"]
+    assert spec.faults == ()
+    assert spec.profile.usb_product == "QUSB_BULK_CID:0412_SN:1A2B3C4D"
+    assert spec.profile.rom.fuses.serial == 0x1A2B3C4D
+
+
+def test_changes_and_faults() -> None:
+    text = "qcm2290,size=64GiB,serial=0x0badcafe,fault=unplug@out:100000,fault=busy,usb3=yes"
+    spec = parse_spec(text)
+    assert spec.text == text
+    assert spec.profile.lun_sectors == {0: 134217728}
+    assert spec.profile.usb_product == "QUSB_BULK_CID:0412_SN:0BADCAFE"
+    assert spec.profile.usb3
+    assert spec.faults == (Fault(Kind.UNPLUG, Place.OUT, 100000), Fault(Kind.BUSY))
+
+
+def test_the_size_of_ufs_is_that_of_its_first_lun() -> None:
+    sectors = parse_spec("qcm2290-ufs,size=128GiB").profile.lun_sectors
+    assert (sectors[0], sectors[1], len(sectors)) == (33554432, 16384, 6)
+
+
+def test_identity() -> None:
+    spec = parse_spec(f"sdm660,hwid=0x0008c0e100170002,pkhash={'ab' * 32}")
+    assert spec.profile.rom.fuses.hwid == 0x0008C0E100170002
+    assert spec.profile.rom.fuses.pk_hash == b"\xab" * 32
+
+
+def test_usb_strings_and_driver() -> None:
+    assert parse_spec("sdm660,product=none").profile.usb_product is None
+    assert parse_spec("sdm660,product=QHSUSB__BULK").profile.usb_product == "QHSUSB__BULK"
+    assert not parse_spec("sdm660,product=unreadable").profile.strings_readable
+    assert parse_spec("sdm660,driver=qcserial").profile.kernel_driver == "qcserial"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nokia",
+        "sdm660,",
+        "sdm660,colour=red",
+        "sdm660,size=big",
+        "sdm660,size=100",
+        "sdm660,size=3TiB",
+        "sdm660,size=4096GiB",
+        "qcm2290-ufs,size=1049088",
+        "sdm660,serial=0x100000000",
+        "sdm660,serial=x",
+        "sdm660,hwid=12",
+        "sdm660,pkhash=zz",
+        "sdm660,product=",
+        "sdm660,product=\x1b[31m",
+        "sdm660,driver=",
+        "sdm660,usb3=maybe",
+        "sdm660,fault=fire",
+    ],
+)
+def test_what_is_no_phone(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_spec(text)
+
+
+@given(st.text(max_size=60) | st.text(max_size=60).map("sdm660,".__add__))
+def test_nonsense_is_a_usage_error(text: str) -> None:
+    try:
+        parse_spec(text)
+    except UsageError:
+        pass
+    else:
+        assert text.partition(",")[0] in PROFILES
