@@ -357,7 +357,8 @@ def _backup_places(header: Header, header_at: int, sector_bytes: int) -> tuple[i
     leave out the unused sectors between the entries and the header (openstick).
     """
     distance = header.my_sector - header.entries_sector
-    return (header_at - distance * sector_bytes if distance > 0 else 0, 0)
+    said = header_at - distance * sector_bytes if distance > 0 else -1
+    return said, header_at - RESERVED_BYTES, 0
 
 
 def _partition(entry: Entry, number: int) -> Partition:
