@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from lxml import etree
 
 MAX_BYTES = 16 * MIB  # the largest rawprogram seen has 68 KiB
-MAX_TAGS = 200_000  # opening and closing tags and comments together
-MAX_ATTRIBUTES = 1_000_000
+MAX_TAGS = 50_000  # opening and closing tags and comments together
+MAX_ATTRIBUTES = 500_000
 MAX_DEPTH = 32
 MAX_PROBLEMS = 50  # how many an error message lists
 
@@ -68,7 +68,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a document; line 0 means the file as a whole."""
+    """One thing that is wrong in a document, and the line where; the first line is 1."""
 
     line: int
     text: str
@@ -77,8 +77,7 @@ class Problem:
 def problems_error(name: str, problems: Sequence[Problem]) -> DocumentError:
     """Return the error that lists all problems of the file name, one on a line."""
     lines = [
-        f"{name}:{problem.line}: {problem.text}" if problem.line else f"{name}: {problem.text}"
-        for problem in problems[:MAX_PROBLEMS]
+        f"{name}:{problem.line}: {_printable(problem.text)}" for problem in problems[:MAX_PROBLEMS]
     ]
     if len(problems) > MAX_PROBLEMS:
         lines.append(f"{name}: {len(problems) - MAX_PROBLEMS} more problems are not listed.")
@@ -104,6 +103,11 @@ def read_document(data: bytes, name: str) -> Document:
     skipped_lines = text.count("\n", 0, start)
     text = text[start:]
     return Document(name, _element(_parse(text, name, skipped_lines), name, skipped_lines, 1))
+
+
+def _printable(text: str) -> str:
+    """Return text without what could drive a terminal: it may quote the document."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -168,7 +172,7 @@ def _check_size(text: str, name: str) -> None:
                 " needs and which can be used for attacks."
             )
     if text.count("<") > MAX_TAGS or text.count("=") > MAX_ATTRIBUTES:
-        raise DocumentError(f"{name}: the file has more than {MAX_TAGS} tags, too many to read.")
+        raise DocumentError(f"{name}: the file has more tags or attributes than packages need.")
 
 
 def _parse(text: str, name: str, skipped_lines: int) -> etree._Element:
@@ -188,7 +192,7 @@ def _parse(text: str, name: str, skipped_lines: int) -> etree._Element:
         return etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError as error:
         line = (error.lineno or 1) + skipped_lines
-        reason = str(error).rsplit(", line ", 1)[0]
+        reason = _printable(str(error).partition(", line ")[0])
         raise DocumentError(f"{name}:{line}: the XML is malformed: {reason}.") from error
 
 

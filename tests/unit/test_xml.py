@@ -75,6 +75,7 @@ def test_predefined_entities_are_replaced() -> None:
             "a.xml:2: the XML is malformed: Attribute a redefined",
         ),
         (b"<d/><e/>", "a.xml:1: the XML is malformed"),
+        (b"<!--<!--<d/>", "a.xml:1: the XML is malformed: Double hyphen within comment: <!--<!."),
         (b"words <d/>", "a.xml:1: the XML is malformed"),
         (b"<!-- never closed <?xml version='1.0'?><d/>", "a.xml:1: the XML is malformed"),
         (b"<d>&unknown;</d>", "a.xml:1: the XML is malformed"),
@@ -118,23 +119,27 @@ def test_size_number_and_depth_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     read_document(b"<a>" * deep + b"</a>" * deep, "a.xml")
     assert "nested deeper than 32" in message(b"<a>" * (deep + 1) + b"</a>" * (deep + 1))
     assert "malformed" in message(b"<a>" * 5000 + b"</a>" * 5000)
-    assert "too many to read" in message(b"<d>" + b"<a/>" * xml.MAX_TAGS + b"</d>")
+    assert "more tags or attributes than packages need" in message(
+        b"<d>" + b"<a/>" * xml.MAX_TAGS + b"</d>"
+    )
     monkeypatch.setattr(xml, "MAX_BYTES", 100)
     assert message(b"<d>" + b" " * 98) == "a.xml: the file has 101 bytes, 100 are the limit."
 
 
 def test_many_attributes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xml, "MAX_ATTRIBUTES", 3)
-    assert "too many" in message(b"<d a='' b='' c='' d=''/>")
+    assert "more tags or attributes" in message(b"<d a='' b='' c='' d=''/>")
 
 
 def test_problems_are_listed_with_their_lines_up_to_a_limit() -> None:
-    problems = [Problem(0, "first."), *(Problem(n, "bad.") for n in range(1, 60))]
+    problems = [Problem(n, "bad.") for n in range(1, 61)]
     lines = problems_error("p.xml", problems).message.splitlines()
-    assert lines[:2] == ["p.xml: first.", "p.xml:1: bad."]
+    assert lines[:2] == ["p.xml:1: bad.", "p.xml:2: bad."]
     assert len(lines) == xml.MAX_PROBLEMS + 1
     assert lines[-1] == "p.xml: 10 more problems are not listed."
-    assert problems_error("p.xml", problems[:2]).message == "p.xml: first.\np.xml:1: bad."
+    quoting = Problem(1, "'\x9b31m\n'.")
+    assert problems_error("p.xml", [quoting]).message == "p.xml:1: '?31m?'."
+    assert problems_error("p.xml", problems[:2]).message == "p.xml:1: bad.\np.xml:2: bad."
 
 
 def test_importing_the_module_does_not_import_lxml() -> None:
