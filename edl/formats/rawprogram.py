@@ -248,7 +248,7 @@ def _erase(attributes: Attributes, file: str) -> EraseRow | None:
     whole = "start_sector" not in attributes and "num_partition_sectors" not in attributes
     start = None if whole else attributes.parsed("start_sector", parse)
     sectors = 0 if whole else attributes.number("num_partition_sectors")
-    if not whole and sectors == 0:
+    if not whole and sectors == 0 and not attributes.problems:
         attributes.problems.append("<erase> of 0 sectors erases everything on some phones.")
     return EraseRow(
         file,

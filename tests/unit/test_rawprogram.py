@@ -208,6 +208,12 @@ def test_a_row_that_is_not_understood_stops_everything(row: str, problem: str) -
     assert problem in text
 
 
+def test_a_missing_length_is_reported_once() -> None:
+    assert message('<erase start_sector="1"/>') == (
+        "r.xml:3: <erase> has no attribute 'num_partition_sectors'."
+    )
+
+
 def test_all_problems_are_reported_together_with_their_lines() -> None:
     text = message(
         '<program filename="" num_partition_sectors="x" start_sector="y"/>\n'
