@@ -30,6 +30,7 @@ class EdlError(Exception):
         message: what happened, one sentence, with the values.
         remedies: what to do next, most likely first; at most three imperative sentences.
         device_log: the programmer's own words about it, oldest first.
+        state: what is on the phone now, where the job had begun to change it.
         code: stable name of this kind of error, in kebab-case.
         status: exit status of the command line.
     """
@@ -50,6 +51,7 @@ class EdlError(Exception):
         if remedies is not None:
             self.remedies = tuple(remedies)
         self.device_log = tuple(device_log)
+        self.state = ""
 
     def __str__(self) -> str:
         return self.message

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""TODO."""
+"""A job as data: built, shown, checked, rehearsed, executed with a journal, verified."""

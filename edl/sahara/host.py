@@ -168,6 +168,10 @@ class SaharaHost:
         self._buffer.clear()
         return rest
 
+    def has_bytes(self) -> bool:
+        """Tell whether bytes are there that no event has used yet."""
+        return bool(self._buffer)
+
     def next_event(self) -> Event | None:
         """Return what arrived next, or None if it takes more bytes.
 

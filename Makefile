@@ -1,0 +1,39 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: demo test check clean help
+
+help:
+	@echo "make demo   set up, and bring a virtual phone back to life"
+	@echo "make test   set up, and run all checks and tests"
+	@echo "make clean  remove what these two made"
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edl needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python lacks venv. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (once; needs the Python package index)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/python tests/demo.py
+
+check: $(STAMP)
+	$(BIN)/ruff format --check edl tests loaders
+	$(BIN)/ruff check edl tests loaders
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell edl tests docs loaders README.md CONTRIBUTING.md CHANGELOG.md
+
+test: check
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -q -n auto
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/python tests/coverage_gate.py
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Read partitions or sectors into files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edl.cli.app import App, folder_of
+from edl.cli.options import Settings, phone_options
+from edl.cli.targets import with_lun
+from edl.device.storage import Place, Storage, parse_targets
+from edl.errors import UsageError
+from edl.events import StepStarted
+from edl.formats.gpt import safe_name
+from edl.plan.readout import read_to_file, require_room
+from edl.units import format_size
+
+
+@click.command("read")
+@click.argument("target")
+@click.argument("file", required=False)
+@click.option("-d", "--dir", "folder", metavar="DIR", help="Put NAME.bin into this folder.")
+@click.option("--lun", type=click.IntRange(0), help="LUN of targets that name none.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@phone_options
+@click.pass_obj
+def command(
+    settings: Settings,
+    target: str,
+    file: str | None,
+    folder: str | None,
+    lun: int | None,
+    force: bool,
+) -> None:
+    """Read TARGET into FILE; several with commas: `boot_a,boot_b a.img,b.img`.
+
+    TARGET: NAME, LUN/NAME, LUN, LUN/START or LUN/START+SECTORS.
+
+    \b
+    Examples:
+      edl read boot_a boot_a.img
+      edl read modemst1,modemst2,fsg -d backup
+      edl read 0/0+34 gpt.bin
+    """
+    read(App(settings), with_lun(target, lun), _files(target, file, folder), force=force)
+
+
+def _files(target: str, file: str | None, folder: str | None) -> list[Path] | Path:
+    """Return a file a target, or the folder that gets them all."""
+    if (file is None) == (folder is None):
+        raise UsageError("Name either FILE or --dir DIR.")
+    if file is None:
+        return folder_of(folder)
+    if Path(file).is_dir():
+        return Path(file)
+    files = [Path(name) for name in file.split(",")]
+    if len(files) != len(target.split(",")):
+        raise UsageError(f"{len(target.split(','))} targets need as many files: FILE,FILE,...")
+    return files
+
+
+def read(app: App, targets: list[str], files: list[Path] | Path, *, force: bool) -> None:
+    """Read targets into files, each complete or not at all."""
+    parsed = parse_targets(targets)
+    with app.phone() as phone:
+        storage = Storage(phone)
+        places = [storage.place(target) for target in parsed]
+        paths = (
+            [files / f"{safe_name(place.label).replace(' ', '-')}.bin" for place in places]
+            if isinstance(files, Path)
+            else files
+        )
+        _check(places, paths, force=force)
+        rows: list[dict[str, Any]] = []
+        with app.gentle() as cancel:
+            for index, (place, path) in enumerate(zip(places, paths, strict=True), 1):
+                app.emit(StepStarted(index, len(places), place.label, place.area.size_bytes))
+                digest = read_to_file(
+                    phone.programmer, place.area, path, emit=app.emit, cancel=cancel
+                )
+                rows.append(_row(place, path, digest))
+    lines = [f"{row['file']}  {format_size(row['bytes'])}  sha256 {row['sha256']}" for row in rows]
+    app.result({"files": rows}, "\n".join(lines))
+
+
+def _check(places: list[Place], paths: list[Path], *, force: bool) -> None:
+    """Make sure that all files can be written before the first byte is read."""
+    if len({path.resolve() for path in paths}) != len(paths):
+        raise UsageError("Two targets would be read into the same file.")
+    needed: dict[Path, int] = {}
+    for place, path in zip(places, paths, strict=True):
+        if path.exists() and not force:
+            raise UsageError(
+                f"{path} exists already.", remedies=("Choose another name, or add --force.",)
+            )
+        needed[path.parent] = needed.get(path.parent, 0) + place.area.size_bytes
+    for folder, size in needed.items():
+        require_room(folder, size)
+
+
+def _row(place: Place, path: Path, digest: str) -> dict[str, Any]:
+    area = place.area
+    return {
+        "label": place.label,
+        "lun": area.lun,
+        "start_sector": area.start_sector,
+        "sectors": area.sectors,
+        "bytes": area.size_bytes,
+        "file": str(path),
+        "sha256": digest,
+    }

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Choose the LUN that the phone boots from."""
+
+from __future__ import annotations
+
+import click
+
+from edl.cli.app import App
+from edl.cli.options import Settings, phone_options
+from edl.errors import UsageError
+
+
+@click.command("set-bootable")
+@click.argument("lun", type=click.IntRange(0, 255))
+@phone_options
+@click.pass_obj
+def command(settings: Settings, lun: int) -> None:
+    """Make the phone boot from LUN: on UFS 1 or 2 (slot a or b), on eMMC 0.
+
+    \b
+    Example:
+      edl set-bootable 1
+    """
+    app = App(settings)
+    with app.phone() as phone:
+        if phone.lun_count is not None and lun >= phone.lun_count:
+            raise UsageError(f"The phone has {phone.lun_count} LUNs, no LUN {lun}.")
+        if phone.programmer.memory == "ufs" and lun > 2:
+            raise UsageError("UFS boots from LUN 1 or LUN 2 (0 switches booting off).")
+        phone.programmer.set_bootable(lun)
+    app.result({"bootable": lun}, f"The phone boots from LUN {lun} now.")

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compare the phone with a package."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import click
+
+from edl.cli.app import App
+from edl.cli.commands.rawprogram import Request, package_arguments, read_request
+from edl.cli.options import Settings, phone_options
+from edl.device.connect import Phone
+from edl.device.storage import Storage
+from edl.errors import ReadFailedError, VerifyError
+from edl.events import BytesMoved, StepStarted
+from edl.plan import job
+from edl.plan.build import build
+from edl.plan.check import checked
+from edl.plan.execute import Checker
+from edl.plan.model import Plan, Write
+from edl.plan.patching import folded
+from edl.plan.readout import pieces
+from edl.units import format_size
+
+
+@click.command("verify")
+@package_arguments
+@click.option(
+    "--method", "--verify", "method", type=click.Choice(["auto", "sha256", "readback"]),
+    default="auto", help="How to compare [default: auto].",
+)  # fmt: skip
+@phone_options
+@click.pass_obj
+def command(settings: Settings, /, method: str, **arguments: Any) -> None:  # noqa: ANN401
+    """Compare the phone with a package, part by part. Nothing is changed.
+
+    \b
+    Examples:
+      edl verify ROM_FOLDER
+      edl verify ROM_FOLDER --only boot_a,system_a
+    """
+    app = App(settings)
+    request = read_request(arguments)
+    with app.phone(request.package) as phone:
+        plan = _plan(app, phone, request)
+        checker = Checker(phone.programmer, method)
+        rows = [
+            _compare(app, checker, index, len(plan.writes), write)
+            for index, write in enumerate(plan.writes, 1)
+        ]
+    different = [row["label"] for row in rows if not row["equal"]]
+    total = sum(write.area.size_bytes for write in plan.writes)
+    text = "\n".join(
+        f"  {'equal' if row['equal'] else 'DIFFERENT':<10} {row['label']}" for row in rows
+    )
+    data = {"parts": rows, "equal": not different, "how": checker.how, "bytes": total}
+    if different:
+        app.result(data, text)
+        raise VerifyError(
+            f"{len(different)} of {len(rows)} parts differ: {', '.join(different)}.",
+            remedies=("Write the package: edl rawprogram ...",),
+        )
+    app.result(data, f"{text}\nAll {format_size(total)} are equal to the package ({checker.how}).")
+
+
+def _plan(app: App, phone: Phone, request: Request) -> Plan:
+    storage = Storage(phone)
+    geometry = job.geometry_for(request.package, storage)
+    plan = checked(build(request.package, geometry, request.options))
+    app.findings(plan)
+    return folded(plan, storage.read)
+
+
+def _compare(app: App, checker: Checker, index: int, count: int, write: Write) -> dict[str, Any]:
+    """Return whether the phone holds what write would put there."""
+    app.emit(StepStarted(index, count, write.label, write.area.size_bytes))
+    equal, problem = True, None
+    for area, offset in pieces(write.area):
+        wanted = hashlib.sha256()
+        for chunk in write.content.chunks(offset, area.size_bytes):
+            wanted.update(chunk)
+        try:
+            equal = checker.holds(area, wanted.digest()) and equal
+        except ReadFailedError as error:
+            equal, problem = False, error.message
+        app.emit(BytesMoved(area.size_bytes))
+    return {
+        "label": write.label,
+        "lun": write.area.lun,
+        "start_sector": write.area.start_sector,
+        "sectors": write.area.sectors,
+        "equal": equal,
+        "problem": problem,
+    }

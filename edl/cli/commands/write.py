@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Write a file to a partition or to sectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edl.chunks import FileContent, FillContent
+from edl.cli import show
+from edl.cli.app import App
+from edl.cli.options import Settings, change_options, phone_options
+from edl.cli.targets import with_lun
+from edl.device.connect import Phone
+from edl.device.storage import Place, Storage, parse_targets
+from edl.errors import ImageError, UsageError
+from edl.firehose.commands import Area
+from edl.formats.sparse import SparseImage, SparseKind, is_sparse
+from edl.plan import job
+from edl.plan.job import Rules
+from edl.plan.model import Plan, Step, Write
+
+
+@click.command("write")
+@click.argument("target")
+@click.argument("file")
+@click.option("--lun", type=click.IntRange(0), help="LUN of a target that names none.")
+@click.option(
+    "--unsparse", type=click.Choice(["auto", "no"]), default="auto",
+    help="Unpack Android sparse images [default: auto].",
+)  # fmt: skip
+@change_options
+@phone_options
+@click.pass_obj
+def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
+    """Write FILE to TARGET and verify it; several with commas.
+
+    TARGET: NAME, LUN/NAME, LUN, LUN/START or LUN/START+SECTORS.
+
+    \b
+    Examples:
+      edl write boot_a boot.img
+      edl write 4/boot_a,4/boot_b boot.img,boot.img --dry-run
+    """
+    targets = with_lun(arguments["target"], arguments["lun"])
+    files = [Path(name) for name in arguments["file"].split(",")]
+    if len(files) != len(targets):
+        raise UsageError(f"{len(targets)} targets need as many files: FILE,FILE,...")
+    write(App(settings), targets, files, arguments)
+
+
+def rules_of(arguments: dict[str, Any]) -> Rules:
+    """Return how careful the options say to be."""
+    overwrite = (name for text in arguments.get("overwrite", ()) for name in text.split(","))
+    return Rules(
+        overwrite=tuple(name.strip() for name in overwrite if name.strip()),
+        backup=not arguments.get("no_backup"),
+        verify=arguments.get("verify", "auto"),
+    )
+
+
+def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, Any]) -> None:
+    """Write files to targets."""
+    for file in files:
+        if not file.is_file():
+            raise ImageError(f"There is no file '{file}'.", remedies=("Check its name.",))
+    parsed = parse_targets(targets)
+    with app.phone() as phone:
+        storage = Storage(phone)
+        places = [storage.place(target) for target in parsed]
+        unpack = arguments.get("unsparse", "auto") == "auto"
+        steps = [
+            step
+            for place, file in zip(places, files, strict=True)
+            for step in _steps(place, file, unpack=unpack)
+        ]
+        title = ", ".join(place.label for place in places)
+        plan = plan_for("write", title, steps, storage)
+        carry_out(app, plan, phone, storage, arguments, whole=_whole(places))
+
+
+def _whole(places: list[Place]) -> str:
+    return ", ".join(place.label for place in places if place.whole_lun)
+
+
+def plan_for(name: str, title: str, steps: list[Step], storage: Storage) -> Plan:
+    """Return the plan of steps on this phone."""
+    geometry = job.geometry(storage, {step.area.lun for step in steps})
+    return Plan(job=name, title=title, geometry=geometry, steps=tuple(steps))
+
+
+def carry_out(
+    app: App,
+    plan: Plan,
+    phone: Phone,
+    storage: Storage,
+    arguments: dict[str, Any],
+    *,
+    whole: str = "",
+) -> None:
+    """Show plan and carry it out, asking first where it takes a whole LUN."""
+    rules = rules_of(arguments)
+    plan, found = job.prepare(plan, storage, rules)
+    app.json_line("plan", show.plan_data(plan))
+    if plan.kept:  # the user named it, so leaving it alone is not what was asked for
+        plan = replace(plan, findings=tuple(map(_hardened, plan.findings)))
+    if arguments["dry_run"]:
+        app.result({"dry_run": True}, show.plan_text(plan))
+        app.findings(plan)
+        return
+    app.findings(plan)
+    if whole:
+        app.confirm(f"This overwrites all of {whole}.", yes=arguments["yes"])
+    with app.gentle() as cancel:
+        outcome = job.carry_out(plan, phone, found, rules, emit=app.emit, cancel=cancel)
+    app.result(show.outcome_data(outcome), show.outcome_text(outcome))
+
+
+def _hardened(finding: Any) -> Any:  # noqa: ANN401
+    from edl.plan.model import Severity  # noqa: PLC0415
+
+    if finding.code != "unique-kept":
+        return finding
+    return replace(finding, severity=Severity.ERROR, code="unique-covered")
+
+
+def _steps(place: Place, file: Path, *, unpack: bool) -> list[Step]:
+    """Return the writes that put file at place.
+
+    Raises:
+        ImageError: it does not fit, is empty or damaged.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            sparse = unpack and is_sparse(stream.read(4))
+            image = None
+            if sparse:
+                stream.seek(0)
+                image = SparseImage.read(stream, size, file.name)
+    except OSError as error:
+        raise ImageError(f"{file} cannot be read: {error.strerror}.") from error
+    if size == 0:
+        raise ImageError(f"{file} is empty.")
+    total = image.size_bytes if image else size
+    if total > place.area.size_bytes:
+        raise ImageError(
+            f"{file} has {total} bytes, '{place.label}' only {place.area.size_bytes}.",
+            remedies=("Use the image for this partition of this phone.",),
+        )
+    if image is None:
+        return [_write(place, file, 0, size, FileContent(file, 0, size, _padded(size, place)))]
+    steps: list[Step] = []
+    for chunk in image.chunks:
+        if (
+            chunk.offset_bytes % place.area.sector_bytes
+            or image.block_bytes % place.area.sector_bytes
+        ):
+            raise ImageError(f"{file} is made of blocks that are no multiple of a sector.")
+        length = chunk.length_bytes
+        if chunk.kind is SparseKind.RAW:
+            content = FileContent(file, chunk.file_offset, length, length)
+            steps.append(_write(place, file, chunk.offset_bytes, length, content))
+        elif chunk.kind is SparseKind.FILL:
+            fill = FillContent(length, chunk.fill)
+            steps.append(_write(place, file, chunk.offset_bytes, length, fill))
+    return steps
+
+
+def _padded(size: int, place: Place) -> int:
+    unit = place.area.sector_bytes
+    return -(-size // unit) * unit
+
+
+def _write(
+    place: Place, file: Path, offset: int, length: int, content: FileContent | FillContent
+) -> Write:
+    unit = place.area.sector_bytes
+    start = place.area.start_sector + offset // unit
+    area = Area(place.area.lun, start, -(-length // unit), unit)
+    return Write(area, content, place.label, str(file), "")

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Events of a running job on stderr: bars on a terminal, a line a step elsewhere, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+import click
+
+from edl.cli.options import Settings
+from edl.events import BytesMoved, DeviceLog, Event, Notice, Stage, StepStarted
+from edl.units import format_size
+
+_TENTH = 10
+
+
+class Display(Protocol):
+    """Shows events."""
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the terminal clean."""
+        ...
+
+
+def display(settings: Settings) -> Display:
+    """Return what shows events under settings."""
+    if settings.json:
+        return JsonDisplay()
+    if settings.quiet:
+        return Quiet()
+    if sys.stderr.isatty() and not settings.no_progress:
+        from edl.cli.bars import Bars  # noqa: PLC0415  # rich costs 55 ms
+
+        return Bars(settings)
+    return Lines()
+
+
+class Quiet:
+    """Shows nothing but what is odd."""
+
+    def __enter__(self) -> Self:
+        """See Display."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """See Display."""
+
+    def __call__(self, event: Event) -> None:
+        """See Display."""
+        if isinstance(event, Notice):
+            click.echo(f"  note     {event.text}", err=True)
+
+
+class Lines(Quiet):
+    """One line a step, and one every tenth of a long one."""
+
+    def __init__(self) -> None:
+        self._done = 0
+        self._total = 0
+        self._tenth = 0
+        self._begin = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """See Display."""
+        match event:
+            case Stage(name, text):
+                click.echo(f"  {name:<8} {text}", err=True)
+            case StepStarted(index, count, title, total_bytes):
+                width = len(str(count))
+                size = format_size(total_bytes)
+                click.echo(f"  [{index:>{width}}/{count}] {title:<22} {size:>10}", err=True)
+                self._done, self._total, self._tenth = 0, total_bytes, 0
+                self._begin = time.monotonic()
+            case BytesMoved(done_bytes):
+                self._moved(done_bytes)
+            case Notice():
+                super().__call__(event)
+            case DeviceLog():
+                pass
+
+    def _moved(self, count: int) -> None:
+        self._done += count
+        slow = time.monotonic() - self._begin > 2
+        tenth = _TENTH * self._done // max(self._total, 1)
+        if slow and self._tenth < tenth < _TENTH:
+            self._tenth = tenth
+            click.echo(f"           {tenth * 10}% of {format_size(self._total)}", err=True)
+
+
+class JsonDisplay(Quiet):
+    """JSON lines on stdout."""
+
+    def __call__(self, event: Event) -> None:
+        """See Display."""
+        match event:
+            case Stage(name, text):
+                _line("stage", name=name, text=text)
+            case StepStarted(index, count, title, total_bytes):
+                _line("step", index=index, count=count, title=title, bytes=total_bytes)
+            case DeviceLog(text):
+                _line("device_log", text=text)
+            case Notice(text):
+                _line("notice", text=text)
+            case BytesMoved():
+                pass  # too many to be of use: steps and the result tell
+
+
+def _line(kind: str, **data: object) -> None:
+    click.echo(json.dumps({"v": 1, "type": "event", "event": kind, **data}))

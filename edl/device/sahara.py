@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A boot ROM over a transport: who are you, and take this programmer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from edl.errors import ProgrammerRefusedError, ProtocolError, TransportTimeoutError
+from edl.events import Emit, Stage, ignore
+from edl.identity import PhoneIdentity
+from edl.sahara import host, identity
+from edl.sahara.host import SaharaHost
+from edl.sahara.packets import Exec, Mode
+from edl.sahara.status import Status, words
+from edl.transport import Transport
+
+_log = logging.getLogger(__name__)
+
+PROGRAMMER_ID = 13  # what boot ROMs call the programmer; NAND modems ask for 7
+PACKET_TIMEOUT_S = 10.0
+SLOW_IMAGES = {34: 30.0, 38: 30.0}  # DDR training and XBL configuration: up to 30 s afterwards
+DATA_TIMEOUT_S = 10.0
+_COMMAND_TIMEOUT_S = 2.0
+_NUDGE_S = 2.0
+_SHORT_S = 1.0
+_MAX_REQUEST_BYTES = 64 * 1024 * 1024
+
+_REMEDIES = {
+    Status.HASH_TABLE_AUTH_FAILURE: (
+        "Use the programmer from the stock package of exactly this model (newest version).",
+        "Run 'edl info' for the phone's key and chip, and compare with the file's.",
+    ),
+    Status.HASH_VERIFICATION_FAILURE: ("Get the programmer again: this file is damaged.",),
+    Status.HASH_TABLE_NOT_FOUND: (
+        "Use the programmer that the phone's maker signed, from its stock package.",
+    ),
+    Status.INVALID_DEST_ADDR: ("Use a programmer that was made for this chip.",),
+    Status.INVALID_DATA_SIZE: (
+        "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
+    ),
+}
+_DEFAULT_REMEDIES = (
+    "Use the programmer from the stock package of exactly this model.",
+    "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
+)
+
+
+class BootRom:
+    """A device that speaks Sahara."""
+
+    def __init__(self, transport: Transport, emit: Emit = ignore) -> None:
+        self._transport = transport
+        self._emit = emit
+        self._host = SaharaHost()
+        self._pushed: list[host.Event] = []
+
+    def receive(self, data: bytes | memoryview) -> None:
+        """Take bytes that arrived before this object existed."""
+        self._host.receive(data)
+
+    def push_back(self, event: host.Event) -> None:
+        """Put an event back, for `upload` to take first."""
+        self._pushed.append(event)
+
+    def leftover(self) -> bytes:
+        """Return the bytes that came behind the last packet: the programmer's first words."""
+        return self._host.leftover()
+
+    def next_event(self, timeout_s: float) -> host.Event:
+        """Return what the device says next.
+
+        Raises:
+            TransportTimeoutError: nothing in time.
+            ProtocolError: what came is no Sahara.
+        """
+        while (event := self._host.next_event()) is None:
+            self._host.receive(self._transport.read(timeout_s))
+        _log.debug("< %s", event)
+        return event
+
+    def send(self, packet: bytes) -> None:
+        """Send one packet that the core made."""
+        _log.debug("> %s", packet.hex())
+        self._transport.write(packet, DATA_TIMEOUT_S)
+
+    def wake(self) -> None:
+        """Send an answer to a HELLO that nobody saw: another program may have eaten it."""
+        self.send(self._host.hello(Mode.IMAGE_PENDING))
+
+    # -- identity -------------------------------------------------------------------------------
+
+    def identify(self, hello: host.HelloSeen) -> PhoneIdentity:
+        """Ask who the phone is, and leave it ready for an image.
+
+        Everything may be refused (version 3 refuses the HWID, some modems refuse all), so each
+        question is optional, and after the first refusal no more are asked. `upload` goes on from
+        wherever this ends.
+        """
+        answers: dict[Exec, bytes] = {}
+        questions = [Exec.SERIAL, Exec.HWID if hello.version < 3 else Exec.CHIP_ID_V3, Exec.PK_HASH]
+        try:
+            if self._enter_command_mode():
+                for question in questions:
+                    answer = self._question(question)
+                    if answer is None:
+                        break
+                    answers[question] = answer
+                self._leave_command_mode()
+        except TransportTimeoutError:
+            _log.info("the boot ROM fell silent in command mode")
+            self._recover()
+        return _identity(hello.version, answers)
+
+    def _enter_command_mode(self) -> bool:
+        self.send(self._host.hello(Mode.COMMAND))
+        event = self.next_event(_COMMAND_TIMEOUT_S)
+        if isinstance(event, host.CommandReady):
+            return True
+        if isinstance(event, host.ImageEnded):
+            self._recover()
+        else:  # it went on to ask for the image, or greets again: not interested in commands
+            self._pushed.append(event)
+        return False
+
+    def _question(self, question: Exec) -> bytes | None:
+        self.send(self._host.execute(question))
+        match self.next_event(_COMMAND_TIMEOUT_S):
+            case host.AnswerAnnounced(size_bytes=0):
+                return b""
+            case host.AnswerAnnounced() as announced:
+                self.send(self._host.fetch(announced))
+                match self.next_event(_COMMAND_TIMEOUT_S):
+                    case host.Answered(_, data):
+                        return data
+                    case other:
+                        raise ProtocolError(f"{other} came where an answer was due.")
+            case host.ImageEnded(_, status):
+                _log.info("%s: %s", question.name, words(status))
+                return None
+            case other:
+                self._pushed.append(other)
+                return None
+
+    def _leave_command_mode(self) -> None:
+        self.send(self._host.switch_mode(Mode.IMAGE_PENDING))
+        while True:
+            event = self.next_event(_COMMAND_TIMEOUT_S)
+            if isinstance(event, host.HelloSeen):
+                self._pushed.append(event)
+                return
+            if not isinstance(event, host.ImageEnded | host.CommandReady):
+                self._pushed.append(event)
+                return
+
+    def _recover(self) -> None:
+        """Get a fresh HELLO from a boot ROM that refused or fell silent: gently, then firmly."""
+        for packet in (self._host.switch_mode(Mode.IMAGE_PENDING), self._host.restart()):
+            try:
+                self.send(packet)
+                while not isinstance(event := self.next_event(_SHORT_S), host.HelloSeen):
+                    _log.debug("passing over %s", event)
+            except TransportTimeoutError:
+                continue
+            self._pushed.append(event)
+            return
+        self.wake()
+
+    # -- upload ---------------------------------------------------------------------------------
+
+    def upload(self, images: Mapping[int, bytes]) -> None:
+        """Give the phone what it asks for until it starts the programmer.
+
+        images: bytes by image id. The phone chooses the order and the pieces.
+
+        Raises:
+            ProgrammerRefusedError: the phone does not accept an image, or wants one that is not
+                there.
+            ProtocolError: it asks for impossible pieces.
+        """
+        last_id = PROGRAMMER_ID
+        timeout_s = PACKET_TIMEOUT_S
+        sent_bytes = 0
+        while True:
+            match self._next_or_pushed(timeout_s):
+                case host.HelloSeen(mode=mode):
+                    wanted = Mode.IMAGE_COMPLETE if mode == 1 else Mode.IMAGE_PENDING
+                    self.send(self._host.hello(wanted))
+                case host.ImageRequested(image_id, offset, length):
+                    last_id = image_id
+                    sent_bytes += self._serve(images, image_id, offset, length)
+                case host.ImageEnded(image_id, status):
+                    self._finish(image_id, status)
+                    self._emit(Stage("upload", f"image {image_id} sent, {sent_bytes} bytes"))
+                    timeout_s = SLOW_IMAGES.get(image_id, PACKET_TIMEOUT_S)
+                case host.DoneAnswered(complete):
+                    if complete or (len(images) == 1 and last_id in {PROGRAMMER_ID, 7}):
+                        return  # MSM8916 and its family say "more" and start it all the same
+                case host.ProgrammerSpeaks():
+                    return
+                case host.MemoryOffered():
+                    raise _crash_dump()
+                case host.CommandReady():
+                    self.send(self._host.switch_mode(Mode.IMAGE_PENDING))
+                case other:
+                    raise ProtocolError(f"{other} came in the middle of the upload.")
+
+    def _finish(self, image_id: int, status: Status) -> None:
+        """Start the image that is complete; raise an error for one that was refused."""
+        if status is not Status.SUCCESS:
+            self._reset_quietly()
+            raise _refused(image_id, status)
+        self.send(self._host.done())
+
+    def _next_or_pushed(self, timeout_s: float) -> host.Event:
+        return self._pushed.pop(0) if self._pushed else self.next_event(timeout_s)
+
+    def _serve(self, images: Mapping[int, bytes], image_id: int, offset: int, length: int) -> int:
+        image = images.get(image_id)
+        if image is None:
+            self._reset_quietly()
+            raise ProgrammerRefusedError(
+                f"The phone asks for image {image_id}, which was not given"
+                f" (given: {', '.join(map(str, sorted(images)))}).",
+                remedies=(_missing_image_remedy(image_id),),
+            )
+        if length > _MAX_REQUEST_BYTES or offset + length > len(image):
+            self._reset_quietly()
+            raise ProgrammerRefusedError(
+                f"The phone asks for bytes {offset} to {offset + length} of image {image_id},"
+                f" which has {len(image)}.",
+                remedies=("The file is cut short: get the programmer again.",),
+            )
+        self._transport.write(memoryview(image)[offset : offset + length], DATA_TIMEOUT_S)
+        self._nudge(length)
+        return length
+
+    def _nudge(self, length: int) -> None:
+        """Send a zero-length packet if the phone waits for one.
+
+        Boot ROMs count bytes, and some (QCS8550) break on a packet too many; newer ones are said
+        to stall without it. So it is sent only to a phone that has stopped.
+        """
+        if length % 64 or self._host.has_bytes():
+            return
+        try:
+            self._host.receive(self._transport.read(_NUDGE_S))
+        except TransportTimeoutError:
+            _log.info("no answer to %d bytes: trying a zero-length packet", length)
+            self._transport.write(b"", _SHORT_S, zlp=True)
+
+    def _reset_quietly(self) -> None:
+        """Ask for a reset, so that the phone can be tried again without unplugging it."""
+        try:
+            self.send(self._host.reset())
+            deadline = time.monotonic() + _SHORT_S
+            while time.monotonic() < deadline:
+                if isinstance(self.next_event(_SHORT_S), host.ResetAnswered):
+                    return
+        except (TransportTimeoutError, ProtocolError) as error:
+            _log.debug("no answer to the reset: %s", error)
+
+
+def _identity(version: int, answers: Mapping[Exec, bytes]) -> PhoneIdentity:
+    chip = identity.chip_id(answers.get(Exec.CHIP_ID_V3, b""))
+    return PhoneIdentity(
+        serial=identity.serial_number(answers.get(Exec.SERIAL, b"")),
+        hwid=chip.hwid if chip else identity.hwid(answers.get(Exec.HWID, b"")),
+        pk_hash=identity.pk_hash(answers.get(Exec.PK_HASH, b"")),
+        sahara_version=version,
+        soc_version=chip.soc_version if chip else None,
+    )
+
+
+def _refused(image_id: int, status: Status) -> ProgrammerRefusedError:
+    what = "the programmer" if image_id == PROGRAMMER_ID else f"image {image_id}"
+    return ProgrammerRefusedError(
+        f"The phone refused {what}: {words(status)}.",
+        remedies=_REMEDIES.get(status, _DEFAULT_REMEDIES),
+    )
+
+
+def _missing_image_remedy(image_id: int) -> str:
+    if image_id == 7:
+        return "This is a NAND modem: it needs its NPRG programmer, which is not a Firehose file."
+    return "This phone starts from several images: take all of them from its stock package."
+
+
+def _crash_dump() -> ProtocolError:
+    return ProtocolError(
+        "The phone is in crash-dump mode, not in EDL mode: it takes no image.",
+        remedies=(
+            "Hold the power button for 15 seconds, then enter EDL mode (often both volume keys).",
+        ),
+    )

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The phone's storage by names: its partition tables, and what a user's target means on it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from edl.device.connect import Phone
+from edl.errors import DeviceRefusedError, DocumentError, UsageError
+from edl.firehose.commands import Area
+from edl.formats import gpt
+from edl.formats.gpt import Gpt, Partition
+from edl.formats.slots import SlotState
+from edl.units import parse_number
+
+_log = logging.getLogger(__name__)
+
+_HEAD_SECTORS = {512: 34, 4096: 6}
+_MAX_TABLE_BYTES = 1024 * 1024
+_UFS_LUNS = 8  # a UFS device has at most 8 ordinary LUNs
+_TARGET = re.compile(
+    r"(?:(?P<lun>\d{1,3})(?:/(?:(?P<start>0x[0-9a-f]+|\d+)(?:\+(?P<sectors>0x[0-9a-f]+|\d+))?"
+    r"|(?P<inside>[^/]+))?)?|(?P<name>[^/]+))",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Both copies of one LUN's partition table; None where there is none or it is no table."""
+
+    lun: int
+    primary: Gpt | None
+    backup: Gpt | None
+
+    @property
+    def best(self) -> Gpt | None:
+        """The copy to go by: a whole one before a damaged one, the primary first."""
+        copies = [table for table in (self.primary, self.backup) if table is not None]
+        whole = [table for table in copies if table.header_crc_ok and table.entries_crc_ok]
+        return next(iter(whole or copies), None)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a user names: a partition, a LUN, or sectors. See `parse_targets`."""
+
+    text: str
+    lun: int | None = None
+    name: str | None = None
+    start: int | None = None
+    sectors: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """An area of the storage, and what to call it. whole_lun: it is all of a LUN."""
+
+    area: Area
+    label: str
+    partition: Partition | None = None
+    whole_lun: bool = False
+
+
+def parse_targets(texts: Iterable[str]) -> list[Target]:
+    """Return the targets in texts: `NAME`, `LUN/NAME`, `LUN`, `LUN/START`, `LUN/START+SECTORS`.
+
+    Commas separate several. A name that is a number is taken for a LUN.
+
+    Raises:
+        UsageError: a text is none of these.
+    """
+    targets = []
+    for text in (part.strip() for whole in texts for part in whole.split(",")):
+        match = _TARGET.fullmatch(text) if len(text) <= 100 else None
+        if match is None:
+            raise UsageError(
+                f"'{text}' names nothing on a phone.",
+                remedies=("Write NAME, LUN/NAME, LUN, LUN/START or LUN/START+SECTORS.",),
+            )
+        targets.append(
+            Target(
+                text,
+                lun=None if match["lun"] is None else int(match["lun"]),
+                name=match["name"] or match["inside"],
+                start=None if match["start"] is None else parse_number(match["start"]),
+                sectors=None if match["sectors"] is None else parse_number(match["sectors"]),
+            )
+        )
+    return targets
+
+
+class Storage:
+    """Reads what the phone holds: tables once, sectors as asked."""
+
+    def __init__(self, phone: Phone) -> None:
+        self.phone = phone
+        self._tables: dict[int, Tables] = {}
+
+    def read(self, area: Area) -> bytes:
+        """Return the bytes of area; for small areas.
+
+        Raises:
+            ReadFailedError: sectors could not be read.
+        """
+        data = bytearray()
+        self.phone.programmer.read(area, data.extend)
+        return bytes(data)
+
+    def sectors(self, lun: int) -> int | None:
+        """Return how many sectors lun has, or None if the programmer does not tell.
+
+        Raises:
+            DeviceRefusedError: there is no such LUN.
+        """
+        return self.phone.lun(lun).sectors
+
+    def luns(self) -> Iterator[int]:
+        """Yield the LUNs that can be opened."""
+        count = self.phone.lun_count
+        if count is None:
+            count = 1 if self.phone.programmer.memory == "emmc" else _UFS_LUNS
+        for lun in range(count):
+            try:
+                self.phone.lun(lun)
+            except DeviceRefusedError as error:
+                _log.info("LUN %d: %s", lun, error)
+                if self.phone.lun_count is None:
+                    return
+                continue
+            yield lun
+
+    def table(self, lun: int) -> Tables:
+        """Return the partition tables of lun, read at most once.
+
+        Raises:
+            DeviceRefusedError: there is no such LUN, or it cannot be read.
+        """
+        if lun not in self._tables:
+            self._tables[lun] = Tables(lun, self._primary(lun), self._backup(lun))
+        return self._tables[lun]
+
+    def _area(self, lun: int, start: int, sectors: int) -> Area:
+        return Area(lun, start, sectors, self.phone.sector_bytes)
+
+    def _primary(self, lun: int) -> Gpt | None:
+        unit = self.phone.sector_bytes
+        count = min(_HEAD_SECTORS.get(unit, 34), self.sectors(lun) or 34)
+        data = self.read(self._area(lun, 0, count))
+        try:
+            needed = gpt.primary_sectors(data, unit)
+            if count < needed <= _MAX_TABLE_BYTES // unit:
+                data += self.read(self._area(lun, count, needed - count))
+            return gpt.parse(data, unit)
+        except DocumentError as error:
+            _log.info("primary table of LUN %d: %s", lun, error)
+            return None
+
+    def _backup(self, lun: int) -> Gpt | None:
+        unit = self.phone.sector_bytes
+        total = self.sectors(lun)
+        if total is None:
+            return None
+        count = min(_HEAD_SECTORS.get(unit, 34) - 1, total)
+        data = self.read(self._area(lun, total - count, count))
+        try:
+            return gpt.parse(data, unit, backup=True)
+        except DocumentError as error:
+            _log.info("backup table of LUN %d: %s", lun, error)
+            return None
+
+    def partitions(self) -> Iterator[tuple[int, Partition]]:
+        """Yield all partitions of all LUNs that can be read, with their LUN."""
+        for lun in self.luns():
+            try:
+                best = self.table(lun).best
+            except DeviceRefusedError as error:
+                _log.info("tables of LUN %d: %s", lun, error)
+                continue
+            for partition in best.partitions if best else ():
+                if partition.sectors > 0:
+                    yield lun, partition
+
+    # -- targets --------------------------------------------------------------------------------
+
+    def place(self, target: Target) -> Place:
+        """Return what target means on this phone.
+
+        Raises:
+            UsageError: the phone has nothing of that name, or more than one; or the range does
+                not lie on the LUN.
+        """
+        if target.name is not None:
+            return self._named(target.name, target.lun)
+        lun = target.lun or 0
+        total = self.sectors(lun)
+        if target.start is None:
+            if total is None:
+                raise UsageError(
+                    f"How large LUN {lun} is, this programmer does not tell.",
+                    remedies=(f"Name the range: {lun}/START+SECTORS.",),
+                )
+            return Place(self._area(lun, 0, total), f"LUN {lun}", whole_lun=True)
+        if total is None and target.sectors is None:
+            raise UsageError(f"Name the length too: {lun}/{target.start}+SECTORS.")
+        count = target.sectors if target.sectors is not None else (total or 0) - target.start
+        if count <= 0 or (total is not None and target.start + count > total):
+            raise UsageError(f"LUN {lun} has {total} sectors: '{target.text}' does not lie on it.")
+        return Place(self._area(lun, target.start, count), f"LUN {lun} sector {target.start}")
+
+    def _named(self, name: str, lun: int | None) -> Place:
+        everywhere = [
+            (where, partition)
+            for where, partition in self.partitions()
+            if lun is None or where == lun
+        ]
+        found = [pair for pair in everywhere if pair[1].name == name]
+        found = found or [pair for pair in everywhere if pair[1].name.lower() == name.lower()]
+        if len(found) > 1:
+            places = ", ".join(f"{where}/{partition.name}" for where, partition in found)
+            raise UsageError(f"'{name}' exists more than once: name one of {places}.")
+        if not found:
+            raise _unknown(name, everywhere)
+        where, partition = found[0]
+        area = self._area(where, partition.first_sector, partition.sectors)
+        return Place(area, partition.name, partition)
+
+
+def _unknown(name: str, everywhere: list[tuple[int, Partition]]) -> UsageError:
+    """Return the error for a name that the phone does not have, with what it has instead."""
+    if not everywhere:
+        return UsageError(
+            f"The phone has no readable partition table, so '{name}' cannot be found by name.",
+            remedies=("Name the sectors: LUN/START+SECTORS.",),
+        )
+    slots = {partition.name.lower(): partition for _, partition in everywhere}
+    pair = [slots.get(f"{name.lower()}_{slot}") for slot in "ab"]
+    if pair[0] and pair[1]:
+        active = next((p.name for p in pair if p and SlotState.of(p.attributes).active), None)
+        told = f"; {active} is active" if active else ""
+        return UsageError(
+            f"This phone has two slots: '{pair[0].name}' and '{pair[1].name}'{told}.",
+            remedies=(f"Name the one you mean, for example {active or pair[0].name}.",),
+        )
+    close = sorted(other for other in slots if name.lower() in other or other in name.lower())
+    return UsageError(
+        f"The phone has no partition '{name}'.",
+        remedies=(f"Close to it: {', '.join(close[:8])}." if close else "See all: edl printgpt.",),
+    )

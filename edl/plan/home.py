@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where this user's data lies: what was saved from phones, journals, identities.
+
+EDL_HOME overrides the place that the system suggests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from pathlib import Path
+
+from edl.errors import EdlError
+from edl.identity import PhoneIdentity
+
+_SAFE = re.compile(r"[^0-9A-Za-z_.-]+")
+
+
+def home() -> Path:
+    """Return the folder of this user's data; it need not exist."""
+    if folder := os.environ.get("EDL_HOME"):
+        return Path(folder)
+    import platformdirs  # noqa: PLC0415  # 20 ms that most commands need not pay
+
+    return platformdirs.user_data_path("edl", appauthor=False)
+
+
+def phone_folder(serial: str) -> Path:
+    """Return the folder of the phone with that serial number (8 hex digits, or "unknown")."""
+    return home() / "phones" / _SAFE.sub("_", serial)
+
+
+def make_folder(path: Path) -> Path:
+    """Return path, made if need be.
+
+    Raises:
+        EdlError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdlError(
+            f"The folder {path} cannot be made: {error.strerror}.",
+            remedies=("Set EDL_HOME to a folder that you may write to.",),
+        ) from error
+    return path
+
+
+def remember(serial: str, identity: PhoneIdentity) -> None:
+    """Keep identity for later runs: a running programmer cannot tell it again."""
+    data = {
+        "hwid": identity.hwid,
+        "pk_hash": identity.pk_hash.hex() if identity.pk_hash else None,
+        "sahara_version": identity.sahara_version,
+        "soc_version": identity.soc_version,
+    }
+    with contextlib.suppress(OSError, EdlError):  # nice to have, never a reason to fail
+        path = make_folder(phone_folder(serial)) / "identity.json"
+        path.write_text(json.dumps(data) + "\n", encoding="utf-8")
+
+
+def recall(serial: str) -> PhoneIdentity | None:
+    """Return what an earlier run kept, or None."""
+    try:
+        data = json.loads((phone_folder(serial) / "identity.json").read_text(encoding="utf-8"))
+        pk_hash = data["pk_hash"]
+        return PhoneIdentity(
+            serial=int(serial, 16),
+            hwid=data["hwid"],
+            pk_hash=bytes.fromhex(pk_hash) if pk_hash else None,
+            sahara_version=data["sahara_version"],
+            soc_version=data["soc_version"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a row's file puts on the storage: one run of bytes, or those of a sparse image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from edl.chunks import CHUNK_BYTES, Content, FileContent, FillContent
+from edl.errors import ImageError
+from edl.formats import sparse
+from edl.formats.rawprogram import ProgramRow, Row
+from edl.plan.model import Severity
+
+_MAX_TRIMMED_BYTES = 64 * 1024 * 1024  # how much of a file may be cut off if it is all zeros
+
+
+class Note(Protocol):
+    """Takes down a finding about a row."""
+
+    def __call__(
+        self,
+        code: str,
+        message: str,
+        row: Row | None = None,
+        *,
+        remedy: str = "",
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        """Note it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """length bytes that go offset_bytes behind the start of the row.
+
+    fill: the pattern of a run of one value; else the bytes are in path from file_offset on.
+    """
+
+    offset_bytes: int
+    length: int
+    path: Path
+    file_offset: int
+    fill: bytes | None = None
+
+    def content(self, size_bytes: int) -> Content:
+        """Return the bytes, padded with zeros to size_bytes."""
+        if self.fill is not None and size_bytes == self.length:
+            return FillContent(size_bytes, self.fill)
+        return FileContent(self.path, self.file_offset, self.length, size_bytes)
+
+
+def runs(path: Path, row: ProgramRow, unit: int, piece: bool, note: Note) -> Iterator[Run]:
+    """Yield what row writes of path. unit: sector size in bytes. piece: rows share the file.
+
+    Raises:
+        ImageError: the file is empty, cut short, or a damaged sparse image.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if size == 0:
+                raise ImageError(f"'{row.filename}' is empty.")
+            if sparse.is_sparse(file.read(4)):
+                yield from _sparse_runs(file, path, size, row, unit, note)
+            else:
+                yield from _raw_run(file, path, size, row, unit, piece, note)
+    except OSError as error:
+        raise ImageError(f"'{row.filename}' cannot be read: {error.strerror}.") from error
+
+
+def _raw_run(
+    file: BinaryIO,
+    path: Path,
+    size: int,
+    row: ProgramRow,
+    unit: int,
+    piece: bool,
+    note: Note,
+) -> Iterator[Run]:
+    skipped = row.file_sector_offset * unit
+    if skipped >= size:
+        raise ImageError(f"'{row.filename}' ends before its sector {row.file_sector_offset}.")
+    length = size - skipped
+    room = row.sectors * unit
+    if (
+        row.sectors
+        and length > room
+        and not piece
+        and not _rest_is_zero(file, skipped + room, size)
+    ):
+        note(
+            "image-too-large",
+            f"'{row.filename}' has {length} bytes, partition {row.label or '?'} only {room}.",
+            row,
+            remedy="Use the package for this phone and storage size; nothing is cut off silently.",
+        )
+        return
+    if row.sparse and row.sectors and length != room:
+        note(
+            "not-sparse",
+            f"'{row.filename}' is called sparse but is not; it is written as it is.",
+            row,
+            severity=Severity.WARNING,
+        )
+    yield Run(0, min(length, room) if row.sectors else length, path, skipped)
+
+
+def _rest_is_zero(file: BinaryIO, start: int, end: int) -> bool:
+    if end - start > _MAX_TRIMMED_BYTES:
+        return False
+    file.seek(start)
+    while start < end:
+        chunk = file.read(min(CHUNK_BYTES, end - start))
+        if not chunk or any(chunk):
+            return False
+        start += len(chunk)
+    return True
+
+
+def _sparse_runs(
+    file: BinaryIO, path: Path, size: int, row: ProgramRow, unit: int, note: Note
+) -> Iterator[Run]:
+    file.seek(0)
+    image = sparse.SparseImage.read(file, size, row.filename)
+    if image.block_bytes % unit:
+        raise ImageError(
+            f"'{row.filename}' has blocks of {image.block_bytes} bytes, no multiple of a sector."
+        )
+    if row.file_sector_offset:
+        raise ImageError(f"'{row.filename}' is sparse: it cannot be used from its middle on.")
+    if row.sectors and image.size_bytes > row.sectors * unit:
+        note(
+            "image-too-large",
+            f"'{row.filename}' unpacks to {image.size_bytes} bytes, partition {row.label or '?'}"
+            f" has only {row.sectors * unit}.",
+            row,
+            remedy="Use the package for this phone and storage size.",
+        )
+        return
+    if not row.sparse:
+        note(
+            "is-sparse",
+            f"'{row.filename}' is sparse although its row does not say so; it is unpacked.",
+            row,
+            severity=Severity.WARNING,
+        )
+    for chunk in image.chunks:
+        if chunk.kind is sparse.SparseKind.RAW:
+            yield Run(chunk.offset_bytes, chunk.length_bytes, path, chunk.file_offset)
+        elif chunk.kind is sparse.SparseKind.FILL:
+            yield Run(chunk.offset_bytes, chunk.length_bytes, path, 0, chunk.fill)

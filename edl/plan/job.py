@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The whole way of a job that changes a phone: plan, check, save, write, verify.
+
+The same way for a package, for one image and for an erase; commands differ only in how the plan
+came to be.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edl.device.connect import Phone
+from edl.device.storage import Storage
+from edl.errors import DeviceRefusedError, EdlError, SafetyError
+from edl.events import Emit, Stage, ignore
+from edl.firehose.commands import Power
+from edl.formats.rawprogram import PatchRow, PowerRow
+from edl.package import Package
+from edl.plan import unique
+from edl.plan.execute import Executor, Report, Verify
+from edl.plan.home import phone_folder
+from edl.plan.journal import Journal, fingerprint
+from edl.plan.model import Geometry, Plan
+from edl.plan.patching import folded
+from edl.plan.readout import require_room
+from edl.plan.unique import Found, Saved
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How careful to be. overwrite: names that may be overwritten although they are unique."""
+
+    overwrite: tuple[str, ...] = ()
+    backup: bool = True
+    verify: str = Verify.AUTO
+    resume: bool = False
+    skip_unchanged: bool = False
+
+
+@dataclass
+class Outcome:
+    """What came of a job."""
+
+    plan: Plan
+    report: Report
+    saved: Saved | None = None
+
+
+def geometry_for(package: Package, storage: Storage) -> Geometry:
+    """Return the sizes of the LUNs that package is about, as the phone tells them.
+
+    Raises:
+        DeviceRefusedError: the phone does not tell how large a LUN is.
+    """
+    luns = {row.lun for row in package.rows if not isinstance(row, PowerRow)}
+    luns -= {row.lun for row in package.rows if isinstance(row, PatchRow) and not row.on_disk} - {
+        row.lun for row in package.rows if not isinstance(row, PatchRow) or row.on_disk
+    }
+    return geometry(storage, luns)
+
+
+def geometry(storage: Storage, luns: Iterable[int]) -> Geometry:
+    """Return the geometry of luns; those that the phone does not have are missing in it."""
+    sizes: dict[int, int] = {}
+    count = storage.phone.lun_count
+    for lun in sorted(luns):
+        if count is not None and lun >= count:
+            continue
+        try:
+            sectors = storage.sectors(lun)
+        except DeviceRefusedError:
+            continue
+        sizes[lun] = sectors or _by_table(storage, lun)
+    return Geometry(storage.phone.programmer.memory, storage.phone.sector_bytes, sizes)
+
+
+def _by_table(storage: Storage, lun: int) -> int:
+    """Return the size of lun by its partition table, where the programmer does not tell."""
+    table = storage.table(lun).best
+    if table is None or not table.header_crc_ok or not table.header.alternate_sector:
+        raise DeviceRefusedError(
+            f"How large LUN {lun} is, neither the programmer nor a partition table tells.",
+            remedies=("Try another variant of the programmer (ddr instead of lite).",),
+        )
+    return table.header.alternate_sector + 1
+
+
+def prepare(plan: Plan, storage: Storage, rules: Rules) -> tuple[Plan, Found]:
+    """Return plan as it will be carried out: unique partitions kept, patches worked in.
+
+    Only reads. The findings tell what was kept, and what stops the job.
+    """
+    if plan.errors:
+        return plan, Found()
+    found = unique.look(plan, storage)
+    plan = unique.protect(plan, found, rules.overwrite)
+    if rules.backup:
+        unique.require_readable(plan, found)
+    return folded(plan, storage.read), found
+
+
+def carry_out(
+    plan: Plan,
+    phone: Phone,
+    found: Found,
+    rules: Rules,
+    *,
+    emit: Emit = ignore,
+    cancel: threading.Event | None = None,
+    sources: Iterable[Path] = (),
+) -> Outcome:
+    """Carry out a plan that `prepare` returned: save, write, verify, and reset at the end.
+
+    Raises:
+        SafetyError: the plan has errors.
+        EdlError: as the steps do; `state` says what is on the phone.
+    """
+    if plan.errors:
+        raise SafetyError(plan.errors[0].message)
+    _require_room(plan)
+    storage = Storage(phone)
+    saved = None
+    if rules.backup and plan.changes_phone:
+        saved = unique.save(plan, storage, found, emit)
+    journal = _journal(plan, phone, rules, tuple(sources))
+    executor = Executor(
+        phone.programmer,
+        plan,
+        emit=emit,
+        ledger=journal,
+        cancel=cancel,
+        verify=rules.verify,
+        skip_unchanged=rules.skip_unchanged,
+    )
+    finished = False
+    try:
+        report = executor.run()
+        finished = True
+    finally:
+        if journal is not None:
+            journal.close(finished=finished)
+    if plan.reset is not None:
+        reset(phone, plan.reset, emit)
+    return Outcome(plan, report, saved)
+
+
+def reset(phone: Phone, action: Power, emit: Emit = ignore) -> None:
+    """Restart the phone or switch it off."""
+    words = {Power.RESET: "restarting the phone", Power.OFF: "switching the phone off"}
+    emit(Stage("reset", words.get(action, "restarting the phone into EDL mode")))
+    phone.programmer.power(action)
+
+
+def _require_room(plan: Plan) -> None:
+    for step in plan.steps:
+        path = getattr(step, "path", None)
+        if path is not None:
+            require_room(path.parent, step.area.size_bytes)
+
+
+def _journal(plan: Plan, phone: Phone, rules: Rules, sources: tuple[Path, ...]) -> Journal | None:
+    """Return the journal of this job; a job that writes nothing needs none."""
+    if not plan.writes:
+        return None
+    path = phone_folder(phone.serial) / "journal.jsonl"
+    try:
+        return Journal(path, fingerprint(plan, sources), resume=rules.resume)
+    except EdlError:
+        if rules.resume:
+            raise
+        return None  # a full disk must not stop a rescue; it only cannot be resumed

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From the phone into a file: complete and trusted, or not there at all.
+
+The file has the name NAME.partial until its last byte is on the disk; zeros become holes, so that
+any tool can use the image and an empty partition costs no room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from edl.device.firehose import Programmer
+from edl.errors import CancelledError, ImageError
+from edl.events import BytesMoved, Emit, ignore
+from edl.firehose.commands import Area
+from edl.units import MIB, format_size
+
+PIECE_BYTES = 64 * MIB
+
+
+def pieces(area: Area, size: int = PIECE_BYTES) -> Iterator[tuple[Area, int]]:
+    """Yield the pieces of area, of at most size bytes, with their offset in bytes."""
+    step = max(1, size // area.sector_bytes)
+    for at in range(0, area.sectors, step):
+        count = min(step, area.sectors - at)
+        piece = Area(area.lun, area.start_sector + at, count, area.sector_bytes)
+        yield piece, at * area.sector_bytes
+
+
+def read_to_file(
+    programmer: Programmer,
+    area: Area,
+    path: Path,
+    *,
+    emit: Emit = ignore,
+    cancel: threading.Event | None = None,
+) -> str:
+    """Read area into path and return the SHA-256 of what was read, in hex.
+
+    An existing file of that name is replaced only when the new one is complete.
+
+    Raises:
+        ReadFailedError: sectors could not be read; the file does not exist then.
+        CancelledError: stopped by cancel.
+        ImageError: the file cannot be written, for example because the disk is full.
+    """
+    partial = path.with_name(path.name + ".partial")
+    digest = hashlib.sha256()
+    try:
+        with partial.open("wb") as file:
+            for piece, _ in pieces(area):
+                _check(cancel)
+                sink = _Sink(file, digest.update, emit)
+                programmer.read(piece, sink)
+                sink.finish()
+            file.truncate(area.size_bytes)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        _remove(partial)
+        raise ImageError(
+            f"{path} cannot be written: {error.strerror}.",
+            remedies=(f"Make room for {format_size(area.size_bytes)}, or choose another folder.",),
+        ) from error
+    except BaseException:
+        _remove(partial)
+        raise
+    return digest.hexdigest()
+
+
+def require_room(folder: Path, size_bytes: int) -> None:
+    """Make sure that folder has room for size_bytes.
+
+    Raises:
+        ImageError: it has not, or it does not exist.
+    """
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ImageError(f"The folder {folder} cannot be used: {error.strerror}.") from error
+    if free < size_bytes:
+        raise ImageError(
+            f"{folder} has {format_size(free)} free, {format_size(size_bytes)} are needed.",
+            remedies=("Make room, or choose a folder on another disk.",),
+        )
+
+
+def _check(cancel: threading.Event | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise CancelledError("Stopped as you asked; the unfinished file was removed.")
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+class _Sink:
+    """Writes what it is called with, skipping over zeros.
+
+    A disk that fills up does not stop the transfer: the phone sends the rest all the same, and the
+    error is raised by `finish` when it is out of the way.
+    """
+
+    def __init__(self, file: BinaryIO, update: Callable[[memoryview], None], emit: Emit) -> None:
+        self._file = file
+        self._update = update
+        self._emit = emit
+        self._error: OSError | None = None
+
+    def __call__(self, data: memoryview) -> None:
+        self._update(data)
+        self._emit(BytesMoved(len(data)))
+        if self._error is None:
+            try:
+                self._store(data)
+            except OSError as error:
+                self._error = error
+
+    def _store(self, data: memoryview) -> None:
+        for at in range(0, len(data), MIB):
+            chunk = data[at : at + MIB]
+            if _is_zero(chunk):
+                self._file.seek(len(chunk), os.SEEK_CUR)
+            else:
+                self._file.write(chunk)
+
+    def finish(self) -> None:
+        """Raise what went wrong while the data came."""
+        if self._error is not None:
+            raise self._error
+
+
+def _is_zero(chunk: memoryview) -> bool:
+    """Tell whether chunk is all zeros; the first bytes decide in most cases."""
+    if any(chunk[:64]):
+        return False
+    return bytes(chunk) == bytes(len(chunk))

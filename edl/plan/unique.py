@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What exists only once: found on the phone, saved before the first write, kept by default.
+
+Calibration, identity, keys and lock state belong to one phone; another phone's copy, or a maker's
+generic one, can cost it its network for good. So a plan leaves such partitions alone where they
+hold anything that the package does not bring itself, unless the user names them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edl.chunks import read_all
+from edl.device.storage import Storage
+from edl.errors import DeviceRefusedError, EdlError, SafetyError
+from edl.events import Emit, Stage, ignore
+from edl.firehose.commands import Area
+from edl.formats.gpt import safe_name
+from edl.partitions import PartitionClass, classify
+from edl.partitions import Severity as Worth
+from edl.plan.home import make_folder, phone_folder
+from edl.plan.model import (
+    Erase,
+    Finding,
+    Plan,
+    ReadOut,
+    Severity,
+    Step,
+    Write,
+    overlaps,
+    plural,
+)
+from edl.units import MIB, format_size
+
+_log = logging.getLogger(__name__)
+
+MAX_SAVED_BYTES = 128 * MIB  # the largest unique partition known (persist) has 64 MiB
+_HEAD_SECTORS = {512: 34, 4096: 6}
+_BLANK = (0x00, 0xFF)
+
+
+@dataclass(frozen=True)
+class Unique:
+    """A place on the phone that holds what exists only once."""
+
+    area: Area
+    name: str
+    kind: PartitionClass
+
+
+@dataclass
+class Found:
+    """What a look at the phone found. data: bytes by place; unreadable: places with the reason."""
+
+    places: list[Unique] = field(default_factory=list)
+    data: dict[Area, bytes] = field(default_factory=dict)
+    unreadable: dict[Area, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was saved, and where. new: this run saved it, not an earlier one."""
+
+    folder: Path
+    names: tuple[str, ...]
+    size_bytes: int
+    new: bool
+
+
+def look(plan: Plan, storage: Storage) -> Found:
+    """Read everything on the phone that exists only once, as far as plan is concerned with its LUN.
+
+    The phone's own partition tables say where it lies; on a LUN without one, the plan's labels do.
+    """
+    found = Found()
+    for lun in sorted({step.area.lun for step in plan.steps} | {p.lun for p in plan.patches}):
+        found.places += _by_table(plan, storage, lun) or _by_labels(plan, lun)
+    for place in found.places:
+        if place.area.size_bytes > MAX_SAVED_BYTES:
+            found.unreadable[place.area] = f"it is larger than {format_size(MAX_SAVED_BYTES)}"
+            continue
+        try:
+            found.data[place.area] = storage.read(place.area)
+        except DeviceRefusedError as error:
+            found.unreadable[place.area] = error.message
+    return found
+
+
+def _by_table(plan: Plan, storage: Storage, lun: int) -> list[Unique]:
+    try:
+        best = storage.table(lun).best
+    except DeviceRefusedError as error:
+        _log.info("no table of LUN %d: %s", lun, error)
+        return []
+    places = []
+    disk = plan.geometry.luns.get(lun, 0)
+    for partition in best.partitions if best else ():
+        kind = classify(partition.name)
+        area = Area(lun, partition.first_sector, partition.sectors, plan.geometry.sector_bytes)
+        inside = partition.sectors > 0 and partition.last_sector < disk
+        if inside and _concerns(kind, area, plan):
+            places.append(Unique(area, partition.name, kind))
+    return places
+
+
+def _concerns(kind: PartitionClass, area: Area, plan: Plan) -> bool:
+    """Tell whether a partition is worth saving: unique, or valuable and about to be changed."""
+    if kind.severity is Worth.MUST_NEVER_CLONE:
+        return True
+    if kind.severity is not Worth.SHOULD_BE_BACKED_UP:
+        return False
+    return area.size_bytes <= 32 * MIB and any(overlaps(step.area, area) for step in plan.steps)
+
+
+def _by_labels(plan: Plan, lun: int) -> list[Unique]:
+    return [
+        Unique(step.area, step.label, kind)
+        for step in plan.steps
+        if step.area.lun == lun and not isinstance(step, ReadOut)
+        if (kind := classify(step.label)).severity is Worth.MUST_NEVER_CLONE
+    ]
+
+
+# -- keeping ------------------------------------------------------------------------------------
+
+
+def protect(plan: Plan, found: Found, overwrite: tuple[str, ...] = ()) -> Plan:
+    """Return plan without the steps that would destroy what exists only once.
+
+    overwrite: names (patterns) that the user insists on. A step that covers more than such a place
+    cannot be left out silently: it becomes an error.
+    """
+    steps: list[Step] = []
+    findings: list[Finding] = []
+    kept: list[str] = []
+    for step in plan.steps:
+        hurt = [] if isinstance(step, ReadOut) else list(_hurt(step, found))
+        insisted = [place for place in hurt if _named(place.name, overwrite)]
+        hurt = [place for place in hurt if place not in insisted]
+        findings += [_insisted(step, place) for place in insisted]
+        if not hurt:
+            steps.append(step)
+        elif all(_within(step.area, place.area) for place in hurt):
+            kept += [place.name for place in hurt]
+            findings.append(_kept(step, hurt[0]))
+        else:
+            steps.append(step)
+            findings.append(_covered(step, hurt))
+    return replace(
+        plan,
+        steps=tuple(steps),
+        kept=(*plan.kept, *dict.fromkeys(kept)),
+        findings=(*plan.findings, *findings),
+    )
+
+
+def _hurt(step: Step, found: Found) -> Iterator[Unique]:
+    for place in found.places:
+        unique = place.kind.severity is Worth.MUST_NEVER_CLONE
+        if unique and overlaps(step.area, place.area) and not _harmless(step, place.area, found):
+            yield place
+
+
+def _harmless(step: Step, area: Area, found: Found) -> bool:
+    """Tell whether nothing is lost in area: each sector is blank or is what step writes anyway.
+
+    So a first installation on an empty phone, and going on with an interrupted one, are not held
+    up.
+    """
+    data = found.data.get(area)
+    if data is None:
+        return False
+    unit = area.sector_bytes
+    first = max(area.start_sector, step.area.start_sector)
+    end = min(area.start_sector + area.sectors, step.area.start_sector + step.area.sectors)
+    there = data[(first - area.start_sector) * unit : (end - area.start_sector) * unit]
+    if isinstance(step, Write):
+        start = (first - step.area.start_sector) * unit
+        wanted = read_all(step.content, start, len(there))
+    else:
+        wanted = bytes(len(there))
+    for at in range(0, len(there), unit):
+        sector = there[at : at + unit]
+        blank = sector.count(sector[0]) == unit and sector[0] in _BLANK
+        if not blank and sector != wanted[at : at + unit]:
+            return False
+    return True
+
+
+def _named(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _within(inner: Area, outer: Area) -> bool:
+    return (
+        outer.start_sector <= inner.start_sector
+        and inner.start_sector + inner.sectors <= outer.start_sector + outer.sectors
+    )
+
+
+def _kept(step: Step, place: Unique) -> Finding:
+    return Finding(
+        "unique-kept",
+        Severity.WARNING,
+        f"'{place.name}' is left as it is: {place.kind.reason}",
+        getattr(step, "where", ""),
+        f"To write the package's version all the same: --overwrite {place.name}",
+    )
+
+
+def _covered(step: Step, places: list[Unique]) -> Finding:
+    names = ", ".join(place.name for place in places)
+    return Finding(
+        "unique-covered",
+        Severity.ERROR,
+        f"'{step.label}' would overwrite what exists only once on this phone: {names}.",
+        getattr(step, "where", ""),
+        "Write the partitions one by one; or insist with --overwrite NAME for each of them.",
+    )
+
+
+def _insisted(step: Step, place: Unique) -> Finding:
+    return Finding(
+        "unique-overwritten",
+        Severity.WARNING,
+        f"'{place.name}' is overwritten, as you asked: {place.kind.reason}",
+        getattr(step, "where", ""),
+    )
+
+
+def require_readable(plan: Plan, found: Found) -> None:
+    """Make sure that everything unique which plan changes has been read.
+
+    Raises:
+        SafetyError: something has not.
+    """
+    for place in found.places:
+        reason = found.unreadable.get(place.area)
+        changed = any(
+            isinstance(step, Write | Erase) and overlaps(step.area, place.area)
+            for step in plan.steps
+        )
+        if reason is not None and changed:
+            raise SafetyError(
+                f"'{place.name}' exists only once and cannot be saved first: {reason}",
+                remedies=(
+                    f"Leave it out with --skip {place.name}.",
+                    "If its content does not matter to you: --no-backup.",
+                ),
+            )
+
+
+# -- saving -------------------------------------------------------------------------------------
+
+
+def save(plan: Plan, storage: Storage, found: Found, emit: Emit = ignore) -> Saved | None:
+    """Save partition tables and what exists only once to the user's data folder, once.
+
+    Returns None if there is nothing to save. What an earlier run saved is not saved again.
+
+    Raises:
+        EdlError: the folder cannot be written.
+    """
+    items = {name: data for name, data in _items(plan, storage, found) if data.strip(b"\0\xff")}
+    if not items:
+        return None
+    size = sum(map(len, items.values()))
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in items.items()}
+    base = make_folder(phone_folder(storage.phone.serial))
+    for folder in sorted(base.glob("saved-*"), reverse=True):
+        if _digests(folder) == digests:
+            return Saved(folder, tuple(items), size, new=False)
+    emit(Stage("save", f"saving {plural(len(items), 'unique part')}, {format_size(size)}"))
+    folder = _write(base, items, digests, storage)
+    return Saved(folder, tuple(items), size, new=True)
+
+
+def _items(plan: Plan, storage: Storage, found: Found) -> Iterator[tuple[str, bytes]]:
+    unit = plan.geometry.sector_bytes
+    span = _HEAD_SECTORS.get(unit, 34)
+    for lun in sorted({step.area.lun for step in plan.steps}):
+        total = plan.geometry.luns.get(lun, 0)
+        if total <= 2 * span:
+            continue
+        try:
+            yield f"lun{lun}-gpt-primary.bin", storage.read(Area(lun, 0, span, unit))
+            backup = Area(lun, total - span + 1, span - 1, unit)
+            yield f"lun{lun}-gpt-backup.bin", storage.read(backup)
+        except DeviceRefusedError as error:
+            _log.info("table of LUN %d: %s", lun, error)
+    for place in found.places:
+        if place.area in found.data:
+            yield (
+                f"lun{place.area.lun}-{safe_name(place.name)}.bin",
+                found.data[place.area],
+            )
+
+
+def _digests(folder: Path) -> dict[str, str] | None:
+    try:
+        data = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        return {str(name): str(entry["sha256"]) for name, entry in data["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _write(base: Path, items: dict[str, bytes], digests: dict[str, str], storage: Storage) -> Path:
+    stamp = dt.datetime.now(dt.UTC)
+    name = f"saved-{stamp:%Y%m%dT%H%M%S.%fZ}"
+    partial = base / f".{name}.partial"
+    identity = storage.phone.identity
+    manifest = {
+        "version": 1,
+        "made": f"{stamp:%Y-%m-%dT%H:%M:%SZ}",
+        "serial": storage.phone.serial,
+        "hwid": None if identity.hwid is None else f"{identity.hwid:#018x}",
+        "pk_hash": None if identity.pk_hash is None else identity.pk_hash.hex(),
+        "memory": storage.phone.programmer.memory,
+        "sector_bytes": storage.phone.sector_bytes,
+        "files": {
+            name: {"sha256": digests[name], "bytes": len(data)} for name, data in items.items()
+        },
+    }
+    try:
+        partial.mkdir()
+        for item, data in items.items():
+            (partial / item).write_bytes(data)
+        text = json.dumps(manifest, indent=1) + "\n"
+        (partial / "manifest.json").write_text(text, encoding="utf-8")
+        return partial.rename(base / name)
+    except OSError as error:
+        raise EdlError(
+            f"What exists only once could not be saved to {base}: {error.strerror}.",
+            remedies=("Make room there, or set EDL_HOME to another folder.",),
+        ) from error
