@@ -95,9 +95,19 @@ class Controller:
         self._chunks: list[bytes] = []
         self._missing = 0
         self._received = False
-        self._fifo = b""  # the rest of a packet that did not fit into its Receive
+        self._fifo: bytes | None = None  # what no Receive has taken yet of a packet
         self._fifo_ends_transfer = False
         self.load(software)
+
+    @property
+    def listens(self) -> bool:
+        """Whether the software waits for data of the host."""
+        return isinstance(self._request, Receive)
+
+    @property
+    def unread(self) -> bytes:
+        """What is left of the transfer that waits for the host."""
+        return bytes(self._outbox[0].left) if self._outbox else b""
 
     def load(self, software: Firmware) -> None:
         """Run software from now on; it starts when the host calls next."""
@@ -129,7 +139,7 @@ class Controller:
                     return taken, trouble
                 if lost:
                     return len(data), Status.DONE
-                if isinstance(self._request, Receive) and not self._frozen(OUT):
+                if self._takes(data) and not self._frozen(OUT):
                     if self._strike(Place.OUT, min(len(data) - taken, self.packet_bytes) or 1):
                         continue
                     taken = self._take(data, taken)
@@ -228,14 +238,30 @@ class Controller:
                 self._on_exit(request.reason)
 
     def _post_receive(self, request: Receive) -> None:
-        taken, self._fifo = self._fifo[: request.max_bytes], self._fifo[request.max_bytes :]
-        self._chunks = [taken] if taken else []
-        self._missing = request.max_bytes - len(taken)
-        self._received = not self._missing or (
-            bool(taken) and not self._fifo and self._fifo_ends_transfer
-        )
-        if request.timeout_s is not None and not taken:
+        self._chunks = []
+        self._missing = request.max_bytes
+        self._received = False
+        if request.timeout_s is not None:
             self._wake_us = self._clock.now_us + round(request.timeout_s * _US)
+        if self._fifo is not None:
+            self._receive(self._fifo)
+
+    def _receive(self, packet: bytes) -> None:
+        """Give the software's Receive what fits of packet; the FIFO keeps the rest."""
+        self._chunks.append(packet[: self._missing])
+        self._fifo = packet[self._missing :] or None
+        self._missing -= len(self._chunks[-1])
+        self._received = not self._missing or (self._fifo_ends_transfer and self._fifo is None)
+        self._wake_us = None
+
+    def _takes(self, data: memoryview) -> bool:
+        """Return whether the phone takes the next packet of data.
+
+        While it waits to be read, only a zero-length packet: boot ROMs take the one that ends a
+        block although their next request is due (qdl sends it first and works), and programmers
+        meet it as an empty packet later (real-programmer.md 7).
+        """
+        return self.listens or (not data and isinstance(self._request, Send) and self._fifo is None)
 
     def _take(self, data: memoryview, start: int) -> int:
         """Move packets of data from start on to the software; return where they end."""
@@ -243,18 +269,17 @@ class Controller:
         count = min(left, self._injector.room(Place.OUT))
         if count < left:
             count -= count % self.packet_bytes
-        stop = start + min(count, self._missing)
-        packets_end = min(-(-stop // self.packet_bytes) * self.packet_bytes, len(data))
-        self._chunks.append(bytes(data[start:stop]))
-        self._missing -= stop - start
-        self._wake_us = None
-        self._fifo = bytes(data[stop:packets_end])
-        self._fifo_ends_transfer = packets_end == len(data) and (
+        count = min(count, -(-self._missing // self.packet_bytes) * self.packet_bytes)
+        stop = start + count
+        self._fifo_ends_transfer = stop == len(data) and (
             not data or len(data) % self.packet_bytes != 0
         )
-        self._received = not self._missing or (self._fifo_ends_transfer and not self._fifo)
-        self._injector.passed(Place.OUT, packets_end - start)
-        return packets_end
+        if self.listens:
+            self._receive(bytes(data[start:stop]))
+        else:
+            self._fifo = b""
+        self._injector.passed(Place.OUT, count)
+        return stop
 
     def _give(self, buffer: memoryview) -> tuple[int, Status | None]:
         """Move packets to the host; return how many bytes, and how its transfer ended if it did."""

@@ -124,6 +124,27 @@ def test_data_is_not_taken_while_the_phone_does_not_listen() -> None:
     assert board.dev.write(OUT, b"x") == 1
 
 
+def test_a_zero_length_packet_is_taken_while_the_phone_waits_to_be_read() -> None:
+    heard: list[bytes | None] = []
+
+    def boot_rom() -> Firmware:
+        for _ in range(2):
+            yield Send(b"next block")
+            heard.append((yield Receive(1024)))
+
+    board = Board(boot_rom())
+    assert board.dev.write(OUT, b"") == 0
+    with pytest.raises(usb.core.USBTimeoutError):
+        board.dev.write(OUT, b"")
+    assert board.read() == b"next block"
+    assert heard == [b""]
+    with pytest.raises(usb.core.USBTimeoutError):
+        board.dev.write(OUT, bytes(1024))
+    assert board.read() == b"next block"
+    assert board.dev.write(OUT, bytes(1024)) == 1024
+    assert heard == [b"", bytes(1024)]
+
+
 def test_a_write_that_times_out_in_the_middle_returns_what_was_taken() -> None:
     def one_request() -> Firmware:
         yield Receive(1024)
