@@ -4,9 +4,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from tests import builds
+
+# a busy machine is no reason to fail: tests measure results, not time
+settings.register_profile("edl", deadline=None)
+settings.load_profile("edl")
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -26,3 +34,16 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("EDL_HOME", str(tmp_path / "edl-home"))
+
+
+@pytest.fixture(scope="session")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], builds.Build]:
+    """Return a function that gives a golden build by name, made once a worker."""
+    made: dict[str, builds.Build] = {}
+
+    def get(name: str) -> builds.Build:
+        if name not in made:
+            made[name] = builds.make(name, tmp_path_factory.mktemp("builds") / name)
+        return made[name]
+
+    return get

@@ -40,6 +40,7 @@ class Attributes:
     def __init__(self, element: Element) -> None:
         self.element = element
         self.problems: list[str] = []
+        self.warnings: list[str] = []
         self._left: dict[str, str] = {}
         for key, value in element.attributes.items():
             if key.lower() in self._left:
@@ -118,7 +119,11 @@ class Attributes:
         return size
 
     def leftover(self, harmless: Container[str] = ()) -> dict[str, str]:
-        """Return what nobody took; an attribute that may have a meaning becomes a problem."""
+        """Return what nobody took.
+
+        An instruction that we cannot follow is a problem. An attribute that nobody knows is only
+        told: programmers and all other tools pass over it too.
+        """
         for key, value in self._left.items():
             if key in _INSTRUCTIONS:
                 if value not in _INSTRUCTIONS[key]:
@@ -126,5 +131,5 @@ class Attributes:
                         f"{key}='{value[:60]}' is an instruction for another tool only."
                     )
             elif key not in _DESCRIPTIVE and key not in harmless:
-                self.problems.append(f"<{self.element.tag}> has the unknown attribute '{key}'.")
+                self.warnings.append(f"<{self.element.tag}> has the unknown attribute '{key}'.")
         return self._left

@@ -165,7 +165,8 @@ def read_rawprogram(data: bytes, name: str) -> Rows:
         problems += [Problem(element.line, text) for text in attributes.problems]
         if row is not None and not attributes.problems:
             rows.append(row)
-            warnings += [f"{name}:{element.line}: {text}" for text in _contradictions(row)]
+            told = [*attributes.warnings, *_contradictions(row)]
+            warnings += [f"{name}:{element.line}: {text}" for text in told]
     if problems:
         raise problems_error(name, problems)
     return Rows(name, tuple(rows), tuple(warnings))

@@ -146,7 +146,6 @@ def test_an_erase_row_without_a_range_erases_the_lun() -> None:
         ('<read num_partition_sectors="1" filename=""/>', "has no attribute 'start_sector'."),
         ('<program start_sector="1" filename=""/>', "has no attribute 'num_partition_sectors'."),
         (f"<program {PLACE}/>", "<program> has no attribute 'filename'."),
-        (f'<program {PLACE} filename="" vip="1"/>', "<program> has the unknown attribute 'vip'."),
         (f'<program {PLACE} filename="" slot="1"/>', "slot='1' is an instruction for another"),
         (f'<program {PLACE} filename="" skip_download="1"/>', "skip_download='1' is an"),
         (f'<program {PLACE} filename="" filepath="x"/>', "filepath='x' is an instruction"),
@@ -199,7 +198,6 @@ def test_an_erase_row_without_a_range_erases_the_lun() -> None:
             ' filename="DISK"/>',
             "value: 'x' is no number or sector expression.",
         ),
-        ('<power value="reset" force="1"/>', "<power> has the unknown attribute 'force'."),
     ],
 )
 def test_a_row_that_is_not_understood_stops_everything(row: str, problem: str) -> None:
@@ -284,3 +282,13 @@ def test_figures_of_a_growing_partition_contradict_nothing() -> None:
         ' SECTOR_SIZE_IN_BYTES="4096" size_in_KB="20.0" start_byte_hex="0x1"/>'
     )
     assert rows.warnings == ()
+
+
+def test_an_unknown_attribute_is_told_but_stops_nothing() -> None:
+    rows = read_rawprogram(
+        b'<data><program SECTOR_SIZE_IN_BYTES="512" start_sector="1" num_partition_sectors="1"'
+        b' filename="" vip="1"/></data>',
+        "r.xml",
+    )
+    assert rows.warnings == ("r.xml:1: <program> has the unknown attribute 'vip'.",)
+    assert len(rows.rows) == 1

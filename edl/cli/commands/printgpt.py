@@ -12,6 +12,7 @@ from edl.cli.options import Settings, phone_options
 from edl.device.storage import Storage, Tables
 from edl.errors import DeviceRefusedError, VerifyError
 from edl.formats.gpt import Gpt, Partition, safe_name
+from edl.formats.gptcheck import problems
 from edl.units import format_size
 
 
@@ -77,7 +78,7 @@ def _copy(table: Gpt | None, total: int | None) -> dict[str, Any]:
         "found": True,
         "header_crc_ok": table.header_crc_ok,
         "entries_crc_ok": table.entries_crc_ok,
-        "problems": list(table.problems(total)),
+        "problems": list(problems(table, total)),
     }
 
 
@@ -99,8 +100,8 @@ def _text(tables: Tables, total: int | None, unit: int, form: str) -> str:
     size = format_size(total * unit) if total else "unknown size"
     lines = [f"LUN {tables.lun}: {size}, {unit}-byte sectors"]
     for name, table in (("primary", tables.primary), ("backup", tables.backup)):
-        problems = ["not found"] if table is None else table.problems(total)
-        lines.append(f"  {name} table: {'; '.join(problems) or 'sound'}")
+        told = ["not found"] if table is None else problems(table, total)
+        lines.append(f"  {name} table: {'; '.join(told) or 'sound'}")
     if best is None:
         return "\n".join(lines)
     if form == "sgdisk":
