@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from edl.plan import home
 from edl.plan.model import Finding, Plan, Severity, findings_data
 from edl.transport import discovery
 from edl.transport.discovery import Found
+from edl.transport.usb import UsbTransport
 from edl.units import parse_size
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 _TERMINAL_WAIT_S = 60.0
 _POLL_S = 0.3
+_COME_BACK_S = 10.0
 _LOG_BYTES = 4 * 1024 * 1024
 
 
@@ -213,17 +215,27 @@ class App:
                     remedies=("Hold the power button for 15 seconds, then enter EDL mode (9008).",),
                 )
             self.emit(Stage("found", _describe(found)))
-            transport = found.open()
-            try:
-                yield self._connect(found, transport, package)
-            finally:
-                transport.close()
+            with contextlib.ExitStack() as opened:
 
-    def _connect(self, found: Found, transport: Any, package: Package | None) -> Phone:  # noqa: ANN401
+                def open_it(phone: Found) -> UsbTransport:
+                    transport = phone.open()
+                    opened.callback(transport.close)
+                    return transport
+
+                yield self._connect(found, open_it, package)
+
+    def _connect(
+        self, found: Found, open_it: Callable[[Found], UsbTransport], package: Package | None
+    ) -> Phone:
         loader = loading.Loader(self.settings, package, self.emit)
         known = home.recall(found.serial) if found.serial else None
         phone = connect.connect(
-            transport, loader.images, self._wishes(package, loader), self.emit, known
+            open_it(found),
+            loader.images,
+            self._wishes(package, loader),
+            self.emit,
+            known,
+            reopen=lambda: open_it(self._wait(_COME_BACK_S)),
         )
         if phone.identity.serial is not None:
             home.remember(phone.serial, phone.identity)
@@ -247,9 +259,10 @@ class App:
             payload_bytes=size or None,
         )
 
-    def _wait(self) -> Found:
+    def _wait(self, wait_s: float | None = None) -> Found:
         """Return the phone that is meant, waiting for it to be plugged in."""
-        wait_s = self.settings.wait
+        if wait_s is None:
+            wait_s = self.settings.wait
         if wait_s is None:
             wait_s = _TERMINAL_WAIT_S if sys.stderr.isatty() and self.virtual is None else 0.0
         deadline = time.monotonic() + wait_s

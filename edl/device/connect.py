@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from edl.device.firehose import Programmer
 from edl.device.sahara import BootRom
 from edl.errors import (
+    DeviceGoneError,
     DeviceRefusedError,
     NoDeviceError,
     ProtocolError,
@@ -39,7 +40,11 @@ WAKE_S = 1.0
 _STORAGES = ("emmc", "ufs")  # the order in which an unknown storage is tried: eMMC fails cleanly
 _FIREHOSE_MARKS = (b"<?xml", b"<data")
 
+_START_ATTEMPTS = 3
+_START_PAUSE_S = 0.5
+
 ChooseLoader = Callable[[PhoneIdentity], Mapping[int, bytes]]
+Reopen = Callable[[], Transport]
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,15 @@ class Wishes:
 class Phone:
     """A phone with a configured programmer.
 
-    luns: storage info by LUN, LUN 0 at least (where the programmer tells any).
+    luns: storage info by LUN, LUN 0 at least (where the programmer tells any). attached: the
+    programmer had been running before.
     """
 
+    transport: Transport
     programmer: Programmer
     identity: PhoneIdentity
     luns: dict[int, StorageInfo] = field(default_factory=dict)
-    attached: bool = False  # the programmer had been running before
+    attached: bool = False
 
     @property
     def sector_bytes(self) -> int:
@@ -161,33 +168,72 @@ def connect(
     wishes: Wishes,
     emit: Emit = ignore,
     known: PhoneIdentity | None = None,
+    reopen: Reopen | None = None,
 ) -> Phone:
     """Bring the phone to a configured programmer and learn its storage.
 
     choose_loader: called with the phone's identity if a programmer must be uploaded; returns images
-    by id. known: identity that an earlier run learnt; a running programmer cannot tell it.
+    by id. known: identity that an earlier run learnt; a running programmer cannot tell it. reopen:
+    finds the phone again when its programmer has left the bus to come back, perhaps faster.
 
     Raises:
         EdlError: see the errors of each rung.
     """
     answering = find_out(transport, emit)
-    identity = known or PhoneIdentity()
-    if answering.boot_rom is not None:
-        rom = answering.boot_rom
-        if answering.hello is not None and wishes.identify:
-            identity = rom.identify(answering.hello)
-            emit(Stage("found", identity.describe()))
-        elif answering.hello is not None:
-            rom.push_back(answering.hello)
-        rom.upload(choose_loader(identity))
-        programmer = Programmer(transport, emit)
-        programmer.hear_greeting(rom.leftover())
-    else:
+    if answering.boot_rom is None:
         programmer = Programmer(transport, emit)
         _attach(programmer, answering.programmer_first or b"", emit)
-    phone = Phone(programmer, identity, attached=answering.boot_rom is None)
-    _learn_storage(phone, wishes)
+        phone = Phone(transport, programmer, known or PhoneIdentity(), attached=True)
+        _learn_storage(phone, wishes)
+    else:
+        identity = _upload(answering, choose_loader, wishes, emit)
+        first = answering.boot_rom.leftover()
+        try:
+            phone = _start(transport, identity, first, wishes, emit)
+        except DeviceGoneError:
+            if reopen is None:
+                raise
+            emit(Stage("connect", "the programmer comes back on the bus"))
+            phone = _start(reopen(), identity, b"", wishes, emit)
     emit(Stage("storage", _describe(phone)))
+    return phone
+
+
+def _upload(
+    answering: Answering, choose_loader: ChooseLoader, wishes: Wishes, emit: Emit
+) -> PhoneIdentity:
+    rom, identity = answering.boot_rom, PhoneIdentity()
+    if rom is None:
+        raise RuntimeError("no boot ROM answers")
+    if answering.hello is not None and wishes.identify:
+        identity = rom.identify(answering.hello)
+        emit(Stage("identity", identity.describe()))
+    elif answering.hello is not None:
+        rom.push_back(answering.hello)
+    rom.upload(choose_loader(identity))
+    return identity
+
+
+def _start(
+    transport: Transport, identity: PhoneIdentity, first: bytes, wishes: Wishes, emit: Emit
+) -> Phone:
+    """Hear the fresh programmer and configure it.
+
+    One that is still starting (DDR training) loses or delays the first command: it is asked again.
+    """
+    programmer = Programmer(transport, emit)
+    programmer.hear_greeting(first)
+    phone = Phone(transport, programmer, identity)
+    for attempt in range(_START_ATTEMPTS):
+        try:
+            _learn_storage(phone, wishes)
+        except TransportTimeoutError:
+            if programmer.configuration is not None or attempt == _START_ATTEMPTS - 1:
+                raise
+            emit(Stage("connect", "the programmer is still starting; asking again"))
+            programmer.hear_greeting(patience_s=_START_PAUSE_S)
+        else:
+            break
     return phone
 
 

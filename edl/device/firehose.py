@@ -448,19 +448,21 @@ class Programmer:
 
     def _drain(self, patience_s: float, until: Callable[[str], bool] = lambda _: False) -> bool:
         """Take everything that the phone says by itself; True if there was something."""
-        heard = False
-        while True:
+        heard = done = False
+        while not done:
             try:
                 match self._next(patience_s if not heard else min(patience_s, 0.05), "greeting"):
                     case Log(text):
                         self._note(text)
-                        if until(text):
-                            return True
+                        done = until(text)
                     case stale:
                         _log.debug("stale %s", type(stale).__name__)
                 heard = True
             except TransportTimeoutError:
-                return heard
+                done = True
+        if heard:
+            self._learn()
+        return heard
 
 
 def _greeting_ends(line: str) -> bool:

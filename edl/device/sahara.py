@@ -7,7 +7,12 @@ import logging
 import time
 from collections.abc import Mapping
 
-from edl.errors import ProgrammerRefusedError, ProtocolError, TransportTimeoutError
+from edl.errors import (
+    DeviceGoneError,
+    ProgrammerRefusedError,
+    ProtocolError,
+    TransportTimeoutError,
+)
 from edl.events import Emit, Stage, ignore
 from edl.identity import PhoneIdentity
 from edl.sahara import host, identity
@@ -183,7 +188,7 @@ class BootRom:
         timeout_s = PACKET_TIMEOUT_S
         sent_bytes = 0
         while True:
-            match self._next_or_pushed(timeout_s):
+            match self._next_or_started(timeout_s):
                 case host.HelloSeen(mode=mode):
                     wanted = Mode.IMAGE_COMPLETE if mode == 1 else Mode.IMAGE_PENDING
                     self.send(self._host.hello(wanted))
@@ -197,7 +202,7 @@ class BootRom:
                 case host.DoneAnswered(complete):
                     if complete or (len(images) == 1 and last_id in {PROGRAMMER_ID, 7}):
                         return  # MSM8916 and its family say "more" and start it all the same
-                case host.ProgrammerSpeaks():
+                case host.ProgrammerSpeaks() | None:
                     return
                 case host.MemoryOffered():
                     raise _crash_dump()
@@ -213,8 +218,16 @@ class BootRom:
             raise _refused(image_id, status)
         self.send(self._host.done())
 
-    def _next_or_pushed(self, timeout_s: float) -> host.Event:
-        return self._pushed.pop(0) if self._pushed else self.next_event(timeout_s)
+    def _next_or_started(self, timeout_s: float) -> host.Event | None:
+        """Return what comes next; None if the last word got lost in the hurry of the start."""
+        if self._pushed:
+            return self._pushed.pop(0)
+        try:
+            return self.next_event(timeout_s)
+        except (TransportTimeoutError, DeviceGoneError):
+            if self._host.phase is not host.Phase.DONE:
+                raise
+            return None
 
     def _serve(self, images: Mapping[int, bytes], image_id: int, offset: int, length: int) -> int:
         image = images.get(image_id)
