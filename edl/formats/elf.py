@@ -139,17 +139,23 @@ class Segment:
 
 @dataclass(frozen=True)
 class Elf:
-    """An ELF image. end: offset behind the last byte that a header or segment claims."""
+    """An ELF image.
+
+    end: offset behind the last byte that the headers or a segment have in the file.
+    reach: the same, counting also the places of segments without bytes.
+    """
 
     header: ElfHeader
     segments: tuple[Segment, ...]
     end: int
+    reach: int
 
     @classmethod
     def of(cls, header: ElfHeader, segments: tuple[Segment, ...]) -> Self:
         """Return the image that header and segments describe."""
-        ends = [header.table_offset + header.table_bytes, *(segment.end for segment in segments)]
-        return cls(header, segments, max(ends))
+        table_end = header.table_offset + header.table_bytes
+        end = max([table_end, *(segment.end for segment in segments if segment.file_bytes)])
+        return cls(header, segments, end, max([end, *(segment.end for segment in segments)]))
 
     @property
     def hash_index(self) -> int | None:
