@@ -32,8 +32,8 @@ class Certificate:
     """One certificate, as far as it matters here.
 
     der: all of its bytes, exactly; signed: those that its issuer signed. common_name, organization:
-    of the subject, empty if absent, safe to print. units: OU attributes of the subject, in order. valid_from,
-    valid_until: as written; boot ROMs have no clock and do not compare them.
+    of the subject, empty if absent, safe to print. units: OU attributes of the subject, in order.
+    valid_from, valid_until: as written; boot ROMs have no clock and do not compare them.
     """
 
     der: bytes

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Chooses a loader for a phone: looks into files, and says whether the phone will start them.
+
+Names of files decide nothing. The verdict follows the order of checks of the boot ROM, and its
+first failure is the reason. A number that is in no table makes "cannot tell", never "no".
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edl.errors import ImageError
+from edl.formats import elf, hashsegment
+from edl.formats.binding import Binding
+from edl.formats.mbn import MAX_IMAGE_BYTES, Container, Image, read_image
+from edl.formats.programmer import Protocol
+from edl.identity import (
+    Hwid,
+    PhoneIdentity,
+    chip_names,
+    maker_names,
+    parts_of_soc,
+    soc_names,
+    socs_of_part,
+)
+
+HEAD_BYTES = 16  # what looks_like_programmer needs of a file
+
+_MIN_IMAGE_BYTES = 4096
+_MAX_FILES = 5000  # looked at in one folder and those below
+_MAX_DEPTH = 4
+_MAX_SHOWN = 5  # loaders whose faults are told
+_MIN_PREFIX_BYTES = 16  # some tools print only the beginning of a PK hash
+_PREFIX = b"\x55\xff\xed\xff"
+_TEST_NAMES = re.compile(r"\btest\b|generated|development|QPSA|B\.KERLER", re.IGNORECASE)
+
+# What phones report that have no key of their own fused (bkerler/edl qualcomm_config.py, edl-ng).
+DEFAULT_PK_HASHES = frozenset(
+    map(
+        bytes.fromhex,
+        (
+            "cc3153a80293939b90d02d3bf8b23e0292e452fef662c74998421adad42a380f",
+            "7be49b72f9e4337223ccb84d6eccca4e61ce16e3602ac2008cb18b75babe6d09",
+            "afca69d4235117e5bfc21467068b20df85e0115d7413d5821883a6d244961581",
+            "36c886068d9a6634e9c55185044344e9e756dcc3b5960874942c7a1a1550dee0",
+            "d40eee56f3194665574109a39267724ae7944134cd53cb767e293d3c40497955"
+            "bc8a4519ff992b031fadc6355015ac87",
+        ),
+    )
+)
+
+
+class Fit(enum.Enum):
+    """How well a loader fits a phone, best first."""
+
+    EXACT = "fits"
+    UNFUSED = "fits: the phone checks no signature"
+    LIKELY = "signed with the phone's key"
+    UNKNOWN = "cannot tell"
+    OTHER_MODEL = "for another model"
+    OTHER_CHIP = "for another chip"
+    WRONG_KEY = "signed with another key"
+    DAMAGED = "damaged"
+    NO_PROGRAMMER = "no Firehose programmer"
+
+    @property
+    def may_start(self) -> bool:
+        """Whether it makes sense to send the loader."""
+        return self in {Fit.EXACT, Fit.UNFUSED, Fit.LIKELY, Fit.UNKNOWN}
+
+
+_ORDER = {fit: place for place, fit in enumerate(Fit)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a phone will start a loader.
+
+    reason: why, in one sentence. details: what else is known. status: the Sahara status that the
+    phone would give if the loader were sent all the same; None if that is not known.
+    """
+
+    fit: Fit
+    reason: str
+    details: tuple[str, ...] = ()
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A loader file, and what is to be expected of it."""
+
+    path: Path
+    image: Image
+    verdict: Verdict
+
+    @property
+    def note(self) -> str:
+        """What a user should know before it is sent, empty if it simply fits."""
+        said = () if self.verdict.fit is Fit.EXACT else (self.verdict.reason,)
+        text = " ".join((*said, *self.verdict.details))
+        return text and f"{self.path.name}: {text}"
+
+
+def looks_like_programmer(head: bytes) -> bool:
+    """Return whether a file that begins with head, at least HEAD_BYTES, has a loader's form.
+
+    Other boot images have the same form; `read_image` tells them apart, and needs the whole file.
+    """
+    return head.startswith((elf.MAGIC, hashsegment.SBL80_MAGIC, _PREFIX)) or (
+        head[4:8] == b"\x03\0\0\0" and head[1:4] == bytes(3)
+    )
+
+
+def match(image: Image, phone: PhoneIdentity) -> Verdict:
+    """Return whether phone will start image, and why."""
+    if unsuitable := _unsuitable(image):
+        return unsuitable
+    if phone.pk_hash is None:
+        return Verdict(Fit.UNKNOWN, "The phone did not tell which key it trusts.", _notes(image))
+    if not any(phone.pk_hash) or phone.pk_hash in DEFAULT_PK_HASHES:
+        return _match_unfused(image, phone)
+    return _match_fused(image, phone, phone.pk_hash)
+
+
+def _unsuitable(image: Image) -> Verdict | None:
+    """Return why no phone at all will start image as a Firehose programmer, or None."""
+    bound, protocol = image.main.binding, image.programmer.protocol
+    if protocol is Protocol.STREAMING:
+        reason = "It speaks the old Streaming Download protocol, not Firehose."
+        return Verdict(Fit.NO_PROGRAMMER, reason)
+    if bound and not image.main.is_programmer_kind:
+        return Verdict(Fit.NO_PROGRAMMER, f"It is signed as {bound.kind}, not as a programmer.")
+    if protocol is None and image.main.cut_off:
+        return _damaged(image, 0x08)
+    if protocol is None:
+        return Verdict(Fit.NO_PROGRAMMER, "It holds no Firehose programmer.")
+    return None
+
+
+def _match_unfused(image: Image, phone: PhoneIdentity) -> Verdict:
+    """Judge for a phone that most likely has secure boot switched off."""
+    bound = image.main.binding
+    notes = _notes(image)
+    if image.main.cut_off:
+        return _damaged(image, 0x08)
+    if bound and (bound.by_soc or bound.msm_id) and chip_fits(bound, phone) is False:
+        return Verdict(Fit.OTHER_CHIP, _other_chip(bound, phone), notes)
+    reason = "The phone has no key of its own fused: it starts any programmer for its chip."
+    return Verdict(Fit.UNFUSED, reason, notes)
+
+
+def _match_fused(image: Image, phone: PhoneIdentity, pk_hash: bytes) -> Verdict:
+    """Judge for a phone that trusts one key only."""
+    main, notes = image.main, _notes(image)
+    if main.vendor is None and image.problems:
+        return _damaged(image, 0x26)
+    if main.vendor is None:
+        reason = "It has no signature; this phone starts only what its maker signed."
+        return Verdict(Fit.WRONG_KEY, reason, notes, status=0x23)
+    if not any(_same_digest(root.digest, pk_hash) for root in image.root_hashes):
+        return Verdict(Fit.WRONG_KEY, _other_key(image, pk_hash), notes, status=0x21)
+    bound = main.binding
+    if bound is None:
+        reason = "It is signed with the phone's key, but does not say for which chip."
+        return Verdict(Fit.DAMAGED, reason, notes, status=0x21)
+    chip = chip_fits(bound, phone)
+    if chip is False:
+        return Verdict(Fit.OTHER_CHIP, _other_chip(bound, phone), notes, status=0x21)
+    if other := _other_model(bound, phone):
+        return Verdict(Fit.OTHER_MODEL, other, notes, status=0x21)
+    if bound.serials and phone.serial is not None and phone.serial not in bound.serials:
+        reason = "It is signed for certain phones only, and this one is not among them."
+        return Verdict(Fit.OTHER_MODEL, reason, notes, status=0x21)
+    if image.problems:
+        return _damaged(image, 0x21 if main.vendor.scheme is None else 0x22)
+    if chip is None or phone.hwid is None:
+        reason = "It is signed with the phone's key; whether chip and model fit cannot be told."
+        return Verdict(Fit.LIKELY, reason, notes)
+    reason = f"Key, chip and model fit; its rollback version is {bound.rollback}."
+    return Verdict(Fit.EXACT, reason, notes)
+
+
+def _damaged(image: Image, status: int) -> Verdict:
+    first, *others = image.problems
+    return Verdict(Fit.DAMAGED, f"It is damaged: {first}", (*others, *_locks(image)), status)
+
+
+def _same_digest(ours: bytes, theirs: bytes) -> bool:
+    """Return whether two PK hashes are equal; one may be cut to its beginning."""
+    size = min(len(ours), len(theirs))
+    return size >= _MIN_PREFIX_BYTES and ours[:size] == theirs[:size]
+
+
+def chip_fits(bound: Binding, phone: PhoneIdentity) -> bool | None:
+    """Return whether an image is made for the chip of phone; None if that cannot be told."""
+    part = None if phone.hwid is None else Hwid(phone.hwid).part
+    if bound.by_soc:
+        if phone.soc_number is not None:
+            return phone.soc_number in bound.soc_versions
+        if part is None:
+            return None
+        if any(part in parts_of_soc(number) for number in bound.soc_versions):
+            return True
+        return None if not socs_of_part(part) else False
+    wanted = Hwid(bound.hwid).part
+    if part is not None:
+        return part == wanted
+    if phone.soc_number is None or not socs_of_part(wanted):
+        return None
+    return phone.soc_number in socs_of_part(wanted)
+
+
+def _other_model(bound: Binding, phone: PhoneIdentity) -> str | None:
+    """Return how maker or model differ, or None. Zeros are no wildcards."""
+    if phone.hwid is None:
+        return None
+    hwid = Hwid(phone.hwid)
+    if bound.oem_bound and bound.oem_id != hwid.oem_id:
+        return (
+            f"It is signed with the phone's key, but for OEM id {bound.oem_id:#06x}; "
+            f"the phone has {hwid.oem_id:#06x}."
+        )
+    if bound.model_bound and bound.model_id != hwid.model_id:
+        return (
+            f"It is signed with the phone's key, but for model {bound.model_id:#06x}; "
+            f"the phone is {hwid.model_id:#06x}."
+        )
+    return None
+
+
+def _other_chip(bound: Binding, phone: PhoneIdentity) -> str:
+    return f"It is made for {_chip_words(bound)}; the phone has {phone.chip or 'another chip'}."
+
+
+def _chip_words(bound: Binding) -> str:
+    """Return the chips that bound names, in words."""
+    if bound.by_soc:
+        numbers = bound.soc_versions
+        return " or ".join(
+            f"{name} (SoC {number:#06x})" if name else f"SoC {number:#06x}"
+            for number in numbers
+            for name in [next(iter(soc_names(number)), "")]
+        )
+    name = next(iter(chip_names(bound.msm_id)), "")
+    return f"{name} (MSM id {bound.msm_id:#010x})" if name else f"MSM id {bound.msm_id:#010x}"
+
+
+def _other_key(image: Image, pk_hash: bytes) -> str:
+    """Return who has signed image, who should have, and what that means."""
+    signer = image.main.vendor
+    if signer is None or signer.chain is None:
+        return "Its certificates cannot be read."
+    root = signer.chain.roots[0].common_name
+    ours = next((h.digest for h in image.root_hashes if len(h.digest) == len(pk_hash)), b"")
+    kind = "signed with test keys" if _TEST_NAMES.search(root) else "signed with another key"
+    return (
+        f"It is {kind}: the root is '{root}' ({ours.hex()[:16]}...), "
+        f"the phone trusts {pk_hash.hex()[:16]}..."
+    )
+
+
+def _notes(image: Image) -> tuple[str, ...]:
+    """Return what users should know about a loader whatever the phone is."""
+    prefix = ("It lies behind a prefix of 12 bytes, which few phones take.",)
+    prefixed = image.container is Container.PREFIXED_ELF
+    return (*image.problems, *(prefix if prefixed else ()), *_locks(image))
+
+
+def _locks(image: Image) -> tuple[str, ...]:
+    locks = image.programmer.locks
+    return tuple(f"{lock.maker} has restricted it: it {lock.text}." for lock in locks)
+
+
+def describe(image: Image) -> tuple[tuple[str, str], ...]:
+    """Return what image is, for people: labels and values, the most important first."""
+    programmer, main = image.programmer, image.main
+    generation = f", generation {programmer.generation.name}" if programmer.generation else ""
+    kind = f"{programmer.protocol.value} programmer" if programmer.protocol else "no programmer"
+    version = f", header version {main.version}" if main.version else ""
+    rows = [("content", kind + generation)]
+    if main.binding:
+        rows += _binding_rows(main.binding)
+    if main.vendor and main.vendor.chain:
+        chain = main.vendor.chain
+        names = f"{chain.leaf.common_name} / {chain.roots[0].common_name}"
+        rows += [("signed by", names), ("signature", main.vendor.scheme or "does not verify")]
+    else:
+        rows.append(("signed by", "nobody"))
+    rows += [(f"PK hash: {h.algorithm} of {h.of}", h.digest.hex()) for h in image.root_hashes]
+    rows += [
+        ("form", image.container.value + version),
+        ("build", programmer.version or ""),
+        ("storage", ", ".join(sorted(programmer.storage))),
+        ("commands", ", ".join(sorted(programmer.commands))),
+        *(("note", note) for note in _notes(image)),
+    ]
+    return tuple((label, value) for label, value in rows if value)
+
+
+def _binding_rows(bound: Binding) -> list[tuple[str, str]]:
+    makers = " or ".join(maker_names(bound.oem_id))
+    return [
+        ("signed as", bound.kind),
+        ("chip", _chip_words(bound)),
+        ("OEM id", f"{bound.oem_id:#06x}" + (f" ({makers})" if makers else "")),
+        ("model id", f"{bound.model_id:#06x}"),
+        ("rollback version", str(bound.rollback)),
+        ("serial numbers", ", ".join(f"{number:08x}" for number in bound.serials)),
+    ]
+
+
+def find_programmers(folder: Path) -> list[Path]:
+    """Return the Firehose programmers in folder and below, by their content, in order of name.
+
+    Files that cannot be read are passed over. Links are not followed.
+    """
+    return sorted(path for path, image in _images(_files(folder)) if image.is_programmer)
+
+
+def rank(paths: Iterable[Path], phone: PhoneIdentity) -> list[Candidate]:
+    """Return the boot images among paths with their verdicts, best for phone first."""
+    found = [Candidate(path, image, match(image, phone)) for path, image in _images(paths)]
+    return sorted(found, key=_rank)
+
+
+def choose(paths: Iterable[Path], phone: PhoneIdentity) -> Candidate:
+    """Return the best loader among paths for phone.
+
+    Raises:
+        ImageError: none of them will start; the message says why not.
+    """
+    ranked = rank(paths, phone)
+    if not ranked:
+        raise ImageError("None of the files is a programmer (loader).")
+    best = ranked[0]
+    if not best.verdict.fit.may_start:
+        words = [f"{entry.path.name}: {entry.verdict.reason}" for entry in ranked[:_MAX_SHOWN]]
+        raise ImageError(
+            "No loader fits the phone. " + " ".join(words),
+            remedies=("Look for a loader in the maker's own package for exactly this model.",),
+        )
+    return best
+
+
+def _rank(candidate: Candidate) -> tuple[int, bool, int, tuple[int, int, int], bool, str]:
+    """Return the sort key: fit, no lock, highest rollback version, newest build, not `lite`."""
+    image, name = candidate.image, candidate.path.name.lower()
+    rollback = image.main.binding.rollback if image.main.binding else 0
+    year, month, day = image.programmer.build_date or (0, 0, 0)
+    return (
+        _ORDER[candidate.verdict.fit],
+        image.programmer.needs_authorization,
+        -rollback,
+        (-year, -month, -day),
+        "lite" in name,
+        str(candidate.path),
+    )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the regular files in folder and below, at most _MAX_FILES."""
+    pending = [(folder, 0)]
+    count = 0
+    while pending:
+        place, depth = pending.pop()
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            count += 1
+            if count > _MAX_FILES:
+                return
+            if entry.is_dir(follow_symlinks=False) and depth < _MAX_DEPTH:
+                pending.append((place / entry.name, depth + 1))
+            elif entry.is_file(follow_symlinks=False):
+                yield place / entry.name
+
+
+def _images(paths: Iterable[Path]) -> Iterator[tuple[Path, Image]]:
+    """Yield the boot images among paths."""
+    for path in paths:
+        try:
+            size = path.stat().st_size
+            if not _MIN_IMAGE_BYTES <= size <= MAX_IMAGE_BYTES:
+                continue
+            with path.open("rb") as file:
+                if not looks_like_programmer(file.read(HEAD_BYTES)):
+                    continue
+                file.seek(0)
+                data = file.read(MAX_IMAGE_BYTES)
+            yield path, read_image(data)
+        except (OSError, ImageError):
+            continue
