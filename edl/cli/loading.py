@@ -66,8 +66,11 @@ class Loader:
         return {_PROGRAMMER_ID: self._load(self._best(paths, identity))}
 
     def _best(self, paths: list[Path], identity: PhoneIdentity) -> Path:
-        ranked = loaders.rank(paths, identity)
-        if not ranked:
+        """Return the loader among paths that fits; one that the phone would refuse is not sent.
+
+        Only a file that the user names with --loader is sent whatever it is.
+        """
+        if not paths:
             raise UsageError(
                 "No programmer (loader) was found for this phone.",
                 remedies=(
@@ -75,7 +78,7 @@ class Loader:
                     "Look for prog_*firehose*.mbn/.elf in the stock package of exactly this model.",
                 ),
             )
-        best = ranked[0]
+        best = loaders.choose(paths, identity)
         if best.note:
             self._emit(Notice(best.note))
         return best.path

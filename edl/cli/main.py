@@ -172,6 +172,9 @@ def run(arguments: list[str]) -> int:
         cli.main(args=arguments, prog_name="edl", standalone_mode=False, obj=settings)
     except click.exceptions.Exit as done:
         return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
     except (EdlError, click.ClickException, KeyboardInterrupt, click.Abort) as error:
         return _failed(error, settings)
     except BrokenPipeError:
