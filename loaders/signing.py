@@ -124,6 +124,13 @@ def _name(common_name: str, units: Sequence[str]) -> bytes:
 Key = RSA.RsaKey | ECC.EccKey
 
 
+def _private_power(key: RSA.RsaKey, number: int) -> int:
+    """Return number to the power of the private exponent, by way of the primes."""
+    p, q = int(key.p), int(key.q)
+    by_p, by_q = pow(number, int(key.d) % (p - 1), p), pow(number, int(key.d) % (q - 1), q)
+    return by_q + q * ((by_p - by_q) * pow(q, -1, p) % p)
+
+
 def _sign(key: Key, scheme: Scheme, message: bytes) -> bytes:
     """Return the signature that a certificate carries."""
     if isinstance(key, ECC.EccKey):
@@ -237,7 +244,7 @@ class Vendor:
         hashed = hashlib.new(digest, message).digest()
         size = key.size_in_bytes()
         frame = b"\0\x01" + b"\xff" * (size - 3 - len(hashed)) + b"\0" + hashed
-        return pow(int.from_bytes(frame, "big"), int(key.d), int(key.n)).to_bytes(size, "big")
+        return _private_power(key, int.from_bytes(frame, "big")).to_bytes(size, "big")
 
 
 VENDOR = Vendor("EDL Public Test", ("vendor-root",))

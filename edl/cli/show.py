@@ -99,7 +99,7 @@ def outcome_text(outcome: Outcome, boot: BootReport | None = None) -> str:
     """Return outcome for a layman."""
     report, plan = outcome.report, outcome.plan
     rows = [
-        ("written", _written(outcome) if report.written_bytes else ""),
+        ("written", _written(outcome) if plan.writes else ""),
         ("erased", format_size(report.erased_bytes) if report.erased_bytes else ""),
         ("verified", _verified(outcome)),
         ("rewritten", ", ".join(report.rewritten)),

@@ -1,38 +1,56 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The host's side of Firehose, without I/O: bytes in; logs, responses and raw data out.
 
-    host.receive(transfer)
+    host.receive(transfer, whole_transfer=True)
     while (event := host.next_event()):
         ...
     host.expect_raw(size_bytes, sector_bytes)   # after a response that opens raw mode for reading
 
-Programmers glue documents together, split them, put logs before, behind and inside of answers, and
-do not escape what they log. So documents are found by their frame, elements by a tolerant scan, and
-raw data by its announced length: it is never searched for XML.
+Programmers glue documents together, split them, cut them short, put logs before, behind and inside
+of answers, and do not escape what they log. So documents are found by their frame, elements by a
+tolerant scan, and raw data by its announced length: it is never searched for XML.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from edl.errors import ProtocolError
 
 MAX_DOCUMENT_BYTES = 64 * 1024  # real documents have at most 4 KiB
-MAX_JUNK_BYTES = 16 * 1024 * 1024
+MAX_JUNK_BYTES = 16 * 1024 * 1024  # between two documents
 
-_BEGIN = b"<?xml"
-_END = re.compile(rb"/>\s*</data>|<data>\s*</data>|</(?:log|response)>\s*</data>")
-_ELEMENT = re.compile(
-    r"<(log|response)\b(.*?)/?>(?=\s*(?:<log\b|<response\b|</log>|</response>|</data>))",
-    re.DOTALL | re.IGNORECASE,
+_STEP_BYTES = 4096  # text is looked at in such pieces, so that glued documents cost no copies
+_PACKET_BYTES = 512  # raw transfers are whole sectors, and no sector is smaller
+_NOISE = b"\xf0\xe9\x88\x14"  # some vendor's programmer strews this in (bkerler/edl xmlparser.py)
+_STRAY_TAIL = b"</xml>"  # Oplus programmers append this to a document (bkerler/edl#439)
+
+_PROLOG = b"<?xml"
+_BEGIN = re.compile(rb"<\?xml|<data>")
+_BLANK = rb"(?:[\s\0]|\xf0\xe9\x88\x14){0,64}"
+_ANSWER = re.compile(
+    rb"<\?xml[^<>]{0,80}\?>" + _BLANK + rb"<data>" + _BLANK + rb"<(?:log|response)\b", re.IGNORECASE
 )
-_ATTRIBUTE = re.compile(r"([\w.:-]+)\s*=\s*\"(.*?)\"(?=\s+[\w.:-]+\s*=\s*\"|\s*$)", re.DOTALL)
-_LOG_VALUE = re.compile(r"\s*value\s*=\s*\"(.*)\"\s*$", re.DOTALL | re.IGNORECASE)
+_END = re.compile(
+    rb'"' + _BLANK + rb"(?:/>|></(?:log|response)>)" + _BLANK + rb"</data>", re.IGNORECASE
+)
+_MAX_END_BYTES = 1024  # longest text that _END matches, and more
+_FRAME = re.compile(rb"<\?xml[^<>]*\?>\n<data>\n<")
+
+_OPEN = re.compile(r"<(log|response)\b", re.IGNORECASE)
+_CLOSE = re.compile(
+    r"\"\s*+(?:/>|></(?:log|response)>)\s*+(?=<log\b|<response\b|</data>|$)", re.IGNORECASE
+)
+_ATTRIBUTE = re.compile(
+    r"(?<![\w.:-])([\w.:-]++)\s*+=\s*+\"(.*?)\"(?=\s++[\w.:-]++\s*+=\s*+\"|\s*+$)", re.DOTALL
+)
+_LOG_VALUE = re.compile(r"\s*+value\s*+=\s*+\"", re.IGNORECASE)
 _ENTITIES = {"&quot;": '"', "&lt;": "<", "&gt;": ">", "&apos;": "'", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,7 @@ Event = Log | Response | RawData | Junk
 
 def clean(text: str) -> str:
     """Return text without control characters and directional marks: it may reach a terminal."""
-    return _CONTROL.sub(" ", text).strip()
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 class FirehoseHost:
@@ -103,18 +121,20 @@ class FirehoseHost:
         self._whole = whole_transfer
 
     def expect_raw(self, size_bytes: int, sector_bytes: int) -> None:
-        """Count the next size_bytes as raw data in whole sectors."""
-        self._raw_left, self._sector_bytes = size_bytes, sector_bytes
-        self._unannounced = 0
-        if self._text:  # what arrived behind the response
-            self._fresh = memoryview(bytes(self._text) + bytes(self._fresh))
-            self._text.clear()
+        """Count the next size_bytes as raw data in whole sectors.
+
+        What has arrived behind the response is its beginning already, unless it is a stray tail of
+        the document: on USB that is no whole sector, elsewhere only the known one can be told.
+        """
+        self._sector_bytes = sector_bytes
+        behind = self._take_unused()
+        self._begin_raw(size_bytes, memoryview(b"") if self._is_ragged(behind) else behind)
 
     def expect_answer_or_raw(self, size_bytes: int, sector_bytes: int) -> None:
         """After <read>: some programmers send the sectors without any answer before them.
 
-        (TCL builds, Open-Q 820: bkerler/edl#232, #740.) Bytes that cannot begin a document are then
-        the data.
+        (TCL builds, Open-Q 820: bkerler/edl#232, #740.) A sector in which no document begins is
+        the data then; it comes behind a Response with the attribute "unannounced".
         """
         self._unannounced, self._sector_bytes = size_bytes, sector_bytes
 
@@ -124,89 +144,141 @@ class FirehoseHost:
 
     def forget(self) -> None:
         """Drop everything that has not been taken."""
-        self._fresh = memoryview(b"")
-        self._text.clear()
+        self._take_unused()
         self._ready.clear()
-        self._raw_left = self._unannounced = 0
+        self._raw_left = self._unannounced = self._junk_bytes = 0
 
     def next_event(self) -> Event | None:
         """Return what arrived next, or None if it takes more bytes.
 
         Raises:
-            ProtocolError: no end of a document within 64 KiB, or endless junk.
+            ProtocolError: no end of a document within 64 KiB, or endless junk. All that has
+                arrived is dropped.
         """
         while not self._ready:
-            if self._raw_left and self._fresh and not self._is_stray_log():
+            if not self._fresh:
+                return None
+            if self._raw_left and not self._is_stray():
                 piece = self._fresh[: self._raw_left]
                 self._fresh = self._fresh[self._raw_left :]
                 self._raw_left -= len(piece)
                 return RawData(piece)
-            if not self._scan():
-                return None
+            if not (self._unannounced and self._raw_came()):
+                self._look()
         return self._ready.popleft()
 
-    def _is_stray_log(self) -> bool:
-        """Tell a log inside the raw stream from data: generation 2 does that on a read error.
+    # -- raw data -------------------------------------------------------------------------------
 
-        Raw transfers are whole sectors; the log is not. Genuine data may look like XML.
-        """
-        ragged = len(self._fresh) % self._sector_bytes != 0 and len(self._fresh) <= self._raw_left
-        return self._whole and ragged and bytes(self._fresh[: len(_BEGIN)]) == _BEGIN
-
-    def _scan(self) -> bool:
-        """Move fresh bytes into the text and take one document; False if it takes more bytes."""
-        if self._fresh:
-            self._text += self._fresh
-            self._fresh = memoryview(b"")
-        if self._unannounced and self._raw_came():
-            return True
-        begin = self._text.find(_BEGIN)
-        if begin < 0:
-            begin = len(self._text) - _partial(self._text)
-        if begin:
-            self._drop_junk(begin)
-        end = _END.search(self._text)
-        if end is None:
-            if len(self._text) > MAX_DOCUMENT_BYTES:
-                raise ProtocolError(f"{len(self._text)} bytes came without an end of a document.")
-            return bool(self._ready)
-        document = bytes(self._text[: end.end()])
-        rest = bytes(self._text[end.end() :])
+    def _take_unused(self) -> memoryview:
+        """Return and forget the bytes that no event has used yet."""
+        unused = memoryview(bytes(self._text) + self._fresh) if self._text else self._fresh
         self._text.clear()
-        self._take_document(document)
-        self._fresh = memoryview(rest)
-        return True
+        self._fresh = memoryview(b"")
+        return unused
+
+    def _begin_raw(self, size_bytes: int, begun: memoryview) -> None:
+        stray = not self._whole and bytes(begun[: len(_STRAY_TAIL)]) == _STRAY_TAIL
+        self._fresh = begun[len(_STRAY_TAIL) :] if stray else begun
+        self._raw_left, self._unannounced = size_bytes, 0
+
+    def _is_ragged(self, arrived: memoryview) -> bool:
+        """Tell whether arrived cannot be raw data, which comes in transfers of whole sectors."""
+        return self._whole and len(arrived) % self._sector_bytes != 0
+
+    def _is_stray(self) -> bool:
+        """Tell a document inside the raw stream from data: generation 2 logs read errors there.
+
+        Genuine data may look like XML, but does not end within a sector.
+        """
+        if not self._is_ragged(self._fresh):
+            return False
+        begins = bytes(self._fresh[: len(_PROLOG)]) == _PROLOG
+        ends = bytes(self._fresh[-32:]).rstrip(b"\0\r\n ").endswith(b"</data>")
+        return (begins and ends) or len(self._fresh) < _PACKET_BYTES
 
     def _raw_came(self) -> bool:
-        head = bytes(self._text[:16]).lstrip(b"\0\r\n\t ")
-        if not self._text or len(self._text) < self._sector_bytes or head[:1] == b"<":
+        """Tell whether raw data came where an answer was due, and begin to count it."""
+        begun = self._text + self._fresh[: self._sector_bytes]
+        if len(begun) < self._sector_bytes or _BEGIN.search(begun) or self._is_ragged(self._fresh):
             return False
-        size, self._unannounced = self._unannounced, 0
         self._ready.append(Response(ack=True, rawmode=True, attributes={"unannounced": "true"}))
-        self.expect_raw(size, self._sector_bytes)
+        self._begin_raw(self._unannounced, self._take_unused())
         return True
+
+    # -- documents ------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Move a step of the fresh bytes to the text, and take the first complete document."""
+        step = self._fresh[:_STEP_BYTES]
+        self._fresh, behind = self._fresh[len(step) :], self._fresh
+        searched = len(self._text)
+        self._text += step
+        if not (begin := _BEGIN.search(self._text)) and self._unannounced and not self._whole:
+            return  # it may be the first part of a sector
+        junk_bytes = begin.start() if begin else len(self._text) - _partial(self._text)
+        self._drop_junk(junk_bytes)
+        end = _END.search(self._text, max(0, searched - junk_bytes - _MAX_END_BYTES))
+        if end and end.end() <= MAX_DOCUMENT_BYTES:
+            glued_bytes = len(self._text) - end.end()
+            text = bytes(self._text[: end.end()])
+            self._text.clear()
+            self._fresh = behind[len(step) - glued_bytes :]
+            self._take_text(text)
+        elif len(self._text) > MAX_DOCUMENT_BYTES:
+            self.forget()
+            raise ProtocolError(
+                f"More than {MAX_DOCUMENT_BYTES} bytes came without an end of a document."
+            )
 
     def _drop_junk(self, count: int) -> None:
         junk = bytes(self._text[:count])
         del self._text[:count]
+        self._junk_bytes += count
+        if self._junk_bytes > MAX_JUNK_BYTES:
+            count = self._junk_bytes
+            self.forget()
+            raise ProtocolError(f"The phone sent {count} bytes that are no answer.")
         if junk.strip(b"\0\r\n\t "):
-            self._junk_bytes += count
-            if self._junk_bytes > MAX_JUNK_BYTES:
-                raise ProtocolError(f"The phone sent {self._junk_bytes} bytes that are no answer.")
             self._ready.append(Junk(junk))
 
+    def _take_text(self, text: bytes) -> None:
+        """Take a complete document, and those before it that were cut short.
+
+        Only what begins as an answer is a document inside of another: a log may quote a command.
+        """
+        self._junk_bytes = 0
+        begins = [0, *(match.start() for match in _ANSWER.finditer(text, 1)), len(text)]
+        for begin, end in pairwise(begins):
+            self._take_document(text[begin:end])
+        whole = text[begins[-2] :]
+        if self.generation_hint is None and whole.startswith(_PROLOG):
+            self.generation_hint = _generation(whole)
+
     def _take_document(self, document: bytes) -> None:
-        text = document.decode("utf-8", "replace")
-        if self.generation_hint is None:
-            self.generation_hint = _generation(document)
-        body = text[text.find("<data>") + len("<data>") :]
-        for match in _ELEMENT.finditer(body):
-            if match[1].lower() == "log":
-                value = _LOG_VALUE.match(match[2])
-                self._ready.append(Log(clean(_unescape(value[1] if value else match[2]))))
-            else:
-                self._ready.append(_response(match[2]))
+        text = document.replace(_NOISE, b" ").replace(b"\0", b" ").decode("utf-8", "replace")
+        for tag, inside in _elements(text):
+            if tag == "response":
+                self._ready.append(_response(inside))
                 self._unannounced = 0
+            else:
+                value = _LOG_VALUE.match(inside)
+                quoted = inside[value.end() :].removesuffix('"') if value else inside
+                self._ready.append(Log(clean(_unescape(quoted))))
+
+
+def _elements(text: str) -> Iterator[tuple[str, str]]:
+    """Yield tag and attributes of each log and response; a log may be cut short."""
+    at = 0
+    while opening := _OPEN.search(text, at):
+        tag = opening[1].lower()
+        closing = _CLOSE.search(text, opening.end())
+        if closing is not None:
+            yield tag, text[opening.end() : closing.start() + 1]
+            at = closing.end()
+        else:
+            if tag == "log":
+                yield tag, text[opening.end() :]
+            return
 
 
 def _response(text: str) -> Response:
@@ -226,11 +298,15 @@ def _unescape(text: str) -> str:
 
 def _partial(text: bytearray) -> int:
     """Return how many bytes at the end of text may begin a document."""
-    return next((n for n in range(len(_BEGIN) - 1, 0, -1) if text.endswith(_BEGIN[:n])), 0)
+    marks = (mark[:count] for mark in (_PROLOG, b"<data>") for count in range(1, len(mark)))
+    return max((len(part) for part in marks if text.endswith(part)), default=0)
 
 
 def _generation(document: bytes) -> int:
-    """Return the generation whose frame document has (executed: real-programmer notes, §2.1)."""
-    if b"\n<data>" not in document:
+    """Return the generation whose frame document has (executed: real-programmer notes, §2.1).
+
+    All that is not exactly the frame of a later one counts as 1, the one to be careful with.
+    """
+    if not _FRAME.match(document):
         return 1
     return 2 if document.endswith(b"\n</data>") else 3

@@ -132,12 +132,19 @@ class Executor:
             self._verify_all()
             self._make_bootable()
         except EdlError as error:
-            error.state = self.state()
+            self._tell_state(error)
             raise
         except KeyboardInterrupt as stop:
             raise self._stopped_at_once() from stop
         self.report.seconds = time.monotonic() - begin
         return self.report
+
+    def _tell_state(self, error: EdlError) -> None:
+        """Say with error what is on the phone, and how to go on."""
+        error.state = self.state()
+        resume = "Then run the same command with --resume to finish the job."
+        if error.state and not any("--resume" in remedy for remedy in error.remedies):
+            error.remedies = (*error.remedies[:2], resume)
 
     def _stopped_at_once(self) -> EdlError:
         if not self._started:

@@ -83,7 +83,7 @@ class Found:
 
     def open(self) -> UsbTransport:
         """Claim it for us."""
-        return UsbTransport(self.device, self.interface, f"the phone at USB {self.location}")
+        return UsbTransport(self.device, self.interface, f"The phone at USB {self.location}")
 
 
 def find(

@@ -10,6 +10,8 @@
     product=TEXT        USB product string; `none`: the phone has none; `unreadable`: it stalls
     driver=qcserial     a driver of the system holds the phone
     usb3=yes            the programmer comes back on the bus at SuperSpeed
+    lock=xiaomi         the programmer wants a maker's authorisation; `vip`: signed digests
+    flash=read-only     the flash takes no more writes
     fault=FAULT         what goes wrong (see edl.virtual.faults); may be repeated
 
 Chips: their JTAG ids are in the public loader collections, and what their boot ROMs do is in
@@ -29,6 +31,8 @@ from edl.virtual.bootrom import RomConfig
 from edl.virtual.descriptors import BOOT_ROM_PROTOCOL, OLD_PROTOCOL
 from edl.virtual.faults import Fault, parse_fault
 from edl.virtual.imageload import ImageKind
+from edl.virtual.programmer.board import VIP_LOCK, XIAOMI_LOCK, Quirks
+from edl.virtual.storage import Faults
 from edl.virtual.verifier import Fuses
 
 SERIAL = 0x1A2B3C4D
@@ -42,6 +46,7 @@ _EMMC_SECTORS = {0: 16 * GIB // 512}
 _UFS_SECTORS = {0: 2097152, 1: 16384, 2: 16384, 3: 131072, 4: 1048576, 5: 262144}
 _MAX_SIZE_BYTES = 2048 * GIB
 _PENDING = 0  # DONE_RESP of MSM8916 and its relatives, though nothing is pending
+_LOCKS = {"xiaomi": XIAOMI_LOCK, "vip": VIP_LOCK}
 _PRODUCT = re.compile(r"[ -~]{1,126}")
 
 
@@ -53,7 +58,7 @@ class Profile:
     lun_sectors: size of each LUN. product: USB product string where it does not follow from the
     serial number; has_product: whether there is one. strings_readable, kernel_driver: see
     UsbDevice. usb_protocol: bInterfaceProtocol of the boot ROM. usb3: the programmer comes back on
-    the bus at SuperSpeed.
+    the bus at SuperSpeed. quirks: of the programmer. flash: what is wrong with the flash.
     """
 
     name: str
@@ -68,6 +73,8 @@ class Profile:
     kernel_driver: str | None = None
     usb_protocol: int = OLD_PROTOCOL
     usb3: bool = False
+    quirks: Quirks = field(default_factory=Quirks)
+    flash: Faults = field(default_factory=Faults)
 
     @property
     def sector_bytes(self) -> int:
@@ -226,6 +233,18 @@ def _with_usb3(profile: Profile, text: str) -> Profile:
     return replace(profile, usb3=text == "yes")
 
 
+def _with_lock(profile: Profile, text: str) -> Profile:
+    if text not in _LOCKS:
+        raise ValueError(f"it is {' or '.join(_LOCKS)}")
+    return replace(profile, quirks=replace(profile.quirks, lock=_LOCKS[text]))
+
+
+def _with_flash(profile: Profile, text: str) -> Profile:
+    if text != "read-only":
+        raise ValueError("it is read-only")
+    return replace(profile, flash=replace(profile.flash, read_only=True))
+
+
 _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "size": _with_size,
     "serial": _with_serial,
@@ -234,4 +253,6 @@ _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "product": _with_product,
     "driver": _with_driver,
     "usb3": _with_usb3,
+    "lock": _with_lock,
+    "flash": _with_flash,
 }
