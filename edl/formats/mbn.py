@@ -298,6 +298,8 @@ def _check_hashes(
     if digest is None or rest:
         words = f"A hash table of {len(hashes.table)} bytes does not fit {count} segments."
         return None, (), (words,)
+    if sum(segment.file_bytes for segment in image.segments) > 2 * len(view):
+        return digest, (), ("Its segments overlap, or reach far beyond the end of the file.",)
     bad = []
     for index, segment in enumerate(image.segments):
         entry = hashes.table[index * size : (index + 1) * size]
