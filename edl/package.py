@@ -32,7 +32,8 @@ class Package:
     """A package, read: rows in the order in which they are to be done, and where files may lie.
 
     roots: folders inside which every file must lie. home: folder of each XML file by its name.
-    loaders: files that are programmers by their content. left_out: (name, reason).
+    loaders: files that are programmers by their content. loader_named: the user named them, they
+    were not found. left_out: (name, reason).
     """
 
     title: str
@@ -40,6 +41,7 @@ class Package:
     documents: tuple[Rows, ...]
     home: dict[str, Path]
     loaders: tuple[Path, ...] = ()
+    loader_named: bool = False
     left_out: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     _listings: dict[Path, dict[str, Path]] = field(default_factory=dict, compare=False)
@@ -266,7 +268,8 @@ def _read(arguments: list[str], found: _Sorted, include: list[Path]) -> Package:
         raise DocumentError("\n".join(problems))
     folders = [*found.roots, *(path.parent for path in found.documents), *include]
     roots = tuple(dict.fromkeys(folders))
-    if not found.loaders:
+    named = bool(found.loaders)
+    if not named:
         found.loaders += [path for root in roots for path in loaders.find_programmers(root)]
     return Package(
         title=arguments[0] if len(arguments) == 1 else f"{len(found.documents)} XML files",
@@ -274,6 +277,7 @@ def _read(arguments: list[str], found: _Sorted, include: list[Path]) -> Package:
         documents=tuple(sorted(documents, key=_rank)),
         home=home,
         loaders=tuple(dict.fromkeys(found.loaders)),
+        loader_named=named,
         left_out=tuple(found.left_out),
         warnings=tuple(text for document in documents for text in document.warnings),
     )

@@ -24,7 +24,7 @@ from edl.cli.options import Settings
 from edl.cli.progress import Display, display
 from edl.device import connect
 from edl.device.connect import Phone, Wishes
-from edl.errors import AccessError, EdlError, NoDeviceError, SafetyError, UsageError
+from edl.errors import EdlError, NoDeviceError, SafetyError, UsageError
 from edl.events import Stage
 from edl.plan import home
 from edl.plan.model import Finding, Plan, Severity, findings_data
@@ -278,8 +278,6 @@ class App:
                     told = True
                 time.sleep(_POLL_S)
                 continue
-            if found.problem is not None and "denied" in found.problem:
-                raise AccessError(f"The phone at USB {found.location} may not be opened.")
             return found
 
 

@@ -68,8 +68,10 @@ class Loader:
     def _best(self, paths: list[Path], identity: PhoneIdentity) -> Path:
         """Return the loader among paths that fits; one that the phone would refuse is not sent.
 
-        Only a file that the user names with --loader is sent whatever it is.
+        Only a file that the user names is sent whatever it is.
         """
+        if self._package is not None and self._package.loader_named and len(paths) == 1:
+            return paths[0]
         if not paths:
             raise UsageError(
                 "No programmer (loader) was found for this phone.",

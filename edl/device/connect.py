@@ -240,7 +240,8 @@ def _start(
 def _attach(programmer: Programmer, first: bytes, emit: Emit) -> None:
     programmer.hear_greeting(first)
     try:
-        programmer.ping()
+        # a late no may still answer our knocking, so a yes is waited for
+        any(programmer.ping() for _ in range(_START_ATTEMPTS))
     except TransportTimeoutError as error:
         raise NoDeviceError(
             "The phone is connected but mute: neither its boot ROM nor a programmer answers.",

@@ -112,12 +112,17 @@ class Programmer:
         functions = self.greeting.functions
         return None if functions is None else function in functions
 
-    def ping(self) -> None:
-        """Send <nop>: proves that a programmer listens, and brings the list of its commands."""
-        self._logs.clear()
+    def ping(self) -> bool:
+        """Send <nop>: proves that a programmer listens, and brings the list of its commands.
+
+        Returns False for a no: the answer to what an earlier program had sent may still come.
+        """
         self._send("nop", commands.nop())
-        self._answer("nop", COMMAND_TIMEOUT_S)
+        response = self._answer("nop", COMMAND_TIMEOUT_S)
         self._learn()
+        if not response.ack:
+            self._settle()
+        return response.ack
 
     def configure(self, memory: str, *, payload_bytes: int = ASK_PAYLOAD_BYTES) -> Configuration:
         """Agree on the storage type and the size of data transfers.
@@ -146,17 +151,23 @@ class Programmer:
     def _offer(self, memory: str, size: int) -> tuple[Configuration, bool, tuple[str, ...]]:
         """Send <configure> and return the answer that belongs to it.
 
-        An answer without any attribute may be that of an older command, left in the pipe.
+        An answer without any attribute may be that of an older command, left in the pipe: a yes to
+        <configure> always names sizes (executed on all generations), a flat no may not.
         """
         exchange = self._ask(
             "configure", commands.configure(memory, size, zlp=True), COMMAND_TIMEOUT_S, judge=False
         )
-        response, logs = exchange.response, exchange.logs
-        if set(response.attributes) <= {"value", "rawmode"} and not loglines.explain(logs):
+        response = exchange.response
+        while set(response.attributes) <= {"value", "rawmode"}:
+            if loglines.is_lock(self._logs):
+                break
             try:
-                response = self._answer("configure", _GRACE_S)
+                response = self._answer(
+                    "configure", COMMAND_TIMEOUT_S if response.ack else _GRACE_S
+                )
             except TransportTimeoutError:
                 _log.debug("the bare answer was all")
+                break
         return parse_configuration(response), response.ack, tuple(self._logs)
 
     def _agree(self, answer: Configuration, size: int) -> Configuration:

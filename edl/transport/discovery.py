@@ -177,8 +177,8 @@ def _product(device: Any) -> tuple[str | None, str | None]:  # noqa: ANN401
     """Return the product string and why it cannot be read; some phones have none (MSM8937)."""
     try:
         text = device.product
-    except ValueError:  # pyusb's answer to missing permission: no language ids
-        return None, "permission denied"
+    except ValueError:  # no language ids: no permission, or a phone without strings
+        return None, "its strings cannot be read: perhaps permission is missing"
     except (usb.core.USBError, NotImplementedError) as error:
         return None, str(error)
     return (_UNPRINTABLE.sub("?", text) if text else None), None

@@ -48,16 +48,23 @@ class UsbTransport:
     def _claim(self) -> None:
         number = self._interface.bInterfaceNumber
         try:
-            try:
-                if self._device.is_kernel_driver_active(number):
-                    _log.info("detaching the kernel driver from %s", self.description)
-                    self._device.detach_kernel_driver(number)
-            except NotImplementedError:
-                pass  # Windows and macOS know no such thing
+            self._detach_driver(number)
             usb.util.claim_interface(self._device, number)
         except (usb.core.USBError, NotImplementedError) as error:
             self.close()
             raise _translate(error, self.description, "open") from error
+
+    def _detach_driver(self, number: int) -> None:
+        """Take the interface from a kernel driver (qcserial), where the system knows such things.
+
+        What fails here shows again, with its reason, when the interface is claimed.
+        """
+        try:
+            if self._device.is_kernel_driver_active(number):
+                _log.info("detaching the kernel driver from %s", self.description)
+                self._device.detach_kernel_driver(number)
+        except (usb.core.USBError, NotImplementedError) as error:
+            _log.info("no kernel driver detached from %s: %s", self.description, error)
 
     def read(self, timeout_s: float) -> memoryview:
         """See Transport. Zero-length packets are passed over."""
