@@ -19,7 +19,6 @@ from edl.device.sahara import BootRom
 from edl.errors import (
     DeviceGoneError,
     DeviceRefusedError,
-    NoDeviceError,
     ProtocolError,
     TransportTimeoutError,
     UsageError,
@@ -243,7 +242,7 @@ def _attach(programmer: Programmer, first: bytes, emit: Emit) -> None:
         # a late no may still answer our knocking, so a yes is waited for
         any(programmer.ping() for _ in range(_START_ATTEMPTS))
     except TransportTimeoutError as error:
-        raise NoDeviceError(
+        raise TransportTimeoutError(
             "The phone is connected but mute: neither its boot ROM nor a programmer answers.",
             remedies=(
                 "Hold the power button (with volume down) for 15 seconds, then enter EDL mode"
