@@ -37,7 +37,7 @@ _MAX_DEPTH = 4
 _MAX_SHOWN = 5  # loaders whose faults are told
 _MIN_PREFIX_BYTES = 16  # some tools print only the beginning of a PK hash
 _PREFIX = b"\x55\xff\xed\xff"
-_TEST_NAMES = re.compile(r"\btest\b|generated|development|QPSA|B\.KERLER", re.IGNORECASE)
+_TEST_NAMES = re.compile(r"\btest\b|development|QPSA|B\.KERLER", re.IGNORECASE)
 
 # What phones report that have no key of their own fused (bkerler/edl qualcomm_config.py, edl-ng).
 DEFAULT_PK_HASHES = frozenset(
@@ -205,7 +205,9 @@ def chip_fits(bound: Binding, phone: PhoneIdentity) -> bool | None:
             return phone.soc_number in bound.soc_versions
         if part is None:
             return None
-        if any(part in parts_of_soc(number) for number in bound.soc_versions):
+        if part == Hwid(bound.hwid).part or any(
+            part in parts_of_soc(number) for number in bound.soc_versions
+        ):
             return True
         return None if not socs_of_part(part) else False
     wanted = Hwid(bound.hwid).part

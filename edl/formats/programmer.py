@@ -18,6 +18,7 @@ _MAX_HITS = 256  # of a word that is looked up more than once
 # A handler's name lies among the names of others, between NULs.
 _ANCHORS = (b"setbootablestoragedrive", b"getstorageinfo", b"configure")  # rarest first
 _TABLE_REACH_BYTES = 1600
+_ALWAYS = {b"configure", b"program"}  # every programmer has both
 
 COMMANDS = frozenset(
     {
@@ -39,7 +40,7 @@ COMMANDS = frozenset(
 )
 
 _STORAGE = {b"eMMC": "emmc", b"UFS": "ufs", b"nand": "nand", b"spinor": "spinor"}
-_STORAGE_REACH_BYTES = 0x2000  # around the name that nearly all have: eMMC
+_STORAGE_REACH_BYTES = 0x8000  # around the name that nearly all have: eMMC
 
 _VERSION = b"QC_IMAGE_VERSION_STRING="
 _VARIANT = b"IMAGE_VARIANT_STRING="
@@ -171,7 +172,7 @@ class Programmer:
 def read_programmer(data: bytes) -> Programmer:
     """Return what the words in data, a whole image, say about it."""
     commands = _commands(data)
-    if not all(word in data for word in _FIREHOSE) and not {"configure", "program"} <= commands:
+    if not all(word in data for word in _FIREHOSE) and len(commands & {"configure", "program"}) < 2:
         return Programmer(protocol=Protocol.STREAMING if _STREAMING in data else None)
     generation = _generation(data)
     version, variant = _version(data)
@@ -203,12 +204,14 @@ def _hits(data: bytes, word: bytes, *, whole: bool = False) -> list[int]:
 
 def _commands(data: bytes) -> frozenset[str]:
     """Return the commands whose names lie near one that nearly every programmer knows."""
-    places = next(filter(None, (_hits(data, word, whole=True) for word in _ANCHORS)), [])
     found: set[bytes] = set()
-    for place in places:
-        start = max(0, place - _TABLE_REACH_BYTES)
-        # the first and the last word may be cut off, or have no NUL before them
-        found.update(data[start : place + _TABLE_REACH_BYTES].split(b"\0")[1:-1])
+    for anchor in _ANCHORS:
+        if found >= _ALWAYS:
+            break
+        for place in _hits(data, anchor, whole=True):
+            start = max(0, place - _TABLE_REACH_BYTES)
+            # the first and the last word may be cut off, or have no NUL before them
+            found.update(data[start : place + _TABLE_REACH_BYTES].split(b"\0")[1:-1])
     return frozenset(word.decode("latin-1") for word in found) & COMMANDS
 
 

@@ -218,6 +218,7 @@ def by_soc(*numbers: int) -> Bound:
         # a derivative of SM8250 that starts its images, and is in no table of SoC numbers
         (by_soc(0x6008), PhoneIdentity(hwid=0x000E70E1 << 32), None),
         (by_soc(0x6003), PhoneIdentity(), None),
+        (replace(by_soc(0x1111), msm_id=0x000E70E1), PhoneIdentity(hwid=0x000E70E1 << 32), True),
         (Bound(3, 0, 0x007050E1, 0, 0), PhoneIdentity(hwid=0x2070_50E1 << 32), True),
         (Bound(3, 0, 0x3070_50E1, 0, 0), PhoneIdentity(hwid=MSM8916), True),
         (Bound(3, 0, 0x007050E1, 0, 0), PhoneIdentity(hwid=MSM8953), False),

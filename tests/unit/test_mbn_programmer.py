@@ -91,6 +91,12 @@ def test_words_outside_the_table_are_no_commands() -> None:
     assert read_programmer(text).commands == {"configure", "program"}
 
 
+def test_table_is_looked_up_by_another_name_where_the_first_does_not_lead_to_it() -> None:
+    elsewhere = b"\0setbootablestoragedrive\0" + b"." * 1600
+    found = read_programmer(elsewhere + b"\0configure\0program\0erase\0")
+    assert found.commands == {"setbootablestoragedrive", "configure", "program", "erase"}
+
+
 def test_rewritten_programmer_is_recognised_by_its_commands() -> None:
     """Two real ones lack the literals that all others have."""
     found = read_programmer(b"\0xyz\0configure\0program\0xyz\0")
