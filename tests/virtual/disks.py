@@ -103,7 +103,7 @@ def _rows(document: Path, tag: str) -> list[dict[str, str]]:
 
 
 def _file(folder: Path, name: str, room: int) -> bytes:
-    """Return a file of the build, made by the rule in golden/README.md where it is not there."""
+    """Return a file of the build, made by the rule in its README where it is missing."""
     if (folder / name).exists():
         return (folder / name).read_bytes()[:room]
     seed, cap = b"golden" + name.encode(), 3 << 20

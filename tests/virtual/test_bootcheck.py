@@ -12,7 +12,7 @@ from edl.virtual.bootcheck import boot_check
 from edl.virtual.storage import Extent, Faults, Lun, Storage, emmc, ufs
 from loaders.images import plain_elf
 from loaders.make_dummies import good_ones
-from tests.conftest import REPO, shared
+from tests.conftest import REPO
 from tests.virtual.disks import (
     BOOT_LOADER,
     Part,
@@ -22,6 +22,7 @@ from tests.virtual.disks import (
     write_table,
 )
 
+BUILDS = REPO / "tests" / "golden" / "builds"
 LOADER = REPO / "loaders" / "prog_firehose_ddr_qcm2290_test.elf"
 
 
@@ -76,7 +77,7 @@ def test_a_good_ufs_boots() -> None:
     [("apq8016-sbc-emmc", 16777216), ("qrb2210-rb1-emmc", 33554432)],
 )
 def test_builds_for_emmc_boot_once_they_are_patched(build: str, sectors: int) -> None:
-    folder = shared(f"golden/{build}")
+    folder = BUILDS / build
     storage = emmc(sectors)
     apply_build(storage, folder, patch=False)
     assert any("does not fit this storage" in finding for finding in findings(storage))
@@ -87,7 +88,7 @@ def test_builds_for_emmc_boot_once_they_are_patched(build: str, sectors: int) ->
 @pytest.mark.parametrize("build", ["sdm845-db845c-ufs", "qcs6490-rb3gen2-ufs"])
 @pytest.mark.parametrize("bootable", [None, 1, 2])
 def test_builds_for_ufs_boot_once_they_are_patched(build: str, bootable: int | None) -> None:
-    folder = shared(f"golden/{build}")
+    folder = BUILDS / build
     storage = ufs((2097152, 16384, 16384, 131072, 1048576, 262144))
     storage.bootable = bootable
     apply_build(storage, folder)

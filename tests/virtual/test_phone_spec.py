@@ -82,6 +82,13 @@ def test_identity() -> None:
     assert spec.profile.rom.fuses.pk_hash == b"\xab" * 32
 
 
+def test_locks_and_worn_flash() -> None:
+    lock = parse_spec("sdm660,lock=vip").profile.quirks.lock
+    assert lock is not None
+    assert lock.texts[0].startswith("Verifying signature failed")
+    assert parse_spec("sdm660,flash=read-only").profile.flash.read_only
+
+
 def test_usb_strings_and_driver() -> None:
     assert parse_spec("sdm660,product=none").profile.usb_product is None
     assert parse_spec("sdm660,product=QHSUSB__BULK").profile.usb_product == "QHSUSB__BULK"
@@ -109,6 +116,8 @@ def test_usb_strings_and_driver() -> None:
         "sdm660,product=\x1b[31m",
         "sdm660,driver=",
         "sdm660,usb3=maybe",
+        "sdm660,lock=nokia",
+        "sdm660,flash=wet",
         "sdm660,fault=fire",
     ],
 )

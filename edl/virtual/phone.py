@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A whole virtual phone: what runs on it, what a reset does, and how it is kept.
+
+    with Phone.create("sdm660") as phone:
+        device = usb.core.find(backend=phone.backend)
+
+A phone in a folder lives on between processes: sparse files hold its disks, phone.json the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edl.errors import UsageError
+from edl.sahara.packets import Command
+from edl.virtual.bootcheck import BootReport, boot_check
+from edl.virtual.bootrom import boot_rom
+from edl.virtual.controller import (
+    HIGH_SPEED_PACKET_BYTES,
+    SUPER_SPEED_PACKET_BYTES,
+    Clock,
+    Controller,
+)
+from edl.virtual.descriptors import FIREHOSE_PROTOCOL, UsbDevice
+from edl.virtual.faults import Injector
+from edl.virtual.imageload import LoadedImage
+from edl.virtual.link import Firmware, Sleep
+from edl.virtual.profiles import PhoneSpec, Profile, parse_spec
+from edl.virtual.programmer import programmer
+from edl.virtual.programmer.board import Board
+from edl.virtual.saved import FILE_NAME, Saved, State
+from edl.virtual.storage import Storage, emmc, ufs
+from edl.virtual.usb import VirtualBackend
+
+_FOR_EVER_S = 1e9
+_HELLO = Command.HELLO.to_bytes(4, "little")
+
+
+class Phone:
+    """One phone, plugged into a bus of its own or into one with others.
+
+    Attributes:
+        profile: what phone it is.
+        storage: its flash; may be looked at and changed at any time.
+        backend: the pyusb backend of its bus.
+        exits: why software has left so far, in order: start, reset, reset_to_edl, off, hang or
+            unplug.
+    """
+
+    def __init__(
+        self,
+        saved: Saved,
+        folder: Path | None = None,
+        *,
+        backend: VirtualBackend | None = None,
+        real_time: bool = False,
+    ) -> None:
+        """Plug in a phone as it was saved. Use `create`, `open` or `named`."""
+        self.profile = saved.spec.profile
+        self.storage = _storage(self.profile, folder)
+        self.storage.bootable = saved.bootable
+        self.backend = backend or VirtualBackend()
+        self._state = saved.state
+        self._report: BootReport | None = None
+        self.exits: list[str] = []
+        self._spec = saved.spec
+        self._folder = folder
+        self._injector = Injector(saved.faults, saved.counts)
+        self._clock = Clock(real=real_time)
+        self._port = self.backend.new_port()
+        self._controller: Controller | None = None
+        self._closed = False
+        match saved.state:
+            case State.BOOT_ROM:
+                self._start_boot_rom(hello_eaten=saved.hello_taken)
+            case State.PROGRAMMER:
+                self._appear(self._programmer(greet=False), super_speed=self.profile.usb3)
+            case State.HUNG:
+                self._appear(_hung())
+
+    @classmethod
+    def create(
+        cls,
+        spec: str | PhoneSpec,
+        folder: Path | None = None,
+        *,
+        backend: VirtualBackend | None = None,
+        real_time: bool = False,
+    ) -> Self:
+        """Return a new phone in EDL mode whose flash is blank.
+
+        spec: see edl.virtual.profiles; a folder needs its text form.
+        folder: new or empty; keeps the phone. Without it all is lost at the end.
+        backend: the bus to plug it into. real_time: it takes as long as it says.
+
+        Raises:
+            UsageError: spec names no phone, or folder cannot hold one.
+            ValueError: there is a folder, and spec has no text that could be kept there.
+        """
+        if isinstance(spec, str):
+            spec = parse_spec(spec)
+        elif folder is not None and not spec.text:
+            raise ValueError("a phone in a folder needs the text form of its specification")
+        saved = Saved(spec, faults=spec.faults)
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                if any(folder.iterdir()):
+                    raise UsageError(f"{folder} is not empty.")
+            phone = cls(saved, folder, backend=backend, real_time=real_time)
+            phone.save()
+        except OSError as error:
+            raise UsageError(f"No phone can be made in {folder}: {error.strerror}.") from error
+        return phone
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        backend: VirtualBackend | None = None,
+        real_time: bool = False,
+    ) -> Self:
+        """Return the phone in folder, as the last process left it.
+
+        A programmer that was running goes on running, idle and without another greeting; a boot ROM
+        whose HELLO was read awaits the answer. What was unread or half done is lost.
+
+        Raises:
+            ImageError: there is none in folder, or its file is damaged.
+        """
+        return cls(Saved.read(folder), folder, backend=backend, real_time=real_time)
+
+    @classmethod
+    def named(
+        cls, text: str, *, backend: VirtualBackend | None = None, real_time: bool = False
+    ) -> Self:
+        """Return the phone that a command line names: a folder with one, or a profile.
+
+        Raises:
+            UsageError: text is neither.
+            ImageError: the phone's file in the folder is damaged.
+        """
+        if (Path(text) / FILE_NAME).exists():
+            return cls.open(Path(text), backend=backend, real_time=real_time)
+        return cls.create(text, backend=backend, real_time=real_time)
+
+    @property
+    def state(self) -> State:
+        """What the phone is doing, once all that happens by itself has happened."""
+        self._settle()
+        return self._state
+
+    @property
+    def report(self) -> BootReport | None:
+        """What the last attempt to start found; None where there was none."""
+        self._settle()
+        return self._report
+
+    def enter_edl(self) -> None:
+        """Do what a user does: hold the power button, plug the phone in, enter EDL mode."""
+        self._leave()
+        self._start_boot_rom()
+        self.save()
+
+    def unplug(self) -> None:
+        """Pull the cable."""
+        self._leave()
+        self._state = State.UNPLUGGED
+        self.save()
+
+    def save(self) -> None:
+        """Keep the phone as it is now, if it has a folder."""
+        if self._folder is None:
+            return
+        self.storage.flush()
+        Saved(
+            self._spec,
+            self._state,
+            self._state is State.BOOT_ROM and self._hello_taken,
+            tuple(self._injector.pending),
+            self._injector.counts,
+            self.storage.bootable,
+        ).write(self._folder)
+
+    def close(self) -> None:
+        """Save the phone and take it off the bus. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._settle()
+            self.save()
+            self._leave()
+            self.storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _settle(self) -> None:
+        if self._controller is not None:
+            self._controller.settle()
+
+    @property
+    def _hello_taken(self) -> bool:
+        """Whether the boot ROM has gone beyond its HELLO, which it does not repeat."""
+        controller = self._controller
+        if controller is None or not (controller.listens or controller.unread):
+            return False  # it has not even started
+        return not controller.unread.startswith(_HELLO)
+
+    def _exit(self, reason: str) -> None:
+        """Act on the reason for which the running software has left."""
+        self.exits.append(reason)
+        match reason:
+            case "start":
+                self._start_programmer()
+            case "reset":
+                self._restart()
+            case "reset_to_edl":
+                self._leave()
+                self._start_boot_rom()
+            case "off":
+                self._leave()
+                self._state = State.OFF
+            case "unplug":
+                self._state = State.UNPLUGGED
+            case "hang":
+                self._state = State.HUNG
+            case _:
+                raise ValueError(f"software cannot leave for the reason '{reason}'")
+        self.save()
+
+    def _restart(self) -> None:
+        """Start from the flash; without a sound boot chain the boot ROM enters EDL mode."""
+        self._leave()
+        self._report = boot_check(self.storage)
+        if self._report.boots:
+            self._state = State.BOOTED
+        else:
+            self._start_boot_rom()
+
+    def _start_boot_rom(self, *, hello_eaten: bool = False) -> None:
+        config = replace(self.profile.rom, hello_eaten=hello_eaten or self.profile.rom.hello_eaten)
+        self._state = State.BOOT_ROM
+        self._appear(boot_rom(config, _accept))
+
+    def _start_programmer(self) -> None:
+        self._state = State.PROGRAMMER
+        software = self._programmer(greet=True)
+        if self.profile.usb3:
+            self._leave()
+            self._appear(software, super_speed=True)
+        elif self._controller is not None:
+            self._controller.load(software)
+
+    def _programmer(self, *, greet: bool) -> Firmware:
+        board = Board(
+            self.storage,
+            chip_serial=self.profile.rom.fuses.serial,
+            packet_bytes=_packet_bytes(super_speed=self.profile.usb3),
+            quirks=self.profile.quirks,
+        )
+        return programmer(self.profile.programmer, board, greet=greet)
+
+    def _appear(self, software: Firmware, *, super_speed: bool = False) -> None:
+        """Come up on the bus with new software."""
+        profile = self.profile
+        self._controller = Controller(
+            software,
+            self._exit,
+            packet_bytes=_packet_bytes(super_speed=super_speed),
+            injector=self._injector,
+            clock=self._clock,
+        )
+        self.backend.attach(
+            UsbDevice(
+                self._controller,
+                self._port,
+                protocol=FIREHOSE_PROTOCOL if super_speed else profile.usb_protocol,
+                product=profile.usb_product,
+                strings_readable=profile.strings_readable,
+                kernel_driver=profile.kernel_driver,
+                injector=self._injector,
+            )
+        )
+
+    def _leave(self) -> None:
+        if self._controller is not None:
+            self._controller.unplug()
+            self._controller = None
+
+
+def _storage(profile: Profile, folder: Path | None) -> Storage:
+    sectors = [profile.lun_sectors[number] for number in sorted(profile.lun_sectors)]
+    if profile.storage == "emmc":
+        return emmc(sectors[0], faults=profile.flash, folder=folder)
+    return ufs(sectors, faults=profile.flash, folder=folder)
+
+
+def _packet_bytes(*, super_speed: bool) -> int:
+    return SUPER_SPEED_PACKET_BYTES if super_speed else HIGH_SPEED_PACKET_BYTES
+
+
+def _accept(image: LoadedImage) -> None:
+    """Let the image start; what it holds does not matter to a phone in software."""
+
+
+def _hung() -> Firmware:
+    yield Sleep(_FOR_EVER_S)
