@@ -10,7 +10,7 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 _SUFFIX = {"": 1, "b": 1, "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB}
-_SIZE = re.compile(r"(0x[0-9a-f]+|[0-9]+)\s*(b|k|kib|m|mib|g|gib)?", re.IGNORECASE)
+_SIZE = re.compile(r"(0x[0-9a-f]+|[0-9]+)\s*(b|k|kib|m|mib|g|gib)?", re.IGNORECASE | re.ASCII)
 
 
 def parse_size(text: str) -> int:
@@ -22,7 +22,7 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 4096, 0x1000 or 64KiB")
-    return int(match[1], 0) * _SUFFIX[(match[2] or "").lower()]
+    return parse_number(match[1]) * _SUFFIX[(match[2] or "").lower()]
 
 
 def parse_number(text: str) -> int:
@@ -41,24 +41,17 @@ def parse_number(text: str) -> int:
 
 def format_size(size_bytes: int) -> str:
     """Return size_bytes for people: `512 bytes`, `33 KiB`, `7.4 GiB`."""
-    if size_bytes < KIB:
-        return f"{size_bytes} bytes"
     for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
         if size_bytes >= unit:
             value = size_bytes / unit
-            return (
-                f"{value:.0f} {name}"
-                if value >= 100 or value == int(value)
-                else (f"{value:.1f} {name}")
-            )
-    raise AssertionError(size_bytes)
+            digits = 0 if value >= 99.95 or size_bytes % unit == 0 else 1
+            return f"{value:.{digits}f} {name}"
+    return f"{size_bytes} byte{'' if size_bytes == 1 else 's'}"
 
 
 def format_duration(seconds: float) -> str:
     """Return seconds for people: `0.4 s`, `12 s`, `3 min 20 s`."""
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
