@@ -22,6 +22,7 @@ from edl.sahara.packets import Command, Mode
 from edl.sahara.status import Status
 
 MAX_ANSWER_BYTES = 64 * 1024  # longest known answer of a client command is under 2 KiB
+MAX_GREETING_BYTES = 1024 * 1024  # XML that may wait for `leftover()`; a greeting has some 2 KiB
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class ResetAnswered:
 
 @dataclass(frozen=True)
 class ProgrammerSpeaks:
-    """XML came: a programmer is running already. `SaharaHost.leftover()` returns the bytes."""
+    """XML came: a programmer runs. No event follows until `SaharaHost.leftover()` has taken it."""
 
 
 Event = (
@@ -128,7 +129,8 @@ _DUMP = {Command.MEM_DEBUG, Command.MEM_DEBUG64}
 
 # What a device may send in each phase. A HELLO may come at any time: a mode was switched, the next
 # image of a chain begins, or the device gave up on the image (sahara.c of qdl, ImageTransfer.cpp of
-# qcom-image-loader). In START the pipe may still hold whatever an earlier client left there.
+# qcom-image-loader). END_OF_IMAGE is the only "no" that Sahara has, so it may answer anything. In
+# START the pipe may still hold whatever an earlier client left there.
 _ALLOWED: dict[Phase, set[Command]] = {
     Phase.START: {Command.HELLO, Command.CMD_READY, Command.RESET_RESP, Command.DONE_RESP}
     | _IMAGES
@@ -137,7 +139,7 @@ _ALLOWED: dict[Phase, set[Command]] = {
     Phase.COMMAND_WANTED: {Command.HELLO, Command.CMD_READY} | _IMAGES,
     Phase.COMMAND: {Command.HELLO, Command.EXECUTE_RESP, Command.END_OF_IMAGE, Command.CMD_READY},
     Phase.ANSWER: set(),
-    Phase.DONE: {Command.HELLO, Command.DONE_RESP},
+    Phase.DONE: {Command.HELLO, Command.DONE_RESP, Command.END_OF_IMAGE},
     Phase.RESET: {Command.HELLO, Command.RESET_RESP, Command.END_OF_IMAGE},
 }
 
@@ -152,6 +154,7 @@ class SaharaHost:
         self.phase = Phase.START
         self._buffer = bytearray()
         self._answer: tuple[int, int] | None = None  # client command and bytes due
+        self._xml = False  # a programmer speaks, and its words have not been taken
         self._version = 2  # for a blind answer, when no HELLO was seen: what qdl sends to all
         self._version_min = 1
         self._hello_bytes = _HELLO_RESP_BYTES
@@ -166,6 +169,7 @@ class SaharaHost:
         """Return and forget the bytes that no event has used yet."""
         rest = bytes(self._buffer)
         self._buffer.clear()
+        self._xml = False
         return rest
 
     def has_bytes(self) -> bool:
@@ -176,31 +180,53 @@ class SaharaHost:
         """Return what arrived next, or None if it takes more bytes.
 
         Raises:
-            ProtocolError: the device sent what Sahara does not allow now.
+            ProtocolError: the device sent what Sahara does not allow now. All that has arrived is
+                dropped.
         """
         if self._answer is not None:
             return self._take_answer(*self._answer)
-        if self._buffer.startswith(_XML):
-            return ProgrammerSpeaks()
+        try:
+            return self._programmer_speaks() if self._starts_xml() else self._take_packet()
+        except ProtocolError:
+            self._buffer.clear()
+            raise
+
+    def _starts_xml(self) -> bool:
+        return self._xml or self._buffer.startswith(_XML)
+
+    def _programmer_speaks(self) -> ProgrammerSpeaks | None:
+        if len(self._buffer) > MAX_GREETING_BYTES:
+            raise ProtocolError(f"{len(self._buffer)} bytes of XML came; {self._due} was due.")
+        told, self._xml = self._xml, True
+        return None if told else ProgrammerSpeaks()
+
+    def _take_packet(self) -> Event | None:
         if len(self._buffer) < packets.HEADER_BYTES:
             return None
         command, length = struct.unpack_from("<II", self._buffer)
         if not packets.HEADER_BYTES <= length <= packets.MAX_PACKET_BYTES:
             raise ProtocolError(
                 f"Sahara packet {command:#x} says that it is {length} bytes long;"
-                f" {self._expected()} was due."
+                f" {self._due} was due."
             )
+        if command == Command.HELLO:
+            self._drop_stale_hellos(length)
         if len(self._buffer) < length:
             return None
-        packet = packets.parse(memoryview(self._buffer)[:length])
+        packet = packets.parse(bytes(self._buffer[:length]))
         del self._buffer[:length]
         if packet.COMMAND not in _ALLOWED[self.phase]:
-            raise ProtocolError(
-                f"Sahara {packet.COMMAND.name} came where {self._expected()} was due."
-            )
+            raise ProtocolError(f"Sahara {packet.COMMAND.name} came where {self._due} was due.")
         return self._event(packet, length)
 
-    def _expected(self) -> str:
+    def _drop_stale_hellos(self, length: int) -> None:
+        """Keep the last of several greetings: the device awaits one answer, not one for each."""
+        header = bytes(self._buffer[: packets.HEADER_BYTES])
+        while self._buffer.startswith(header, length):
+            del self._buffer[:length]
+
+    @property
+    def _due(self) -> str:
         return self.phase.value
 
     def _take_answer(self, client_command: int, due: int) -> Answered | None:
@@ -234,10 +260,8 @@ class SaharaHost:
             case packets.MemDebug() | packets.MemDebug64():
                 wide = isinstance(packet, packets.MemDebug64)
                 return MemoryOffered(packet.table_address, packet.table_bytes, wide)
-            case packets.ResetResp():
+            case _:  # RESET_RESP: no other packet is allowed in any phase
                 return ResetAnswered()
-            case _:
-                raise ProtocolError(f"Sahara {packet.COMMAND.name} came, which hosts send.")
 
     @staticmethod
     def _announced(packet: packets.ExecuteResp) -> AnswerAnnounced:
@@ -249,21 +273,27 @@ class SaharaHost:
 
     # -- what to send ---------------------------------------------------------------------------
 
+    def _enter(self, phase: Phase) -> None:
+        """Go on with phase; what has come of an answer that is not whole by now is no packet."""
+        if self._answer is not None:
+            self._answer = None
+            self._buffer.clear()
+        self.phase = phase
+
     def hello(self, mode: Mode) -> bytes:
         """Return the answer to HELLO that asks for mode.
 
         Echoes the device's versions (as Qualcomm's own loader does). Before any HELLO it is the
         blind answer that wakes a boot ROM whose HELLO another program has eaten.
         """
-        self.phase = Phase.COMMAND_WANTED if mode is Mode.COMMAND else Phase.TRANSFER
+        self._enter(Phase.COMMAND_WANTED if mode is Mode.COMMAND else Phase.TRANSFER)
         packet = packets.HelloResp(self._version, self._version_min, 0, mode)
-        length = min(self._hello_bytes, _HELLO_RESP_BYTES)
-        body = packet.to_bytes()[: max(length, 0x14)]
-        return struct.pack("<II", Command.HELLO_RESP, len(body)) + body[packets.HEADER_BYTES :]
+        body = packet.pack()[: self._hello_bytes - packets.HEADER_BYTES]
+        return struct.pack("<II", Command.HELLO_RESP, self._hello_bytes) + body
 
     def execute(self, client_command: int) -> bytes:
         """Return EXECUTE for a client command; only in command mode."""
-        self.phase = Phase.COMMAND
+        self._enter(Phase.COMMAND)
         return packets.Execute(client_command).to_bytes()
 
     def fetch(self, announced: AnswerAnnounced) -> bytes:
@@ -274,20 +304,20 @@ class SaharaHost:
 
     def switch_mode(self, mode: Mode) -> bytes:
         """Return SWITCH_MODE; a fresh HELLO follows."""
-        self.phase = Phase.START
+        self._enter(Phase.START)
         return packets.SwitchMode(mode).to_bytes()
 
     def done(self) -> bytes:
         """Return DONE: start the image that is complete."""
-        self.phase = Phase.DONE
+        self._enter(Phase.DONE)
         return packets.Done().to_bytes()
 
     def reset(self) -> bytes:
         """Return RESET: the chip resets."""
-        self.phase = Phase.RESET
+        self._enter(Phase.RESET)
         return packets.Reset().to_bytes()
 
     def restart(self) -> bytes:
         """Return RESET_STATE_MACHINE: only the protocol starts over (newer devices)."""
-        self.phase = Phase.START
+        self._enter(Phase.START)
         return packets.ResetStateMachine().to_bytes()

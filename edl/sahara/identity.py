@@ -45,14 +45,15 @@ def chip_id(answer: bytes) -> ChipId | None:
 def pk_hash(answer: bytes) -> bytes | None:
     """Return the digest of the root key in answer: 32, 48 or 64 bytes, or None if nothing is fused.
 
-    Phones send it once, repeated (equal copies), or padded with zeros.
+    Phones send it once, repeated (equal copies), or padded with zeros; a digest may itself end in a
+    zero. An answer of no such shape is returned as it is.
     """
     if not any(answer):
         return None
     for size in _PK_DIGEST_BYTES:
-        blocks = [answer[at : at + size] for at in range(0, len(answer), size)]
-        if len(answer) % size == 0 and all(b == blocks[0] or not any(b) for b in blocks):
-            return blocks[0]
+        first, *others = (answer[at : at + size] for at in range(0, len(answer), size))
+        if first in others[:1] and all(block in {first, bytes(size)} for block in others):
+            return first
     used = len(answer.rstrip(b"\0"))
     size = next((size for size in sorted(_PK_DIGEST_BYTES) if used <= size), len(answer))
     return answer[:size]
