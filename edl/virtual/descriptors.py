@@ -92,6 +92,7 @@ class UsbDevice:
     """One appearance of a phone on the bus, until it leaves.
 
     port: number of the socket that the cable is in, from 1; a phone keeps it.
+    ids: vendor and product id; 05c6:9008 in EDL mode, some makers use their own.
     protocol: bInterfaceProtocol: 0xff, or on newer chips what it speaks (0x10, 0x11, 0x13, 0x20).
     product: the product string; None where the phone has none.
     strings_readable: False where it stalls on every string.
@@ -103,6 +104,7 @@ class UsbDevice:
 
     controller: Controller
     port: int
+    ids: tuple[int, int] = (QUALCOMM, EDL)
     protocol: int = OLD_PROTOCOL
     product: str | None = None
     strings_readable: bool = True
@@ -123,7 +125,7 @@ class UsbDevice:
         usb_version, packet0_bytes = (0x300, 9) if self.super_speed else (0x200, 64)
         product_index = 0 if self.product is None else _PRODUCT_INDEX
         return DeviceDescriptor(
-            *(18, DESC_TYPE_DEVICE, usb_version, 0, 0, 0, packet0_bytes, QUALCOMM, EDL, 0),
+            *(18, DESC_TYPE_DEVICE, usb_version, 0, 0, 0, packet0_bytes, *self.ids, 0),
             *(_MANUFACTURER_INDEX, product_index, 0, 1),
         )
 

@@ -286,6 +286,7 @@ class Phone:
             UsbDevice(
                 self._controller,
                 self._port,
+                ids=profile.usb_ids,
                 protocol=FIREHOSE_PROTOCOL if super_speed else profile.usb_protocol,
                 product=profile.usb_product,
                 strings_readable=profile.strings_readable,

@@ -8,6 +8,7 @@
     hwid=HEX            identity of the chip: MSM id, OEM id, model id, 16 digits
     pkhash=HEX          hash of the key that it trusts
     product=TEXT        USB product string; `none`: the phone has none; `unreadable`: it stalls
+    ids=0fce:9dde       USB vendor and product id
     driver=qcserial     a driver of the system holds the phone
     usb3=yes            the programmer comes back on the bus at SuperSpeed
     lock=xiaomi         the programmer wants a maker's authorisation; `vip`: signed digests
@@ -28,7 +29,7 @@ from typing import Literal
 from edl.errors import UsageError
 from edl.units import GIB, MIB, parse_number, parse_size
 from edl.virtual.bootrom import RomConfig
-from edl.virtual.descriptors import BOOT_ROM_PROTOCOL, OLD_PROTOCOL
+from edl.virtual.descriptors import BOOT_ROM_PROTOCOL, EDL, OLD_PROTOCOL, QUALCOMM
 from edl.virtual.faults import Fault, parse_fault
 from edl.virtual.imageload import ImageKind
 from edl.virtual.programmer.board import VIP_LOCK, XIAOMI_LOCK, Quirks
@@ -57,8 +58,9 @@ class Profile:
     programmer: which programmer its loader holds. storage: what the programmer finds.
     lun_sectors: size of each LUN. product: USB product string where it does not follow from the
     serial number; has_product: whether there is one. strings_readable, kernel_driver: see
-    UsbDevice. usb_protocol: bInterfaceProtocol of the boot ROM. usb3: the programmer comes back on
-    the bus at SuperSpeed. quirks: of the programmer. flash: what is wrong with the flash.
+    UsbDevice. usb_ids: vendor and product id. usb_protocol: bInterfaceProtocol of the boot ROM.
+    usb3: the programmer comes back on the bus at SuperSpeed. quirks: of the programmer. flash:
+    what is wrong with the flash.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Profile:
     has_product: bool = True
     strings_readable: bool = True
     kernel_driver: str | None = None
+    usb_ids: tuple[int, int] = (QUALCOMM, EDL)
     usb_protocol: int = OLD_PROTOCOL
     usb3: bool = False
     quirks: Quirks = field(default_factory=Quirks)
@@ -221,6 +224,13 @@ def _with_product(profile: Profile, text: str) -> Profile:
     return replace(profile, product=text)
 
 
+def _with_ids(profile: Profile, text: str) -> Profile:
+    match = re.fullmatch(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})", text)
+    if match is None:
+        raise ValueError("it is two numbers of four hex digits")
+    return replace(profile, usb_ids=(int(match[1], 16), int(match[2], 16)))
+
+
 def _with_driver(profile: Profile, text: str) -> Profile:
     if not re.fullmatch(r"\w{1,32}", text):
         raise ValueError("that is no name of a driver")
@@ -251,6 +261,7 @@ _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "hwid": _with_hwid,
     "pkhash": _with_pk_hash,
     "product": _with_product,
+    "ids": _with_ids,
     "driver": _with_driver,
     "usb3": _with_usb3,
     "lock": _with_lock,

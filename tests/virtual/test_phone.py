@@ -163,6 +163,13 @@ def test_two_phones_on_one_bus() -> None:
         assert first.exits == second.exits == ["start"]
 
 
+def test_a_maker_may_have_its_own_ids() -> None:
+    with Phone.create("sdm660,ids=0fce:9dde") as phone:
+        assert find(phone) is None
+        device: Any = usb.core.find(idVendor=0x0FCE, idProduct=0x9DDE, backend=phone.backend)
+        assert bytes(device.read(IN, 512)) == HELLO
+
+
 def test_a_phone_that_no_profile_describes(tmp_path: Path) -> None:
     profile = PROFILES["sdm660"]
     rom = replace(profile.rom, version=3, short_hello=False)

@@ -93,6 +93,7 @@ def test_usb_strings_and_driver() -> None:
     assert parse_spec("sdm660,product=none").profile.usb_product is None
     assert parse_spec("sdm660,product=QHSUSB__BULK").profile.usb_product == "QHSUSB__BULK"
     assert not parse_spec("sdm660,product=unreadable").profile.strings_readable
+    assert parse_spec("sdm660,ids=0fce:9dde").profile.usb_ids == (0x0FCE, 0x9DDE)
     assert parse_spec("sdm660,driver=qcserial").profile.kernel_driver == "qcserial"
 
 
@@ -115,6 +116,7 @@ def test_usb_strings_and_driver() -> None:
         "sdm660,product=",
         "sdm660,product=\x1b[31m",
         "sdm660,driver=",
+        "sdm660,ids=900e",
         "sdm660,usb3=maybe",
         "sdm660,lock=nokia",
         "sdm660,flash=wet",
