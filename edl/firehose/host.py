@@ -21,7 +21,7 @@ from itertools import pairwise
 
 from edl.errors import ProtocolError
 
-MAX_DOCUMENT_BYTES = 64 * 1024  # real documents have at most 4 KiB
+MAX_DOCUMENT_BYTES = 64 * 1024  # real documents have at most 4 KiB; what is longer is junk
 MAX_JUNK_BYTES = 16 * 1024 * 1024  # between two documents
 
 _STEP_BYTES = 4096  # text is looked at in such pieces, so that glued documents cost no copies
@@ -152,8 +152,7 @@ class FirehoseHost:
         """Return what arrived next, or None if it takes more bytes.
 
         Raises:
-            ProtocolError: no end of a document within 64 KiB, or endless junk. All that has
-                arrived is dropped.
+            ProtocolError: endless junk. All that has arrived is dropped.
         """
         while not self._ready:
             if not self._fresh:
@@ -164,7 +163,8 @@ class FirehoseHost:
                 self._raw_left -= len(piece)
                 return RawData(piece)
             if not (self._unannounced and self._raw_came()):
-                self._look()
+                while self._fresh and not self._take_step():
+                    pass
         return self._ready.popleft()
 
     # -- raw data -------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ class FirehoseHost:
 
     def _raw_came(self) -> bool:
         """Tell whether raw data came where an answer was due, and begin to count it."""
-        begun = self._text + self._fresh[: self._sector_bytes]
+        begun = (self._text + self._fresh[: self._sector_bytes])[: self._sector_bytes]
         if len(begun) < self._sector_bytes or _BEGIN.search(begun) or self._is_ragged(self._fresh):
             return False
         self._ready.append(Response(ack=True, rawmode=True, attributes={"unannounced": "true"}))
@@ -207,28 +207,33 @@ class FirehoseHost:
 
     # -- documents ------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Move a step of the fresh bytes to the text, and take the first complete document."""
+    def _take_step(self) -> bool:
+        """Move a step of the fresh bytes to the text; True if that completes a document."""
         step = self._fresh[:_STEP_BYTES]
         self._fresh, behind = self._fresh[len(step) :], self._fresh
         searched = len(self._text)
         self._text += step
         if not (begin := _BEGIN.search(self._text)) and self._unannounced and not self._whole:
-            return  # it may be the first part of a sector
+            return False  # it may be the first part of a sector
         junk_bytes = begin.start() if begin else len(self._text) - _partial(self._text)
         self._drop_junk(junk_bytes)
         end = _END.search(self._text, max(0, searched - junk_bytes - _MAX_END_BYTES))
-        if end and end.end() <= MAX_DOCUMENT_BYTES:
-            glued_bytes = len(self._text) - end.end()
-            text = bytes(self._text[: end.end()])
-            self._text.clear()
-            self._fresh = behind[len(step) - glued_bytes :]
-            self._take_text(text)
-        elif len(self._text) > MAX_DOCUMENT_BYTES:
-            self.forget()
-            raise ProtocolError(
-                f"More than {MAX_DOCUMENT_BYTES} bytes came without an end of a document."
-            )
+        if (size := end.end() if end else len(self._text)) > MAX_DOCUMENT_BYTES:
+            self._drop_overlong(size)
+            end = _END.search(self._text)
+        if end is None:
+            return False
+        glued_bytes = len(self._text) - end.end()
+        text = bytes(self._text[: end.end()])
+        self._text.clear()
+        self._fresh = behind[len(step) - glued_bytes :]
+        self._take_text(text)
+        return True
+
+    def _drop_overlong(self, size: int) -> None:
+        """Drop what is too long for a document: sectors of an earlier read that hold some XML."""
+        begins = (match.start() for match in _BEGIN.finditer(self._text, 0, size))
+        self._drop_junk(max(begins) or size)
 
     def _drop_junk(self, count: int) -> None:
         junk = bytes(self._text[:count])
