@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from edl.firehose.host import Response
+from edl.firehose.host import Response, clean
 
 
 @dataclass(frozen=True)
@@ -31,31 +31,37 @@ class Greeting:
 _BUILD_DATE = re.compile(r"Binary build date:\s*(.+)", re.IGNORECASE)
 _CHIP_SERIAL = re.compile(r"Chip serial num:\s*\d+\s*\(0x([0-9a-f]{1,16})\)", re.IGNORECASE)
 _ONE_LINE = re.compile(r"Supported Functions:\s*(.+)", re.IGNORECASE)
-_LIST_BEGIN = re.compile(r"(?:INFO: )?Supported Functions \((\d+)\)", re.IGNORECASE)
+_LIST_BEGIN = re.compile(r"Supported Functions \((\d{1,3})\)", re.IGNORECASE)
 _LIST_END = re.compile(r"End of supported functions", re.IGNORECASE)
+_FUNCTION = re.compile(r"[A-Za-z]\w{0,40}")
 
 
 def parse_greeting(logs: Iterable[str], generation_hint: int | None) -> Greeting:
-    """Return what logs tell about the programmer."""
+    """Return what logs tell about the programmer.
+
+    generation_hint: what the form of its documents says; its words count for more.
+    """
     functions: set[str] | None = None
     build_date = chip_serial = None
-    listing = False
+    unlisted = 0
     generation = generation_hint
     for line in logs:
         text = line.removeprefix("INFO: ").strip()
-        if listing and not _LIST_END.match(text):
-            functions = (functions or set()) | {text.lower()}
-            continue
-        listing = False
-        if match := _BUILD_DATE.match(text):
+        if match := _LIST_BEGIN.match(text):
+            functions, unlisted, generation = set(), int(match[1]), 3
+        elif _LIST_END.match(text):
+            unlisted = 0
+        elif functions is not None and unlisted and _FUNCTION.fullmatch(text):
+            functions.add(text.lower())
+            unlisted -= 1
+        elif match := _BUILD_DATE.match(text):
             build_date = match[1].strip()
         elif match := _CHIP_SERIAL.match(text):
             chip_serial = int(match[1], 16)
         elif match := _ONE_LINE.match(text):
-            functions = {name.lower() for name in match[1].split()}
-            generation = generation or 2
-        elif _LIST_BEGIN.match(text):
-            functions, listing, generation = set(), True, 3
+            functions, generation = {name.lower() for name in match[1].split()}, 2
+        elif text.startswith("logbuf@"):
+            generation = 1
     return Greeting(
         None if functions is None else frozenset(functions), build_date, chip_serial, generation
     )
@@ -93,7 +99,8 @@ def parse_configuration(response: Response) -> Configuration:
 class StorageInfo:
     """What getstorageinfo tells about one LUN; None where it did not say.
 
-    sectors counts sectors of sector_bytes. raw_health: bytes of EXT_CSD, as far as they were given.
+    sectors counts sectors of sector_bytes; 0 where the LUN could not be opened. extra: further
+    lines, named as the programmer names them.
     """
 
     sectors: int | None = None
@@ -107,7 +114,7 @@ class StorageInfo:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-_PAIR = re.compile(r"([A-Za-z][\w .\[\]:-]*?)\s*(?::\s*=|=|:)\s*(.*)")
+_PAIR = re.compile(r"([A-Za-z][\w .-]{0,80}?)\s{0,8}(?::\s*+=|=|:)\s*+(.*)")
 _JSON_KEY = re.compile(r'"(\w+)"\s*:\s*(-?\d+|"[^"]*")')
 _TEXT_KEYS = {
     "num_partition_sectors": "sectors",
@@ -135,8 +142,10 @@ _JSON_KEYS = {
 }
 _NUMBERS = {"sectors", "sector_bytes", "luns", "manufacturer_id", "serial"}
 _SECTOR_SIZES = (512, 1024, 2048, 4096, 8192)
+_MEMORIES = ("emmc", "ufs", "nand", "nvme", "spinor")
 _MAX_SECTORS = 1 << 44
 _MAX_LUNS = 32
+_MAX_WORD_CHARS = 80
 
 
 def parse_storage_info(logs: Iterable[str]) -> StorageInfo:
@@ -156,12 +165,16 @@ def parse_storage_info(logs: Iterable[str]) -> StorageInfo:
             found.setdefault(key, match[2].strip())
         elif name.lower().startswith(("ufs ", "emmc", "oem_id")):
             extra[name] = match[2].strip()
-    words = {key: text for key, text in found.items() if key not in _NUMBERS}
+    numbers = {key: _number(text) for key, text in found.items() if key in _NUMBERS}
+    if numbers.get("sector_bytes", 512) not in _SECTOR_SIZES:
+        # executed: generation 3 without <configure> tells whatever lay in its memory, with an ACK
+        return StorageInfo(memory=_memory_of(extra), extra=extra)
+    memory = found.get("memory", "").lower()
     return StorageInfo(
-        **_plausible({key: _number(text) for key, text in found.items() if key in _NUMBERS}),
-        memory=words.get("memory", "").lower() or _memory_of(extra),
-        product=words.get("product"),
-        firmware=words.get("firmware"),
+        **_plausible(numbers),
+        memory=memory if memory in _MEMORIES else _memory_of(extra),
+        product=found.get("product") or None,
+        firmware=found.get("firmware") or None,
         extra=extra,
     )
 
@@ -170,8 +183,6 @@ def _plausible(numbers: dict[str, int | None]) -> dict[str, int | None]:
     """Return numbers without those that cannot be: generation 2 prints 0x0 LUNs, for example."""
     if not 1 <= (numbers.get("luns") or 0) <= _MAX_LUNS:
         numbers["luns"] = None
-    if numbers.get("sector_bytes") not in _SECTOR_SIZES:
-        numbers["sector_bytes"] = None
     if (numbers.get("sectors") or 0) > _MAX_SECTORS:
         numbers["sectors"] = None
     return numbers
@@ -184,19 +195,25 @@ def _memory_of(extra: dict[str, str]) -> str | None:
 
 
 def _from_json(text: str) -> dict[str, str]:
-    """Return our keys of a storage_info object; control bytes may make it invalid JSON."""
-    body = text[text.index("{") :]
+    """Return our keys of a storage_info object; what it quotes unescaped may make it invalid."""
+    body = text[max(text.find("{"), 0) :]
     try:
-        pairs = json.loads(body)["storage_info"].items()
+        pairs = list(json.loads(body)["storage_info"].items())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pairs = [(key, value.strip('"')) for key, value in _JSON_KEY.findall(body)]
-    known = {_JSON_KEYS[key]: str(value) for key, value in pairs if key in _JSON_KEYS}
-    page = next((str(value) for key, value in pairs if key == "page_size"), "")
-    if known.get("memory", "").lower() == "nand" and page.isdigit() and int(page):
+    known = {
+        _JSON_KEYS[key]: clean(str(value))[:_MAX_WORD_CHARS]
+        for key, value in pairs
+        if key in _JSON_KEYS and isinstance(value, str | int)
+    }
+    page_bytes = _number(next((str(value) for key, value in pairs if key == "page_size"), "")) or 0
+    if known.get("memory", "").lower() == "nand" and page_bytes:
         # NAND counts erase blocks here; its sector is the page
-        per_block = (_number(known.get("sector_bytes", "")) or 0) // int(page)
-        known["sectors"] = str((_number(known.get("sectors", "")) or 0) * per_block)
-        known["sector_bytes"] = page
+        block_bytes, blocks = (
+            _number(known.get(key, "")) or 0 for key in ("sector_bytes", "sectors")
+        )
+        known["sectors"] = str(blocks * (block_bytes // page_bytes))
+        known["sector_bytes"] = str(page_bytes)
     return known
 
 
@@ -215,8 +232,8 @@ def parse_digest(logs: Iterable[str], response: Response) -> bytes | None:
     read, and generation 1 when it does not know the command.
     """
     for name, value in response.attributes.items():
-        if name.lower() in {"sha256", "digest"} and _DIGEST.fullmatch(value):
-            return bytes.fromhex(value)
+        if name.lower() in {"sha256", "digest"} and (match := _DIGEST.fullmatch(value)):
+            return bytes.fromhex(match[1])
     for line in logs:
         if "igest" in line and (match := _DIGEST.search(line)):
             return bytes.fromhex(match[1])

@@ -18,15 +18,18 @@ from dataclasses import dataclass
 MAX_XML_BYTES = 4096  # MaxXMLSizeInBytes of every programmer seen
 MAX_VALUE_CHARS = 80  # generation 2 refuses longer values, even of attributes that it ignores
 _PACKET_BYTES = 512  # a document of such a multiple is taken for the beginning of a longer one
-_SAFE_VALUE = re.compile(r"[^\"<>&'\x00-\x1f\x7f-\uffff]*")
+_SAFE_VALUE = re.compile(r"[ !#-%(-;=?-~]*")  # printable ASCII without " & ' < >
 
 
 def document(tag: str, attributes: Mapping[str, str | int]) -> bytes:
     """Return the XML document that holds one command.
 
     Raises:
-        ValueError: a value has a character or a length that some programmer does not take.
+        ValueError: a value has a character or a length that some programmer does not take, or there
+            is no attribute: generation 2 then looks for one in what an older command left behind.
     """
+    if not attributes:
+        raise ValueError(f"<{tag}> has no attribute")
     words = []
     for name, value in attributes.items():
         text = str(value)
