@@ -13,6 +13,7 @@ from edl.formats.rawprogram import ProgramRow, read_rawprogram
 from edl.units import MIB
 
 _LAYOUT = ("rawprogram0.xml", "patch0.xml", "gpt_main0.bin", "gpt_backup0.bin")
+_ZEROS = ("zeros_33sectors.bin", 33 * 512)  # ptool makes it beside the tables: it blanks a partition
 _MAX_IMAGE_BYTES = 3 * MIB
 
 
@@ -60,7 +61,9 @@ def make_sample(folder: Path, loader: Path | None = None) -> int:
         data = resources.files("edl.data") / "sample"
         for name in _LAYOUT:
             (folder / name).write_bytes((data / name).read_bytes())
-        count = len(_LAYOUT) + fill(folder, ["rawprogram0.xml"])
+        name, size = _ZEROS
+        (folder / name).write_bytes(bytes(size))
+        count = len(_LAYOUT) + 1 + fill(folder, ["rawprogram0.xml"])
         if loader is not None:
             (folder / "prog_firehose_ddr.elf").write_bytes(loader.read_bytes())
             count += 1
