@@ -2,7 +2,8 @@
 """What programmers log when they refuse: the meaning, the error, and what to do.
 
 The texts are literals of 719 real programmers and of public logs; a row is found by a part of the
-text. First match wins, so locks stand before the general failures that they bring along.
+text. The first row that matches any line wins, so locks stand before the general failures that they
+bring along, and reasons before the trailers that follow all of them.
 """
 
 from __future__ import annotations
@@ -34,15 +35,30 @@ _RIGHT_PACKAGE = "Use the package that was made for exactly this phone and stora
 _NAME_MEMORY = "If the package is right, name the storage type with --memory emmc or --memory ufs."
 _SERVICE = "Ask the maker's service, or use a programmer that the maker released without the limit."
 _DEAD = "Have the flash checked: if it does not answer to any programmer, it is dead or unsoldered."
+_WORN = (
+    "Run the command again; if it fails at the same place, the flash is worn out.",
+    "Save the data first: reading often still works on flash that refuses writes.",
+)
+_LOCKED = Meaning(
+    AuthorizationError, "The maker locked this programmer: it wants an authorisation."
+)
 
 _ROWS: tuple[tuple[str, Meaning], ...] = (
     (
-        r"only nop and sig tag|signature verification failed|failed to authenticate digital",
-        Meaning(AuthorizationError, "The maker locked this programmer: it wants an authorisation."),
+        # Xiaomi and those who build for it
+        r"only nop and sig tag|\bsignature verification failed"
+        r"|not authenticated, unknown targetname|sig tag random number generation failed",
+        _LOCKED,
     ),
     (
-        r"\bVIP\b|verifying signature failed|validated image programming|packet_hash_mismatch"
-        r"|hash value mismatch|hash of data doesn't match|authentication of signed hash failed",
+        # states of VIP that refuse, and no more: "VIP data verified" is progress
+        r"\bvip is enabled, receiving|validated image programming is enabled"
+        r"|\bvip img authentication failed|\bvip not enabled:fail|\bvalidation is enabled\."
+        r"|\bverifying signature failed|authentication of signed hash failed"
+        r"|failed to authenticate digital signature|expecting digital signature"
+        r"|hash value mismatch|rejecting this packet|hash of (?:data|new table) doesn't match"
+        r"|no more hashes to validate|has more than 54 hashes|with --createdigests"
+        r"|packet_hash_mismatch|digital_signature_did_not_pass|authenticate_image_failure",
         Meaning(
             AuthorizationError,
             "This programmer takes only data that the maker signed beforehand (VIP).",
@@ -50,16 +66,29 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         ),
     ),
     (
-        r"not allowed on external network|demacia|setprojmodel|permission denied"
-        r"|operation is not allowed|operation not allowed",
-        Meaning(AuthorizationError, "The maker locked this programmer: it wants an authorisation."),
+        # Oplus, vivo, OnePlus, Nothing, Meizu
+        r"not allowed on external network|the operation is not allowed for (?:read|write)"
+        r"|token verify failed|failed to get token|device id verify failed|project verify failed"
+        r"|authenticate failed!",
+        _LOCKED,
     ),
     (
-        r"range restricted|command restricted|is restricted!|through edl flash",
+        # Motorola, Samsung, Nokia
+        r"range restricted:|command restricted!|handler \S+ is restricted!"
+        r"|^(?:\w+: )?permission denied|failed to read data token|start sector \d+ not allowed"
+        r"|not allowed to (?:write|erase)|erase command not allowed|read operation not allowed",
         Meaning(
             DeviceRefusedError,
             "The maker's programmer does not allow this command or this range of the storage.",
             (_SERVICE,),
+        ),
+    ),
+    (
+        r"version of programmer has been revoked",
+        Meaning(
+            DeviceRefusedError,
+            "The maker has revoked this programmer.",
+            ("Use the programmer from the newest package for this phone.",),
         ),
     ),
     (
@@ -71,7 +100,8 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         ),
     ),
     (
-        r"sector size in xml|must be equal to disk sector size|different from device sector size",
+        r"sector size in xml|must be equal to disk sector size|different from device sector size"
+        r"|disk sector size :\d+ xml gave",
         Meaning(
             WrongSectorSizeError,
             "The request counts sectors of a size that the storage does not have.",
@@ -79,14 +109,39 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         ),
     ),
     (
-        r"failed to open the sdcc device slot \d+ partition [1-9]"
-        r"|failed to open the ufs device slot \d+ partition [1-9]|invalid physical partition",
+        r"must be equal to disk pages per block|start_sector unaligned|out of good blocks",
+        Meaning(
+            WrongStorageError,
+            "The package does not fit the geometry of this NAND.",
+            (_RIGHT_PACKAGE,),
+        ),
+    ),
+    (
+        r"failed to open the (?:sdcc|ufs) device slot \d+ partition [1-9]"
+        r"|invalid physical partition",
         Meaning(WrongStorageError, "The storage has no such LUN.", (_RIGHT_PACKAGE,)),
     ),
     (
+        r"ran out of physical partitions",
+        Meaning(
+            DeviceRefusedError,
+            "The programmer opens at most ten LUNs, and has done so.",
+            ("Reset the phone to EDL mode and go on with the other LUNs.",),
+        ),
+    ),
+    (
+        r"invalid storage type|not support configure memoryname|but memoryname is (?:ufs|emmc)",
+        Meaning(
+            WrongStorageError,
+            "The programmer has no such kind of storage.",
+            (_RIGHT_PACKAGE, _NAME_MEMORY),
+        ),
+    ),
+    (
         r"failed to open the (?:sdcc|ufs|spi nor|nvme) device|failed to initialize \(open whole lun"
-        r"|failed to open (?:the )?device|failed to set the io options|invalid storage type"
-        r"|not support configure memoryname|open handle null",
+        r"|failed to open (?:the )?device|open failed for slot|failed to set the io options"
+        r"|open handle null|storage_device_open\(\) returned false|init storage:fail"
+        r"|getstorageinfo failed|handle_storage_info_failure",
         Meaning(
             WrongStorageError,
             "The programmer could not open the storage.",
@@ -94,8 +149,10 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         ),
     ),
     (
-        r"exceeds (?:total )?size of partition|outside the total sectors|failed to parse start"
-        r"|invalid start_sector|exceeds total size",
+        r"exceeds (?:total )?size of partition|outside the total sectors"
+        r"|failed to parse (?:start sector|num_partition_sectors)"
+        r"|could not handle (?:start_sector|num_partition_sectors) value"
+        r"|invalid (?:start_sector|num_partition_sectors) result|invalid value following num_disk",
         Meaning(
             WrongStorageError,
             "The range does not lie on this storage: the package is for a larger one.",
@@ -103,19 +160,48 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         ),
     ),
     (
-        r"write failed|storage write failed|read back verify failed|handle_program_failure"
-        r"|sdcc error|ufs error",
+        r"set bootable failed|failed to set bootable drive|set_bootable_partition_failure",
         Meaning(
-            WriteFailedError,
-            "The storage did not take the data: it is write-protected, worn out or defective.",
-            (
-                "Run the command again; if it fails at the same place, the flash is worn out.",
-                "Save the data first: reading often still works on flash that refuses writes.",
-            ),
+            DeviceRefusedError,
+            "The storage cannot start from that place.",
+            ("On UFS name the LUN that holds xbl: 1, or 2 for slot b.",),
         ),
     ),
     (
-        r"read failed|storage_read_failure",
+        r"configure failed slot|failed to configure (?:the )?device|failed to set storage extra"
+        r"|no configuration/provisioning allowed|exceeds device size|_commit_extras_failure",
+        Meaning(DeviceRefusedError, "The storage did not take this layout.", (_RIGHT_PACKAGE,)),
+    ),
+    (
+        r"usb read has failed|usb rx (?:failed|bulk received failed)|raw data transport error"
+        r"|failed to receive data packet|read error\.bytes expected|read non multiple sector size"
+        r"|usb_read_failure|usb_write_failure",
+        Meaning(
+            DeviceRefusedError,
+            "The data did not arrive at the programmer as it was sent.",
+            ("Plug the phone directly into the computer, with another cable if you have one.",),
+        ),
+    ),
+    (
+        r"erase failed|failed to erase|storage_device_erase(?:\(\))? returned false|erase_failure",
+        Meaning(
+            WriteFailedError,
+            "The storage did not erase: it is write-protected, worn out or defective.",
+            _WORN,
+        ),
+    ),
+    (
+        r"write failed (?:\d+ )?(?:at )?sector|read back verify failed|storage_write_failure",
+        Meaning(
+            WriteFailedError,
+            "The storage did not take the data: it is write-protected, worn out or defective.",
+            _WORN,
+        ),
+    ),
+    (
+        r"read failed (?:\d+ )?(?:at )?sector|emmc read failed|read failed to read"
+        r"|storage_read_failure|failed to read data for hashing|failed to compute crc"
+        r"|failed to finalize the sh256",
         Meaning(
             ReadFailedError,
             "The storage could not read these sectors.",
@@ -123,9 +209,29 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         ),
     ),
     (
-        r"xml not formed|failed to parse xml|not validated|failed to run the last command -1"
-        r"|unrecognized tag",
+        r"hw init failed",
+        Meaning(
+            DeviceRefusedError,
+            "The programmer could not start the phone's hardware.",
+            ("Use the other variant of the programmer (ddr, lite) for this very phone.",),
+        ),
+    ),
+    (
+        r"xml not formed|failed to parse xml|not validated|ignoring unrecognized tag"
+        r"|failed to run the last command -1|xml tag is too long|closing tag is bigger"
+        r"|too big for buffer|cannot fit in buffer|xml_packet_too_large|assignattribute failed"
+        r"|can't convert attribute|stringtonumber failed|not provided \(or -1\)"
+        r"|^attribute '\w+'(?:=\d+ cannot exceed| is not a multiple of)|is too long \(\d+ chars\)"
+        r"|integer value for \S+ is too high|invalid size of int|patch size too large"
+        r"|invalid sector_size_in_bytes result|crc function|invalid crc patch"
+        r"|failed to get crc_over_num_bytes"
+        r"|no storage drive number|no physical_partition_number|failed to get physical partition"
+        r"|failed to get bootable drive|could not find bootable drive|power_action was not under",
         Meaning(DeviceRefusedError, "The programmer did not understand the command."),
+    ),
+    (
+        r"handle_program_failure",  # of generation 2, behind whatever was the reason
+        Meaning(WriteFailedError, "The programmer gave up writing.", _WORN),
     ),
 )
 _TABLE = tuple((re.compile(pattern, re.IGNORECASE), meaning) for pattern, meaning in _ROWS)
@@ -134,6 +240,7 @@ _SECTOR_SIZE = (
     re.compile(r"does not match disk sector size (\d+)", re.IGNORECASE),
     re.compile(r"must be equal to disk sector size (\d+)", re.IGNORECASE),
     re.compile(r"different from device sector size \((\d+)\)", re.IGNORECASE),
+    re.compile(r"disk sector size :(\d+) xml gave", re.IGNORECASE),
 )
 _UNKNOWN_COMMAND = re.compile(
     r"ignoring unrecognized tag|failed to run the last command -1", re.IGNORECASE
