@@ -15,22 +15,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edl.device.firehose import Programmer
-from edl.device.sahara import BootRom
+from edl.device.sahara import BootRom, crash_dump
 from edl.errors import (
     DeviceGoneError,
     DeviceRefusedError,
     ProtocolError,
     TransportTimeoutError,
     UsageError,
+    WrongSectorSizeError,
     WrongStorageError,
 )
 from edl.events import Emit, Stage, ignore
 from edl.firehose.answers import StorageInfo
+from edl.firehose.commands import Area
 from edl.identity import PhoneIdentity
 from edl.sahara import host
 from edl.sahara.packets import Mode
 from edl.transport import Transport
-from edl.units import format_size
+from edl.units import MIB, format_size
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ WAKE_S = 1.0
 _STORAGES = ("emmc", "ufs")  # the order in which an unknown storage is tried: eMMC fails cleanly
 _FIREHOSE_MARKS = (b"<?xml", b"<data")
 
+_MAX_LEFTOVER_BYTES = 256 * MIB  # what an interrupted <read> still sends; ours are 64 MiB long
+_LEAVE_S = 5.0
 _START_ATTEMPTS = 3
 _START_PAUSE_S = 0.5
 
@@ -109,56 +113,91 @@ class Phone:
 
 @dataclass(frozen=True)
 class Answering:
-    """What answered: exactly one of the two. first: what a programmer said already."""
+    """What answered: exactly one of the two, unless an upload was interrupted.
+
+    programmer_first: what a programmer said already. interrupted: in which state an earlier program
+    has left the boot ROM; it has been told to start over, and leaves the bus.
+    """
 
     boot_rom: BootRom | None = None
     hello: host.HelloSeen | None = None
     programmer_first: bytes | None = None
+    interrupted: str = ""
 
 
 def find_out(transport: Transport, emit: Emit = ignore) -> Answering:
     """Find out what runs on the phone.
 
     Raises:
-        TransportTimeoutError: the phone is mute.
-        ProtocolError: it is in crash-dump mode, or speaks something else.
+        ProtocolError: it is in crash-dump mode, or talks without end.
+        TransportError: the connection fails.
     """
-    rom = BootRom(transport, emit)
-    for wait_s, rung in ((LISTEN_S, None), (WAKE_S, rom.wake)):
-        if rung is not None:
-            emit(Stage("connect", "the phone does not greet; knocking"))
-            rung()
+    for wait_s, knocks in ((LISTEN_S, False), (WAKE_S, True)):
+        rom = BootRom(transport, emit)
         try:
+            if knocks:
+                emit(Stage("connect", "the phone does not greet; knocking"))
+                rom.wake()
             data = bytes(transport.read(wait_s))
         except TransportTimeoutError:
             continue
         if data.lstrip(b"\0\r\n ").startswith(_FIREHOSE_MARKS):
             return Answering(programmer_first=data)
         rom.receive(data)
-        return _boot_rom_speaks(rom)
+        try:
+            event = rom.next_event(WAKE_S)
+        except (ProtocolError, TransportTimeoutError) as error:
+            _log.info("what came is no answer to us: %s", error)
+            _discard(transport)
+        else:
+            return _boot_rom_speaks(rom, event)
     return Answering(programmer_first=b"")
 
 
-def _boot_rom_speaks(rom: BootRom) -> Answering:
-    event = rom.next_event(WAKE_S)
+def _discard(transport: Transport, wait_s: float = LISTEN_S) -> None:
+    """Take what belongs to an earlier program that stopped midway: sectors, parts of packets.
+
+    Raises:
+        ProtocolError: there is no end of it.
+    """
+    size = 0
+    while size < _MAX_LEFTOVER_BYTES:
+        try:
+            size += len(transport.read(wait_s))
+        except TransportTimeoutError:
+            return
+    raise ProtocolError("The phone sends without end, and none of it is an answer.")
+
+
+def _boot_rom_speaks(rom: BootRom, event: host.Event) -> Answering:
     match event:
-        case host.HelloSeen(mode=Mode.MEMORY_DEBUG) | host.MemoryOffered():
-            raise ProtocolError(
-                "The phone is in crash-dump mode, not in EDL mode.",
-                remedies=("Hold the power button for 15 seconds, then enter EDL mode.",),
-            )
+        case host.HelloSeen(mode=Mode.MEMORY_DEBUG):
+            return _offers_crash_dump(rom)
+        case host.MemoryOffered():
+            raise crash_dump()
         case host.HelloSeen():
             return Answering(boot_rom=rom, hello=event)
         case host.ProgrammerSpeaks():
             return Answering(programmer_first=rom.leftover())
         case host.ImageEnded(image_id, status):
-            raise ProtocolError(
-                f"The phone is stuck in an interrupted upload (image {image_id}, {status.name}).",
-                remedies=("Hold the power button for 15 seconds and enter EDL mode again.",),
-            )
+            rom.reset()
+            return Answering(interrupted=f"image {image_id}, {status.name}")
         case _:
             rom.push_back(event)
             return Answering(boot_rom=rom)
+
+
+def _offers_crash_dump(rom: BootRom) -> Answering:
+    """Ask for an image all the same: some boot ROMs take one (Galaxy S21: bkerler/edl#404)."""
+    try:
+        rom.wake()
+        event = rom.next_event(WAKE_S)
+    except (ProtocolError, TransportTimeoutError) as error:
+        raise crash_dump() from error
+    if not isinstance(event, host.ImageRequested):
+        raise crash_dump()
+    rom.push_back(event)
+    return Answering(boot_rom=rom)
 
 
 def connect(
@@ -173,22 +212,32 @@ def connect(
 
     choose_loader: called with the phone's identity if a programmer must be uploaded; returns images
     by id. known: identity that an earlier run learnt; a running programmer cannot tell it. reopen:
-    finds the phone again when its programmer has left the bus to come back, perhaps faster.
+    finds the phone again when it has left the bus to come back, perhaps faster.
 
     Raises:
         EdlError: see the errors of each rung.
     """
     answering = find_out(transport, emit)
-    if answering.boot_rom is None:
+    if answering.interrupted and reopen is not None and _leaves(transport):
+        emit(Stage("connect", "an earlier upload was interrupted; the boot ROM starts over"))
+        transport = reopen()
+        answering = find_out(transport, emit)
+    if answering.interrupted:
+        raise ProtocolError(
+            f"The phone is stuck in an interrupted upload ({answering.interrupted}).",
+            remedies=("Hold the power button for 15 seconds and enter EDL mode again.",),
+        )
+    rom = answering.boot_rom
+    if rom is None:
         programmer = Programmer(transport, emit)
         _attach(programmer, answering.programmer_first or b"", emit)
         phone = Phone(transport, programmer, known or PhoneIdentity(), attached=True)
         _learn_storage(phone, wishes)
     else:
-        identity = _upload(answering, choose_loader, wishes, emit)
-        first = answering.boot_rom.leftover()
+        identity = _identify(rom, answering.hello, wishes, emit) or known or PhoneIdentity()
+        rom.upload(choose_loader(identity))
         try:
-            phone = _start(transport, identity, first, wishes, emit)
+            phone = _start(transport, identity, rom.leftover(), wishes, emit)
         except DeviceGoneError:
             if reopen is None:
                 raise
@@ -198,18 +247,26 @@ def connect(
     return phone
 
 
-def _upload(
-    answering: Answering, choose_loader: ChooseLoader, wishes: Wishes, emit: Emit
-) -> PhoneIdentity:
-    rom, identity = answering.boot_rom, PhoneIdentity()
-    if rom is None:
-        raise RuntimeError("no boot ROM answers")
-    if answering.hello is not None and wishes.identify:
-        identity = rom.identify(answering.hello)
-        emit(Stage("identity", identity.describe()))
-    elif answering.hello is not None:
-        rom.push_back(answering.hello)
-    rom.upload(choose_loader(identity))
+def _leaves(transport: Transport) -> bool:
+    """Tell whether the phone leaves the bus now, as it does for a reset."""
+    try:
+        _discard(transport, _LEAVE_S)
+    except DeviceGoneError:
+        return True
+    return False
+
+
+def _identify(
+    rom: BootRom, hello: host.HelloSeen | None, wishes: Wishes, emit: Emit
+) -> PhoneIdentity | None:
+    """Ask the boot ROM who it is; None if it is not asked."""
+    if hello is None:
+        return None
+    if not wishes.identify:
+        rom.push_back(hello)
+        return None
+    identity = rom.identify(hello)
+    emit(Stage("identity", identity.describe()))
     return identity
 
 
@@ -260,20 +317,31 @@ def _learn_storage(phone: Phone, wishes: Wishes) -> None:
     for memory in dict.fromkeys(first):
         try:
             _configure(phone.programmer, memory, wishes)
-            phone.luns[0] = phone.programmer.storage_info(0)
-        except WrongStorageError as error:
+            info = phone.programmer.storage_info(0)
+            if info.sectors is None:
+                _probe(phone)
+        except (WrongStorageError, WrongSectorSizeError) as error:
             _log.info("storage %s: %s", memory, error)
             refused = refused or error
-        except DeviceRefusedError as error:
-            if phone.programmer.configuration is None or error.code != "refused":
-                raise
-            # the programmer knows no <getstorageinfo> (48 of 719): its sector size shows on reading
-            return
         else:
-            if phone.luns[0].memory in {None, memory, phone.programmer.memory}:
-                return
+            phone.luns[0] = info
+            return
     if refused is not None:
         raise refused
+
+
+def _probe(phone: Phone) -> None:
+    """Read a sector, where the programmer does not tell about its storage.
+
+    Raises:
+        WrongStorageError, WrongSectorSizeError: the storage is of another type.
+    """
+    try:
+        phone.programmer.read(Area(0, 0, 1, phone.sector_bytes), lambda _: None)
+    except (WrongStorageError, WrongSectorSizeError):
+        raise
+    except DeviceRefusedError as error:  # a defect, or a range that is not for us: it is there
+        _log.info("probing the storage: %s", error)
 
 
 def _configure(programmer: Programmer, memory: str, wishes: Wishes) -> None:

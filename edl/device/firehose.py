@@ -2,25 +2,18 @@
 """A running programmer, as methods: configure, read, program, erase, digest, power.
 
 Every answer counts only if it came: no response is a failure, an ACK without its substance too.
-Timeouts come from what real phones need (slow eMMC: 1.7 s for a packet, minutes for an erase); a
-log line starts the time over, because a programmer that logs is alive.
+Timeouts come from what real phones need: minutes for an erase, and for a slow eMMC's last word.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from edl.device import refusal
-from edl.errors import (
-    DeviceGoneError,
-    ProtocolError,
-    ReadFailedError,
-    TransportTimeoutError,
-)
-from edl.events import DeviceLog, Emit, ignore
+from edl.device.dialogue import Dialogue
+from edl.errors import DeviceGoneError, ProtocolError, ReadFailedError, TransportTimeoutError
+from edl.events import Emit, ignore
 from edl.firehose import commands, loglines
 from edl.firehose.answers import (
     Configuration,
@@ -32,7 +25,7 @@ from edl.firehose.answers import (
     parse_storage_info,
 )
 from edl.firehose.commands import Area, Power
-from edl.firehose.host import FirehoseHost, Junk, Log, RawData, Response
+from edl.firehose.host import Junk, Log, RawData, Response
 from edl.transport import Transport
 from edl.units import MIB
 
@@ -41,36 +34,24 @@ _log = logging.getLogger(__name__)
 ASK_PAYLOAD_BYTES = MIB
 COMMAND_TIMEOUT_S = 5.0
 SETUP_TIMEOUT_S = 30.0  # generation 3 opens the storage here
-DATA_TIMEOUT_S = 60.0
 FINAL_TIMEOUT_S = 120.0
 READ_TIMEOUT_S = 30.0
 ERASE_TIMEOUT_S = 600.0
 DIGEST_TIMEOUT_S = 30.0
 DIGEST_BYTES_PER_S = 16 * MIB  # slowest digest that we wait for: generation 1 hashes in software
-_SLICE_S = 1.0  # how long a write may block before we look whether a log blocks the phone
-_GRACE_S = 0.3  # how long a response may trail the log that says there will be none
-_MAX_LOGS = 20_000  # lines for one command: a digest of 256 GiB logs a few thousand
+_GREETING_S = 0.25
+_LAST_WORDS_S = 0.02
+_LATE_S = 0.3  # how long the real answer may trail a bare one
 _MAX_ROUNDS = 3
 _UNIT_BYTES = 512  # every payload size is a multiple of this
-_MAX_PAYLOAD_BYTES = 1 << 28
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A response, and what was logged before it."""
-
-    response: Response
-    logs: tuple[str, ...]
 
 
 class Programmer:
     """One programmer that runs on a phone."""
 
     def __init__(self, transport: Transport, emit: Emit = ignore) -> None:
-        self._transport = transport
-        self._emit = emit
-        self._host = FirehoseHost()
-        self._logs: list[str] = []
+        self._talk = Dialogue(transport, emit)
+        self._talk.told = self._learn
         self.greeting = Greeting()
         self.memory = ""  # "emmc" or "ufs" as the programmer named it
         self.payload_bytes = 0
@@ -79,18 +60,17 @@ class Programmer:
 
     # -- attaching ------------------------------------------------------------------------------
 
-    def hear_greeting(self, first: bytes = b"", *, patience_s: float = 0.25) -> None:
+    def hear_greeting(self, first: bytes = b"", *, patience_s: float = _GREETING_S) -> None:
         """Take what the programmer says unasked; generation 1 says nothing.
 
         first: bytes that came before this object existed.
         """
         if first:
-            self._host.receive(first, whole_transfer=False)
-        self._drain(patience_s, until=_greeting_ends)
-        self._learn()
+            self._talk.host.receive(first, whole_transfer=False)
+        self._talk.drain(patience_s, until=_greeting_ends)
 
     def _learn(self) -> None:
-        heard = parse_greeting(self._logs, self._host.generation_hint)
+        heard = parse_greeting(self._talk.logs, self._talk.host.generation_hint)
         known = self.greeting
         functions = heard.functions if heard.functions is not None else known.functions
         self.greeting = Greeting(
@@ -117,35 +97,36 @@ class Programmer:
 
         Returns False for a no: the answer to what an earlier program had sent may still come.
         """
-        self._send("nop", commands.nop())
-        response = self._answer("nop", COMMAND_TIMEOUT_S)
+        exchange = self._talk.ask("nop", commands.nop(), COMMAND_TIMEOUT_S, judge=False)
         self._learn()
-        if not response.ack:
-            self._settle()
-        return response.ack
+        if not exchange.response.ack:
+            self._talk.settle()
+        return exchange.response.ack
 
     def configure(self, memory: str, *, payload_bytes: int = ASK_PAYLOAD_BYTES) -> Configuration:
         """Agree on the storage type and the size of data transfers.
 
         A NAK that names a size is a counter-offer: it is taken up. What counts in it is the size
-        that would be in force, not the "Supported" one (executed: §4.3 of the notes).
+        that would be in force, not the "Supported" one (executed: §4.3 of the notes). Sizes are
+        powers of two up to 1 MiB, so that every piece but the last fills its transfers: a
+        programmer waits for exactly its size.
 
         Raises:
             DeviceRefusedError: the programmer does not configure, for example because it is locked.
         """
-        size = payload_bytes
+        size = _fitting(payload_bytes)
         logs: tuple[str, ...] = ()
         for _ in range(_MAX_ROUNDS):
             answer, acked, logs = self._offer(memory, size)
-            offer = answer.payload_bytes // _UNIT_BYTES * _UNIT_BYTES
             if loglines.is_lock(logs):
                 break
-            if acked and offer in {0, size}:
+            offer = _fitting(answer.payload_bytes)
+            if acked and (not offer or offer >= size):
                 return self._agree(answer, size)
-            if not 0 < offer < _MAX_PAYLOAD_BYTES or offer == size:
+            if not offer or offer == size:
                 break
             size = offer
-        self._settle()
+        self._talk.settle()
         raise refusal.refused("configure", logs)
 
     def _offer(self, memory: str, size: int) -> tuple[Configuration, bool, tuple[str, ...]]:
@@ -154,45 +135,54 @@ class Programmer:
         An answer without any attribute may be that of an older command, left in the pipe: a yes to
         <configure> always names sizes (executed on all generations), a flat no may not.
         """
-        exchange = self._ask(
-            "configure", commands.configure(memory, size, zlp=True), COMMAND_TIMEOUT_S, judge=False
-        )
-        response = exchange.response
-        while set(response.attributes) <= {"value", "rawmode"}:
-            if loglines.is_lock(self._logs):
+        xml = commands.configure(memory, size, zlp=True)
+        response = self._talk.ask("configure", xml, COMMAND_TIMEOUT_S, judge=False).response
+        for _ in range(_MAX_ROUNDS):
+            bare = set(response.attributes) <= {"value", "rawmode"}
+            if not bare or loglines.is_lock(self._talk.logs):
                 break
             try:
-                response = self._answer(
-                    "configure", COMMAND_TIMEOUT_S if response.ack else _GRACE_S
-                )
+                late_s = COMMAND_TIMEOUT_S if response.ack else _LATE_S
+                response = self._talk.answer("configure", late_s)
             except TransportTimeoutError:
                 _log.debug("the bare answer was all")
                 break
-        return parse_configuration(response), response.ack, tuple(self._logs)
+        logs = tuple(self._talk.logs)
+        if self.configuration is None and self._talk.host.generation_hint == 1:
+            # behind its first answer comes a log, and no command is taken before that is read
+            self._talk.drain(_LAST_WORDS_S)
+        return parse_configuration(response), response.ack, logs
 
     def _agree(self, answer: Configuration, size: int) -> Configuration:
         self.configuration = answer
         self.payload_bytes = size
         self.memory = answer.memory.lower()
         self._learn()
-        if self.greeting.generation is None:  # no greeting: what the answer has tells
-            generation = 3 if not answer.target else 2 if answer.build else 1
-            self.greeting = Greeting(*self._known_but_generation(), generation)
         return answer
-
-    def _known_but_generation(self) -> tuple[frozenset[str] | None, str | None, int | None]:
-        return self.greeting.functions, self.greeting.build_date, self.greeting.chip_serial
 
     # -- storage --------------------------------------------------------------------------------
 
     def storage_info(self, lun: int) -> StorageInfo:
-        """Return what the programmer tells about lun.
+        """Return what the programmer tells about lun: nothing, where it lacks the command.
+
+        (48 of 719 programmers lack it.)
 
         Raises:
-            DeviceRefusedError: there is no such LUN, or the storage does not answer.
+            WrongStorageError: there is no such LUN, or the storage does not answer.
+            DeviceRefusedError: the programmer does not allow it.
         """
-        exchange = self._ask("getstorageinfo", commands.get_storage_info(lun), SETUP_TIMEOUT_S)
-        return parse_storage_info(exchange.logs)
+        xml = commands.get_storage_info(lun)
+        exchange = self._talk.ask("getstorageinfo", xml, SETUP_TIMEOUT_S, judge=False)
+        if loglines.is_unknown_command(exchange.logs):
+            return StorageInfo()
+        if not exchange.response.ack:
+            self._talk.settle()
+            raise refusal.refused("getstorageinfo", self._talk.logs)
+        info = parse_storage_info(exchange.logs)
+        if info.sectors is None:  # its words may trail its answer
+            self._talk.settle()
+            info = parse_storage_info(self._talk.logs)
+        return info
 
     def read(self, area: Area, sink: Callable[[memoryview], None]) -> None:
         """Give the bytes of area to sink, piece by piece; a piece is valid during the call only.
@@ -204,36 +194,35 @@ class Programmer:
             ReadFailedError: sectors could not be read.
             DeviceRefusedError: the programmer does not allow it.
         """
-        self._logs.clear()
-        self._send("read", commands.read(area))
-        self._host.expect_answer_or_raw(area.size_bytes, area.sector_bytes)
-        opening = self._answer("read", SETUP_TIMEOUT_S)
+        self._talk.send("read", commands.read(area))
+        self._talk.host.expect_answer_or_raw(area.size_bytes, area.sector_bytes)
+        opening = self._talk.answer("read", SETUP_TIMEOUT_S)
         if not opening.ack or not opening.rawmode:
-            self._settle()
-            raise refusal.refused("read", self._logs)
+            self._talk.settle()
+            raise refusal.refused("read", self._talk.logs)
         if "unannounced" not in opening.attributes:
-            self._host.expect_raw(area.size_bytes, area.sector_bytes)
+            self._talk.host.expect_raw(area.size_bytes, area.sector_bytes)
         closing = self._take_raw(sink)
         if not closing.ack:
-            self._settle()
+            self._talk.settle()
             raise refusal.refused(
-                "read", self._logs, default=ReadFailedError, what=_where(area), after_data=True
+                "read", self._talk.logs, default=ReadFailedError, what=_where(area), after_data=True
             )
 
     def _take_raw(self, sink: Callable[[memoryview], None]) -> Response:
         """Give raw data to sink until the closing response."""
         while True:
-            match self._next(READ_TIMEOUT_S if self._host.raw_left else FINAL_TIMEOUT_S, "read"):
+            match self._talk.next(READ_TIMEOUT_S if self._talk.host.raw_left else FINAL_TIMEOUT_S):
                 case RawData(data):
                     sink(data)
                 case Log(text):
-                    self._note(text)
-                case Response() as response if self._host.raw_left and response.ack:
+                    self._talk.note(text)
+                case Response() as response if self._talk.host.raw_left and response.ack:
                     raise ProtocolError(
-                        f"The phone ended a read with {self._host.raw_left} bytes missing."
+                        f"The phone ended a read with {self._talk.host.raw_left} bytes missing."
                     )
                 case Response() as response:
-                    self._host.end_raw()
+                    self._talk.host.end_raw()
                     return response
                 case Junk(data):
                     _log.debug("junk behind raw data: %r", data[:64])
@@ -256,19 +245,18 @@ class Programmer:
             DeviceRefusedError: the programmer refused before any data; area is as it was.
             TransportError: the data could not be sent; the programmer waits for the rest.
         """
-        self._logs.clear()
-        self._send("program", commands.program(area, label))
-        opening = self._answer("program", SETUP_TIMEOUT_S)
+        self._talk.send("program", commands.program(area, label))
+        opening = self._talk.answer("program", SETUP_TIMEOUT_S)
         if not opening.ack:
-            self._settle()
-            raise refusal.refused("program", self._logs)
-        if opening.rawmode is False or (opening.rawmode is None and area.sectors):
+            self._talk.settle()
+            raise refusal.refused("program", self._talk.logs)
+        if not opening.rawmode:
             raise ProtocolError("The programmer accepted <program> but does not wait for data.")
         early = self._pour(area, chunks, moved)
-        closing = early or self._answer("program", FINAL_TIMEOUT_S)
+        closing = early or self._talk.answer("program", FINAL_TIMEOUT_S)
         if not closing.ack:
-            self._settle()
-            raise refusal.refused("program", self._logs, what=_where(area), after_data=True)
+            self._talk.settle()
+            raise refusal.refused("program", self._talk.logs, what=_where(area), after_data=True)
 
     def _pour(
         self, area: Area, chunks: Iterable[memoryview], moved: Callable[[int], None]
@@ -278,45 +266,13 @@ class Programmer:
         for chunk in chunks:
             for at in range(0, len(chunk), self.payload_bytes):
                 piece = chunk[at : at + self.payload_bytes]
-                if (refused := self._push(piece)) is not None:
+                if (refused := self._talk.push(piece)) is not None:
                     return refused
                 sent += len(piece)
                 moved(len(piece))
         if sent != area.size_bytes:
             raise RuntimeError(f"{sent} bytes were given for {area}")
         return None
-
-    def _push(self, piece: memoryview) -> Response | None:
-        """Send one transfer. A phone that is stuck on a log of its own is read, then fed on."""
-        deadline = time.monotonic() + DATA_TIMEOUT_S
-        while True:
-            try:
-                self._transport.write(piece, _SLICE_S, zlp=True)
-            except TransportTimeoutError as error:
-                piece = piece[error.done_bytes :]
-                heard, response = self._listen()
-                if response is not None:
-                    return response
-                if not heard and not error.done_bytes and time.monotonic() > deadline:
-                    raise
-            else:
-                return None
-
-    def _listen(self) -> tuple[bool, Response | None]:
-        """Take what the phone has to say in the middle of our data."""
-        heard = False
-        while True:
-            try:
-                match self._next(0.02, "program"):
-                    case Log(text):
-                        self._note(text)
-                    case Response(ack=False, rawmode=False) as response:
-                        return True, response
-                    case _:
-                        pass
-                heard = True
-            except TransportTimeoutError:
-                return heard, None
 
     def erase(self, area: Area) -> None:
         """Send <erase> for area; only for programmers that erase just that (generation 3).
@@ -326,17 +282,7 @@ class Programmer:
         """
         if self.generation != 3:
             raise RuntimeError("<erase> wipes the whole LUN on this generation")
-        self._ask("erase", commands.erase(area), ERASE_TIMEOUT_S)
-
-    def patch(
-        self, lun: int, sector: int, sector_bytes: int, offset: int, data: str, size: int
-    ) -> None:
-        """Patch size bytes (at most 8) at byte offset of one sector with the value data.
-
-        An ACK proves nothing on generations 1 and 2: read the sector back.
-        """
-        xml = commands.patch(lun, sector, sector_bytes, offset, size, data)
-        self._ask("patch", xml, SETUP_TIMEOUT_S)
+        self._talk.ask("erase", commands.erase(area), ERASE_TIMEOUT_S)
 
     def sha256(self, area: Area) -> bytes | None:
         """Return the digest of area as the phone computes it, or None if it cannot.
@@ -347,133 +293,42 @@ class Programmer:
         if self.digest_works is False:
             return None
         timeout_s = DIGEST_TIMEOUT_S + area.size_bytes / DIGEST_BYTES_PER_S
-        exchange = self._ask("getsha256digest", commands.sha256(area), timeout_s, judge=False)
-        if loglines.is_unknown_command(exchange.logs):
-            self.digest_works = False
-            return None
-        digest = parse_digest(exchange.logs, exchange.response)
-        if exchange.response.ack and digest is not None:
+        xml, logs = commands.sha256(area), self._talk.logs
+        response = self._talk.ask("getsha256digest", xml, timeout_s, judge=False).response
+        digest = parse_digest(logs, response)
+        if digest is None:  # the digest, or the reason why there is none, may trail the answer
+            self._talk.settle()
+            digest = parse_digest(logs, response)
+        if response.ack and digest is not None:
             self.digest_works = True
             return digest
-        if exchange.response.ack and not exchange.logs:
+        if loglines.is_unknown_command(logs) or (response.ack and not logs):
             self.digest_works = False  # generation 1 says yes to what it does not know
             return None
-        self._settle()
-        raise refusal.refused(
-            "getsha256digest", exchange.logs, default=ReadFailedError, what=_where(area)
-        )
+        raise refusal.refused("getsha256digest", logs, default=ReadFailedError, what=_where(area))
 
     def set_bootable(self, value: int) -> None:
         """Make the phone boot from LUN value (UFS), or from the user area (eMMC, 0)."""
-        self._ask("setbootablestoragedrive", commands.set_bootable(value), SETUP_TIMEOUT_S)
+        self._talk.ask("setbootablestoragedrive", commands.set_bootable(value), SETUP_TIMEOUT_S)
 
     def power(self, action: Power) -> None:
-        """Reset the phone or switch it off. A phone that leaves before it answers has obeyed."""
+        """Reset the phone or switch it off. A phone that leaves before it answers has obeyed.
+
+        Raises:
+            DeviceRefusedError: it will not.
+            TransportTimeoutError: it stays and is mute.
+        """
         try:
-            self._ask("power", commands.power(action), COMMAND_TIMEOUT_S)
-        except (DeviceGoneError, TransportTimeoutError) as error:
+            self._talk.ask("power", commands.power(action), COMMAND_TIMEOUT_S)
+        except DeviceGoneError as error:
             _log.info("no answer to <power>: %s", error)
             return
-        self._settle()
+        self._talk.settle()
 
-    def _settle(self) -> None:
-        """Read what trails an answer: the reason of a refusal, the last words before a reset.
 
-        Some phones reset only when their logs were taken, so this is no idle wait.
-        """
-        try:
-            self._drain(0.1)
-        except (DeviceGoneError, ProtocolError) as error:
-            _log.debug("last words: %s", error)
-
-    def raw_command(self, xml: bytes) -> Exchange:
-        """Send xml as it is and return what comes back."""
-        return self._ask("xml", xml, SETUP_TIMEOUT_S, judge=False)
-
-    # -- the exchange ---------------------------------------------------------------------------
-
-    def _ask(self, name: str, xml: bytes, timeout_s: float, *, judge: bool = True) -> Exchange:
-        """Send a command and return its answer; with judge, a NAK is an error."""
-        self._logs.clear()
-        self._send(name, xml)
-        response = self._answer(name, timeout_s)
-        if judge and (not response.ack or loglines.is_unknown_command(self._logs)):
-            self._settle()
-            raise refusal.refused(name, self._logs)
-        return Exchange(response, tuple(self._logs))
-
-    def _send(self, name: str, xml: bytes) -> None:
-        """Send one document. A log that the phone still wants to say blocks it: take it first."""
-        _log.debug("> %s", xml.decode())
-        deadline = time.monotonic() + COMMAND_TIMEOUT_S
-        self._host.forget()
-        while True:
-            try:
-                self._transport.write(xml, _SLICE_S)
-            except TransportTimeoutError as error:
-                if error.done_bytes:
-                    raise ProtocolError(f"The phone took only a part of <{name}>.") from error
-                if not self._drain(0.02) and time.monotonic() > deadline:
-                    raise refusal.mute(name, error) from error
-            else:
-                self._logs.clear()  # what came before is not about this command
-                return
-
-    def _answer(self, name: str, timeout_s: float) -> Response:
-        """Return the next response; logs before it are kept and reported.
-
-        Generation 3 logs an error instead of an answer to what it does not understand: that log
-        then is the answer, after a moment in which a real one may still come.
-        """
-        left_s = timeout_s
-        try:
-            while True:
-                match self._next(left_s, name):
-                    case Log(text):
-                        self._note(text)
-                        left_s = _GRACE_S if loglines.ends_without_answer(text) else timeout_s
-                    case Response() as response:
-                        _log.debug("< %s", response)
-                        return response
-                    case Junk(data):
-                        _log.debug("< junk %r", data[:64])
-                    case RawData():
-                        raise ProtocolError(f"Raw data came where <{name}> awaits an answer.")
-        except TransportTimeoutError as error:
-            if any(loglines.ends_without_answer(line) for line in self._logs):
-                return Response(ack=False, rawmode=False)
-            raise refusal.mute(name, error, self._logs) from error
-
-    def _next(self, timeout_s: float, name: str) -> Log | Response | RawData | Junk:
-        while (event := self._host.next_event()) is None:
-            data = self._transport.read(timeout_s)
-            self._host.receive(data, whole_transfer=self._transport.keeps_transfers)
-        return event
-
-    def _note(self, text: str) -> None:
-        if len(self._logs) >= _MAX_LOGS:
-            raise ProtocolError(f"The phone logs without end: {text[:80]!r}")
-        _log.debug("< log %s", text)
-        self._logs.append(text)
-        self._emit(DeviceLog(text))
-
-    def _drain(self, patience_s: float, until: Callable[[str], bool] = lambda _: False) -> bool:
-        """Take everything that the phone says by itself; True if there was something."""
-        heard = done = False
-        while not done:
-            try:
-                match self._next(patience_s if not heard else min(patience_s, 0.05), "greeting"):
-                    case Log(text):
-                        self._note(text)
-                        done = until(text)
-                    case stale:
-                        _log.debug("stale %s", type(stale).__name__)
-                heard = True
-            except TransportTimeoutError:
-                done = True
-        if heard:
-            self._learn()
-        return heard
+def _fitting(size: int) -> int:
+    """Return the largest payload size up to size that we use; 0 if there is none."""
+    return 1 << (min(size, MIB).bit_length() - 1) if size >= _UNIT_BYTES else 0
 
 
 def _greeting_ends(line: str) -> bool:

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import time
 from collections.abc import Mapping
 
 from edl.errors import (
     DeviceGoneError,
     ProgrammerRefusedError,
     ProtocolError,
+    TransportError,
     TransportTimeoutError,
 )
 from edl.events import Emit, Stage, ignore
@@ -30,7 +31,11 @@ DATA_TIMEOUT_S = 10.0
 _COMMAND_TIMEOUT_S = 2.0
 _NUDGE_S = 2.0
 _SHORT_S = 1.0
+_PEEP_S = 0.02
+_SEND_ATTEMPTS = 5
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
+_MAX_EVENTS = 100_000  # of one upload: the largest programmer in pieces of 1 KiB
+_MAX_STALE = 100  # packets that are passed over while another one is due
 
 _REMEDIES = {
     Status.HASH_TABLE_AUTH_FAILURE: (
@@ -86,13 +91,26 @@ class BootRom:
         return event
 
     def send(self, packet: bytes) -> None:
-        """Send one packet that the core made."""
+        """Send one packet that the core made. What the phone says late blocks it: take that."""
         _log.debug("> %s", packet.hex())
-        self._transport.write(packet, DATA_TIMEOUT_S)
+        for left in reversed(range(_SEND_ATTEMPTS)):
+            try:
+                self._transport.write(packet, _SHORT_S)
+            except TransportTimeoutError as error:
+                if error.done_bytes or not left:
+                    raise
+                with contextlib.suppress(TransportTimeoutError):
+                    self._host.receive(self._transport.read(_PEEP_S))
+            else:
+                return
 
     def wake(self) -> None:
-        """Send an answer to a HELLO that nobody saw: another program may have eaten it."""
-        self.send(self._host.hello(Mode.IMAGE_PENDING))
+        """Send an answer to a HELLO that nobody saw: another program may have eaten it.
+
+        A phone that does not take it has something to say, or is mute.
+        """
+        with contextlib.suppress(TransportTimeoutError):
+            self._transport.write(self._host.hello(Mode.IMAGE_PENDING), _SHORT_S)
 
     # -- identity -------------------------------------------------------------------------------
 
@@ -113,8 +131,8 @@ class BootRom:
                         break
                     answers[question] = answer
                 self._leave_command_mode()
-        except TransportTimeoutError:
-            _log.info("the boot ROM fell silent in command mode")
+        except (TransportTimeoutError, ProtocolError) as error:
+            _log.info("command mode fails: %s", error)
             self._recover()
         return _identity(hello.version, answers)
 
@@ -150,27 +168,38 @@ class BootRom:
 
     def _leave_command_mode(self) -> None:
         self.send(self._host.switch_mode(Mode.IMAGE_PENDING))
-        while True:
+        for _ in range(_MAX_STALE):
             event = self.next_event(_COMMAND_TIMEOUT_S)
-            if isinstance(event, host.HelloSeen):
-                self._pushed.append(event)
-                return
             if not isinstance(event, host.ImageEnded | host.CommandReady):
                 self._pushed.append(event)
                 return
 
     def _recover(self) -> None:
         """Get a fresh HELLO from a boot ROM that refused or fell silent: gently, then firmly."""
-        for packet in (self._host.switch_mode(Mode.IMAGE_PENDING), self._host.restart()):
+        self._host.leftover()
+        for packet in (b"", self._host.switch_mode(Mode.IMAGE_PENDING), self._host.restart()):
             try:
-                self.send(packet)
-                while not isinstance(event := self.next_event(_SHORT_S), host.HelloSeen):
-                    _log.debug("passing over %s", event)
+                if packet:
+                    self.send(packet)
+                if self._greets_again():
+                    return
             except TransportTimeoutError:
                 continue
-            self._pushed.append(event)
-            return
         self.wake()
+
+    def _greets_again(self) -> bool:
+        """Tell whether the boot ROM greets, passing over what it says late."""
+        for _ in range(_MAX_STALE):
+            try:
+                event = self.next_event(_SHORT_S)
+            except ProtocolError as error:
+                _log.debug("passing over: %s", error)
+                continue
+            if isinstance(event, host.HelloSeen):
+                self._pushed.append(event)
+                return True
+            _log.debug("passing over %s", event)
+        return False
 
     # -- upload ---------------------------------------------------------------------------------
 
@@ -187,7 +216,7 @@ class BootRom:
         last_id = PROGRAMMER_ID
         timeout_s = PACKET_TIMEOUT_S
         sent_bytes = 0
-        while True:
+        for _ in range(_MAX_EVENTS):
             match self._next_or_started(timeout_s):
                 case host.HelloSeen(mode=mode):
                     wanted = Mode.IMAGE_COMPLETE if mode == 1 else Mode.IMAGE_PENDING
@@ -205,16 +234,17 @@ class BootRom:
                 case host.ProgrammerSpeaks() | None:
                     return
                 case host.MemoryOffered():
-                    raise _crash_dump()
+                    raise crash_dump()
                 case host.CommandReady():
                     self.send(self._host.switch_mode(Mode.IMAGE_PENDING))
                 case other:
                     raise ProtocolError(f"{other} came in the middle of the upload.")
+        raise ProtocolError("The phone asks for pieces of the programmer without end.")
 
     def _finish(self, image_id: int, status: Status) -> None:
         """Start the image that is complete; raise an error for one that was refused."""
         if status is not Status.SUCCESS:
-            self._reset_quietly()
+            self.reset()
             raise _refused(image_id, status)
         self.send(self._host.done())
 
@@ -232,14 +262,14 @@ class BootRom:
     def _serve(self, images: Mapping[int, bytes], image_id: int, offset: int, length: int) -> int:
         image = images.get(image_id)
         if image is None:
-            self._reset_quietly()
+            self.reset()
             raise ProgrammerRefusedError(
                 f"The phone asks for image {image_id}, which was not given"
                 f" (given: {', '.join(map(str, sorted(images)))}).",
                 remedies=(_missing_image_remedy(image_id),),
             )
         if length > _MAX_REQUEST_BYTES or offset + length > len(image):
-            self._reset_quietly()
+            self.reset()
             raise ProgrammerRefusedError(
                 f"The phone asks for bytes {offset} to {offset + length} of image {image_id},"
                 f" which has {len(image)}.",
@@ -255,24 +285,35 @@ class BootRom:
         Boot ROMs count bytes, and some (QCS8550) break on a packet too many; newer ones are said
         to stall without it. So it is sent only to a phone that has stopped.
         """
-        if length % 64 or self._host.has_bytes():
+        packet_bytes = self._transport.packet_bytes
+        if not packet_bytes or length % packet_bytes or self._host.has_bytes():
             return
         try:
             self._host.receive(self._transport.read(_NUDGE_S))
         except TransportTimeoutError:
             _log.info("no answer to %d bytes: trying a zero-length packet", length)
-            self._transport.write(b"", _SHORT_S, zlp=True)
+            with contextlib.suppress(TransportTimeoutError):  # then it did not wait for one
+                self._transport.write(b"", _SHORT_S, zlp=True)
 
-    def _reset_quietly(self) -> None:
-        """Ask for a reset, so that the phone can be tried again without unplugging it."""
+    def reset(self) -> None:
+        """Ask for a reset, so that the phone can be tried again without unplugging it.
+
+        A phone that waits for data takes the first one for that, complains, and takes the second.
+        """
         try:
-            self.send(self._host.reset())
-            deadline = time.monotonic() + _SHORT_S
-            while time.monotonic() < deadline:
-                if isinstance(self.next_event(_SHORT_S), host.ResetAnswered):
+            for _ in range(2):
+                self.send(self._host.reset())
+                if isinstance(self._reset_answer(), host.ResetAnswered):
                     return
-        except (TransportTimeoutError, ProtocolError) as error:
+        except (TransportError, ProtocolError) as error:
             _log.debug("no answer to the reset: %s", error)
+
+    def _reset_answer(self) -> host.Event | None:
+        for _ in range(_MAX_STALE):
+            event = self.next_event(_SHORT_S)
+            if isinstance(event, host.ResetAnswered | host.ImageEnded):
+                return event
+        return None
 
 
 def _identity(version: int, answers: Mapping[Exec, bytes]) -> PhoneIdentity:
@@ -300,7 +341,8 @@ def _missing_image_remedy(image_id: int) -> str:
     return "This phone starts from several images: take all of them from its stock package."
 
 
-def _crash_dump() -> ProtocolError:
+def crash_dump() -> ProtocolError:
+    """Return the error for a phone that offers its memory instead of taking an image."""
     return ProtocolError(
         "The phone is in crash-dump mode, not in EDL mode: it takes no image.",
         remedies=(

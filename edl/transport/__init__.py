@@ -12,10 +12,12 @@ class Transport(Protocol):
     """A connection to one phone.
 
     One read returns one transfer on media that have transfers (USB); on byte streams (serial
-    ports) it returns what has arrived. `keeps_transfers` says which it is.
+    ports) it returns what has arrived. `keeps_transfers` says which it is. `packet_bytes` is the
+    size of the packets that transfers are made of, 0 where there are none.
     """
 
     keeps_transfers: bool
+    packet_bytes: int
     description: str
 
     def read(self, timeout_s: float) -> memoryview:

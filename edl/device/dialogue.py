@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A conversation with a programmer: commands out, logs and answers in, each wait bounded.
+
+Time is counted in the waits themselves, never by a clock: a programmer that logs is alive, and
+every line gives it the whole time again. What could go on for ever by talking is bounded in number.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edl.device import refusal
+from edl.errors import DeviceGoneError, ProtocolError, TransportTimeoutError
+from edl.events import DeviceLog, Emit, ignore
+from edl.firehose import loglines
+from edl.firehose.host import FirehoseHost, Junk, Log, RawData, Response
+from edl.transport import Transport
+
+_log = logging.getLogger(__name__)
+
+COMMAND_SLICE_S = 0.25  # how long a write may block before we look whether a log blocks the phone
+COMMAND_SLICES = 40
+DATA_SLICE_S = 2.0  # a slow eMMC takes 1.7 s for a packet
+DATA_SLICES = 30
+_PEEP_S = 0.02  # for what is ready to be read
+_SETTLE_S = 0.1
+_GRACE_S = 0.3  # how long a response may trail the log that says there will be none
+_MAX_LOGS = 20_000  # lines for one command: a digest of 256 GiB logs a few thousand
+_MAX_STALE = 100_000  # events, or transfers without any, that mean nothing to us
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A response, and what was logged before it."""
+
+    response: Response
+    logs: tuple[str, ...]
+
+
+class Dialogue:
+    """One conversation.
+
+    Attributes:
+        host: the protocol core; raw data is announced to it.
+        logs: what was logged since the last command was sent.
+        told: called when the programmer has said something that nobody had asked for.
+    """
+
+    def __init__(self, transport: Transport, emit: Emit = ignore) -> None:
+        self._transport = transport
+        self._emit = emit
+        self.host = FirehoseHost()
+        self.logs: list[str] = []
+        self.told: Callable[[], None] = lambda: None
+
+    # -- out ------------------------------------------------------------------------------------
+
+    def ask(self, name: str, xml: bytes, timeout_s: float, *, judge: bool = True) -> Exchange:
+        """Send a command and return its answer; with judge, a NAK is an error."""
+        self.send(name, xml)
+        response = self.answer(name, timeout_s)
+        if judge and (not response.ack or loglines.is_unknown_command(self.logs)):
+            self.settle()
+            raise refusal.refused(name, self.logs)
+        return Exchange(response, tuple(self.logs))
+
+    def send(self, name: str, xml: bytes) -> None:
+        """Send one document. A log that the phone still wants to say blocks it: take it first.
+
+        Raises:
+            TransportTimeoutError: the phone takes nothing.
+        """
+        _log.debug("> %s", xml.decode())
+        self.host.forget()
+        left = COMMAND_SLICES
+        while True:
+            try:
+                self._transport.write(xml, COMMAND_SLICE_S)
+            except TransportTimeoutError as error:
+                if error.done_bytes:
+                    raise ProtocolError(f"The phone took only a part of <{name}>.") from error
+                left = COMMAND_SLICES if self.drain(_PEEP_S) else left - 1
+                if not left:
+                    raise refusal.mute(name, error) from error
+            else:
+                self.logs.clear()  # what came before is not about this command
+                return
+
+    def push(self, piece: memoryview) -> Response | None:
+        """Send one transfer of data, however slowly the phone takes it.
+
+        A phone that is stuck on a log of its own is read, then fed on.
+
+        Returns:
+            The NAK with which the phone has ended the transfer early, if it has.
+
+        Raises:
+            TransportTimeoutError: the phone takes nothing more; `done_bytes` is about this piece.
+        """
+        left = DATA_SLICES
+        while True:
+            try:
+                self._transport.write(piece, DATA_SLICE_S, zlp=True)
+            except TransportTimeoutError as error:
+                piece = piece[error.done_bytes :]
+                heard, refused = self._listen()
+                if refused is not None:
+                    return refused
+                left = DATA_SLICES if heard or error.done_bytes else left - 1
+                if not left:
+                    raise
+            else:
+                return None
+
+    def _listen(self) -> tuple[bool, Response | None]:
+        """Take what the phone has to say in the middle of our data."""
+        heard = False
+        for _ in range(_MAX_STALE):
+            try:
+                match self.next(_PEEP_S):
+                    case Log(text):
+                        self.note(text)
+                    case Response(ack=False, rawmode=False) as response:
+                        return True, response
+            except TransportTimeoutError:
+                return heard, None
+            heard = True
+        raise _babble()
+
+    # -- in -------------------------------------------------------------------------------------
+
+    def answer(self, name: str, timeout_s: float) -> Response:
+        """Return the next response; logs before it are kept and reported.
+
+        Generation 3 logs an error instead of an answer to what it does not understand: that log
+        then is the answer, after a moment in which a real one may still come.
+        """
+        left_s = timeout_s
+        try:
+            for _ in range(_MAX_STALE):
+                match self.next(left_s):
+                    case Log(text):
+                        self.note(text)
+                        left_s = _GRACE_S if loglines.ends_without_answer(text) else timeout_s
+                    case Response() as response:
+                        _log.debug("< %s", response)
+                        return response
+                    case Junk(data):
+                        _log.debug("< junk %r", data[:64])
+                    case RawData():
+                        raise ProtocolError(f"Raw data came where <{name}> awaits an answer.")
+        except TransportTimeoutError as error:
+            if any(loglines.ends_without_answer(line) for line in self.logs):
+                return Response(ack=False, rawmode=False)
+            raise refusal.mute(name, error, self.logs) from error
+        raise _babble()
+
+    def next(self, timeout_s: float) -> Log | Response | RawData | Junk:
+        """Return the next thing that arrives, each transfer within timeout_s."""
+        for _ in range(_MAX_STALE):
+            if (event := self.host.next_event()) is not None:
+                return event
+            data = self._transport.read(timeout_s)
+            self.host.receive(data, whole_transfer=self._transport.keeps_transfers)
+        raise _babble()
+
+    def note(self, text: str) -> None:
+        """Keep a line of the programmer's log, and report it."""
+        if len(self.logs) >= _MAX_LOGS:
+            raise ProtocolError(f"The phone logs without end: {text[:80]!r}")
+        _log.debug("< log %s", text)
+        self.logs.append(text)
+        self._emit(DeviceLog(text))
+
+    def drain(self, patience_s: float, until: Callable[[str], bool] = lambda _: False) -> bool:
+        """Take everything that the phone says by itself; True if there was something."""
+        heard = False
+        for _ in range(_MAX_STALE):
+            try:
+                event = self.next(min(patience_s, 0.05) if heard else patience_s)
+            except TransportTimeoutError:
+                break
+            heard = True
+            if isinstance(event, Log):
+                self.note(event.text)
+                if until(event.text):
+                    break
+            else:
+                _log.debug("stale %s", type(event).__name__)
+        else:
+            raise _babble()
+        if heard:
+            self.told()
+        return heard
+
+    def settle(self) -> None:
+        """Read what trails an answer: the reason of a refusal, the last words before a reset.
+
+        Some phones reset only when their logs were taken, so this is no idle wait.
+        """
+        try:
+            self.drain(_SETTLE_S)
+        except (DeviceGoneError, ProtocolError) as error:
+            _log.debug("last words: %s", error)
+
+
+def _babble() -> ProtocolError:
+    return ProtocolError("The phone sends without end, and none of it is an answer.")
