@@ -8,6 +8,7 @@ one digest for verification, and the most that is lost when somebody pulls the c
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -21,16 +22,16 @@ from edl.errors import (
     DeviceRefusedError,
     EdlError,
     ImageError,
+    ReadFailedError,
     StoppedMidwayError,
     VerifyError,
 )
 from edl.events import BytesMoved, Emit, Notice, Stage, StepStarted, ignore
 from edl.firehose.commands import Area
+from edl.plan.compare import Checker, Verify, is_blank
 from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
 from edl.plan.readout import pieces, read_to_file
-from edl.units import MIB, format_size
-
-_ERASED_CHECK_BYTES = 256 * MIB
+from edl.units import format_size
 
 
 class Ledger(Protocol):
@@ -39,7 +40,11 @@ class Ledger(Protocol):
     done: dict[Area, bytes]
 
     def piece(self, area: Area, digest: bytes) -> None:
-        """Note a piece."""
+        """Note a piece.
+
+        Raises:
+            OSError: it cannot be noted.
+        """
         ...
 
 
@@ -79,15 +84,6 @@ class Report:
     seconds: float = 0.0
 
 
-class Verify:
-    """The ways to verify."""
-
-    AUTO = "auto"
-    DIGEST = "sha256"
-    READBACK = "readback"
-    NONE = "none"
-
-
 class Executor:
     """Carries out one plan on one programmer."""
 
@@ -109,10 +105,12 @@ class Executor:
         self._cancel = cancel or threading.Event()
         self._verify = verify
         self._skip_unchanged = skip_unchanged
+        self._done_before = dict(self._ledger.done)
         self._pieces: list[Piece] = []
         self._started = False  # the first byte has gone out
         self._doing = ""
         self._finished = 0
+        self._verified = False
         self.report = Report()
 
     def run(self) -> Report:
@@ -168,7 +166,7 @@ class Executor:
         text = f"{self._finished} of {plural(total, 'step')} are done"
         if self._doing:
             return f"{text}; '{self._doing}' is incomplete: the phone may not start as it is."
-        return f"{text}, but not all is verified."
+        return f"{text} and verified." if self._verified else f"{text}, but not all is verified."
 
     # -- steps ----------------------------------------------------------------------------------
 
@@ -200,7 +198,7 @@ class Executor:
     def _write(self, step: Write) -> None:
         for area, offset in pieces(step.area):
             self._check_cancel()
-            known = self._ledger.done.get(area)
+            known = self._done_before.get(area)
             if known is not None:
                 self._pieces.append(Piece(area, step.content, offset, step.label, known))
                 self.report.resumed_bytes += area.size_bytes
@@ -213,11 +211,23 @@ class Executor:
                 continue
             digest = self._program(area, step.content, offset, step.label)
             self._pieces.append(Piece(area, step.content, offset, step.label, digest))
+            self._note(area, digest)
+
+    def _note(self, area: Area, digest: bytes) -> None:
+        """Note a piece in the journal. A full disk does not stop a rescue."""
+        try:
             self._ledger.piece(area, digest)
+        except OSError as error:
+            self._ledger = NoLedger()
+            reason = f"The journal cannot be written ({error.strerror})"
+            self._emit(Notice(f"{reason}: if the job is interrupted now, it starts over."))
 
     def _unchanged(self, area: Area, content: Content, offset: int) -> bytes | None:
         """Return the digest of a piece that the phone has already, else None."""
-        there = self._programmer.sha256(area)
+        try:
+            there = self._programmer.sha256(area)
+        except ReadFailedError:
+            return None
         if there is None:
             self._skip_unchanged = False
             return None
@@ -229,7 +239,7 @@ class Executor:
     def _program(self, area: Area, content: Content, offset: int, label: str) -> bytes:
         with ReadAhead(content, offset, area.size_bytes) as ahead:
             sent = _Guarded(ahead, area.size_bytes)
-            self._programmer.program(area, sent.chunks(), label=label, moved=self._moved)
+            self._programmer.program(area, sent, label=label, moved=self._moved)
             if sent.error is not None:
                 raise sent.error
             self.report.written_bytes += area.size_bytes
@@ -240,33 +250,44 @@ class Executor:
         self._emit(BytesMoved(count))
 
     def _erase(self, step: Erase) -> None:
-        """Erase, and make sure; zeros are the way that always means what it says."""
-        area = step.area
-        if self._programmer.generation == 3 and self._programmer.supports("erase"):
-            self._started = True
-            try:
-                self._programmer.erase(area)
-                if self._is_blank(area):
-                    self.report.erased_bytes += area.size_bytes
-                    self._emit(BytesMoved(area.size_bytes))
-                    return
-                self._emit(Notice(f"'{step.label}' is not blank after <erase>: writing zeros."))
-            except DeviceRefusedError as error:
-                self._emit(Notice(f"<erase> was refused ({error}): writing zeros."))
-        self._write(Write(area, FillContent(area.size_bytes), step.label, "", step.where))
-        self.report.erased_bytes += area.size_bytes
+        """Erase, and make sure; zeros are the way that always means what it says.
 
-    def _is_blank(self, area: Area) -> bool:
-        if self._programmer.digest_works is False:
+        No later step touches step.area (edl.plan.model.changed_once), so a job that goes on may
+        erase it again.
+        """
+        if not self._erase_by_command(step.area, step.label):
+            content = FillContent(step.area.size_bytes)
+            self._write(Write(step.area, content, step.label, "", step.where))
+        self.report.erased_bytes += step.area.size_bytes
+
+    def _erase_by_command(self, area: Area, label: str) -> bool:
+        """Tell whether <erase> has made area blank; it is used only where that can be seen."""
+        programmer = self._programmer
+        if programmer.generation != 3 or not programmer.supports("erase"):
             return False
-        for piece, _ in pieces(area, _ERASED_CHECK_BYTES):
-            there = self._programmer.sha256(piece)
-            if there is None or there not in _blank_digests(piece.size_bytes):
-                return False
-        return True
+        if programmer.digest_works is False:
+            return False
+        self._started = True
+        try:
+            programmer.erase(area)
+            blank = is_blank(programmer, area)
+        except DeviceRefusedError as error:
+            self._emit(Notice(f"<erase> does not work ({error}): writing zeros."))
+            return False
+        if blank:
+            self._emit(BytesMoved(area.size_bytes))
+        else:
+            self._emit(Notice(f"'{label}' is not blank after <erase>: writing zeros."))
+        return blank
 
     def _read_out(self, step: ReadOut) -> None:
-        read_to_file(self._programmer, step.area, step.path, emit=self._emit, cancel=self._cancel)
+        try:
+            read_to_file(
+                self._programmer, step.area, step.path, emit=self._emit, cancel=self._cancel
+            )
+        except CancelledError:
+            self._check_cancel()  # tells whether something had been written
+            raise
         self.report.files.append(str(step.path))
 
     # -- verification ---------------------------------------------------------------------------
@@ -279,99 +300,64 @@ class Executor:
         checker = Checker(self._programmer, self._verify)
         bad = [piece for piece in self._pieces if not self._holds(checker, piece)]
         for piece in bad:
-            self._emit(Notice(f"'{piece.label}' differs from what was sent: writing it again."))
-            self._program(piece.area, piece.content, piece.offset, piece.label)
-            self.report.rewritten.append(piece.label)
-        worn = [piece for piece in bad if not checker.holds(piece.area, piece.digest)]
+            self._rewrite(piece)
+        worn = [piece for piece in bad if not self._holds(checker, piece)]
         if worn:
             raise VerifyError(_worn(worn))
+        self._verified = True
         self.report.verified_bytes = total
         self.report.how = checker.how
+
+    def _rewrite(self, piece: Piece) -> None:
+        self._emit(Notice(f"'{piece.label}' differs from what was sent: writing it again."))
+        digest = self._program(piece.area, piece.content, piece.offset, piece.label)
+        if digest != piece.digest:
+            raise ImageError(f"The image for '{piece.label}' has changed while it was being used.")
+        self.report.rewritten.append(piece.label)
 
     def _holds(self, checker: Checker, piece: Piece) -> bool:
         self._check_cancel()
         return checker.holds(piece.area, piece.digest)
 
     def _make_bootable(self) -> None:
-        if (
-            self._plan.bootable is None
-            or self._programmer.supports("setbootablestoragedrive") is False
-        ):
+        if self._plan.bootable is None:
+            return
+        ufs = self._plan.geometry.memory == "ufs"  # which without it boots from elsewhere
+        if self._programmer.supports("setbootablestoragedrive") is False:
+            if ufs:
+                self._emit(
+                    Notice("The programmer cannot choose the LUN that the phone boots from.")
+                )
             return
         try:
             self._programmer.set_bootable(self._plan.bootable)
         except DeviceRefusedError:
-            if self._plan.geometry.memory == "ufs":
-                raise  # without it the phone boots from the other boot LUN, or not at all
+            if ufs:
+                raise
             self._emit(Notice("The programmer does not set the boot drive; eMMC does not need it."))
 
 
 class _Guarded:
     """Chunks of a piece. A file that fails midway goes on as zeros.
 
-    So the phone is not left waiting for data; the error is raised afterwards.
+    So the phone is not left waiting for data; the error is raised afterwards. The first chunk is
+    there before the phone is asked to take any.
     """
 
     def __init__(self, ahead: ReadAhead, size_bytes: int) -> None:
-        self._ahead = ahead
+        self._chunks = ahead.chunks()
+        self._first = next(self._chunks)
         self._left = size_bytes
         self.error: ImageError | None = None
 
-    def chunks(self) -> Iterator[memoryview]:
+    def __iter__(self) -> Iterator[memoryview]:
         try:
-            for chunk in self._ahead.chunks():
+            for chunk in itertools.chain([self._first], self._chunks):
                 self._left -= len(chunk)
                 yield chunk
         except ImageError as error:
             self.error = error
             yield from FillContent(self._left).chunks(0, self._left)
-
-
-class Checker:
-    """Compares areas of the phone with digests: by the phone's own digest, else by reading back."""
-
-    def __init__(self, programmer: Programmer, verify: str = Verify.AUTO) -> None:
-        self._programmer = programmer
-        self._verify = verify
-        self._ways: set[str] = set()
-
-    @property
-    def how(self) -> str:
-        """How areas were compared, in words."""
-        return " and ".join(sorted(self._ways))
-
-    def holds(self, area: Area, digest: bytes) -> bool:
-        """Tell whether area has that SHA-256.
-
-        Raises:
-            ReadFailedError: sectors cannot be read.
-            DeviceRefusedError: the phone gives no digest, and that was asked for.
-        """
-        there = None
-        if self._verify in {Verify.AUTO, Verify.DIGEST}:
-            there = self._programmer.sha256(area)
-            if there is None and self._verify == Verify.DIGEST:
-                raise DeviceRefusedError(
-                    "This programmer computes no digests.",
-                    remedies=("Use --verify readback.",),
-                )
-        if there is not None:
-            self._ways.add("SHA-256 computed by the phone")
-            return there == digest
-        self._ways.add("reading back")
-        found = hashlib.sha256()
-        self._programmer.read(area, found.update)
-        return found.digest() == digest
-
-
-def _blank_digests(size: int) -> tuple[bytes, bytes]:
-    digests = []
-    for value in (b"\0", b"\xff"):
-        blank = hashlib.sha256()
-        for chunk in FillContent(size, value).chunks(0, size):
-            blank.update(chunk)
-        digests.append(blank.digest())
-    return digests[0], digests[1]
 
 
 def _worn(bad: list[Piece]) -> str:

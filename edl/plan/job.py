@@ -7,6 +7,7 @@ came to be.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,19 +15,28 @@ from pathlib import Path
 
 from edl.device.connect import Phone
 from edl.device.storage import Storage
-from edl.errors import DeviceRefusedError, EdlError, SafetyError
-from edl.events import Emit, Stage, ignore
+from edl.errors import (
+    DeviceRefusedError,
+    EdlError,
+    ImageError,
+    SafetyError,
+    WrongStorageError,
+)
+from edl.events import Emit, Notice, Stage, ignore
 from edl.firehose.commands import Power
 from edl.formats.rawprogram import PatchRow, PowerRow
 from edl.package import Package
 from edl.plan import unique
-from edl.plan.execute import Executor, Report, Verify
+from edl.plan.compare import Verify
+from edl.plan.execute import Executor, Report
 from edl.plan.home import phone_folder
 from edl.plan.journal import Journal, fingerprint
-from edl.plan.model import Geometry, Plan
+from edl.plan.model import Geometry, Plan, ReadOut
 from edl.plan.patching import folded
 from edl.plan.readout import require_room
 from edl.plan.unique import Found, Saved
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,10 +80,9 @@ def geometry(storage: Storage, luns: Iterable[int]) -> Geometry:
         if count is not None and lun >= count:
             continue
         try:
-            sectors = storage.sectors(lun)
-        except DeviceRefusedError:
-            continue
-        sizes[lun] = sectors or _by_table(storage, lun)
+            sizes[lun] = storage.sectors(lun) or _by_table(storage, lun)
+        except WrongStorageError as error:
+            _log.info("LUN %d: %s", lun, error)
     return Geometry(storage.phone.programmer.memory, storage.phone.sector_bytes, sizes)
 
 
@@ -95,11 +104,14 @@ def prepare(plan: Plan, storage: Storage, rules: Rules) -> tuple[Plan, Found]:
     """
     if plan.errors:
         return plan, Found()
+    plan = folded(plan, storage.read)  # first, so that patches cannot change what is unique either
+    if not plan.changes_phone:
+        return plan, Found()
     found = unique.look(plan, storage)
     plan = unique.protect(plan, found, rules.overwrite)
     if rules.backup:
         unique.require_readable(plan, found)
-    return folded(plan, storage.read), found
+    return plan, found
 
 
 def carry_out(
@@ -143,8 +155,18 @@ def carry_out(
         if journal is not None:
             journal.close(finished=finished)
     if plan.reset is not None:
-        reset(phone, plan.reset, emit)
+        _reset_at_last(phone, plan.reset, emit)
     return Outcome(plan, report, saved)
+
+
+def _reset_at_last(phone: Phone, action: Power, emit: Emit) -> None:
+    """Reset the phone after a job that has succeeded; it stays so whatever happens here."""
+    try:
+        reset(phone, action, emit)
+    except EdlError as error:
+        emit(Notice(f"{error} Everything is on the phone: hold its power button to restart it."))
+    except KeyboardInterrupt:
+        emit(Notice("Everything is on the phone; it was not restarted, as you asked."))
 
 
 def reset(phone: Phone, action: Power, emit: Emit = ignore) -> None:
@@ -155,19 +177,28 @@ def reset(phone: Phone, action: Power, emit: Emit = ignore) -> None:
 
 
 def _require_room(plan: Plan) -> None:
+    needed: dict[Path, int] = {}
     for step in plan.steps:
-        path = getattr(step, "path", None)
-        if path is not None:
-            require_room(path.parent, step.area.size_bytes)
+        if isinstance(step, ReadOut):
+            needed[step.path.parent] = needed.get(step.path.parent, 0) + step.area.size_bytes
+    for folder, size in needed.items():
+        require_room(folder, size)
 
 
 def _journal(plan: Plan, phone: Phone, rules: Rules, sources: tuple[Path, ...]) -> Journal | None:
     """Return the journal of this job; a job that writes nothing needs none."""
     if not plan.writes:
         return None
+    if rules.resume and rules.verify == Verify.NONE and phone.serial == "unknown":
+        raise SafetyError(
+            "The phone does not tell its serial number: it may not be the one of the last run.",
+            remedies=("Let the job verify what it writes: leave out --verify none.",),
+        )
     path = phone_folder(phone.serial) / "journal.jsonl"
     try:
         return Journal(path, fingerprint(plan, sources), resume=rules.resume)
+    except OSError as error:
+        raise ImageError(f"{error.filename} cannot be read: {error.strerror}.") from error
     except EdlError:
         if rules.resume:
             raise

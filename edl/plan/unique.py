@@ -13,13 +13,16 @@ import fnmatch
 import hashlib
 import json
 import logging
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edl.chunks import read_all
+from edl.device.connect import Phone
 from edl.device.storage import Storage
-from edl.errors import DeviceRefusedError, EdlError, SafetyError
+from edl.errors import DeviceRefusedError, SafetyError
 from edl.events import Emit, Stage, ignore
 from edl.firehose.commands import Area
 from edl.formats.gpt import safe_name
@@ -80,7 +83,7 @@ def look(plan: Plan, storage: Storage) -> Found:
     The phone's own partition tables say where it lies; on a LUN without one, the plan's labels do.
     """
     found = Found()
-    for lun in sorted({step.area.lun for step in plan.steps} | {p.lun for p in plan.patches}):
+    for lun in sorted({step.area.lun for step in plan.steps}):
         found.places += _by_table(plan, storage, lun) or _by_labels(plan, lun)
     for place in found.places:
         if place.area.size_bytes > MAX_SAVED_BYTES:
@@ -266,7 +269,7 @@ def save(plan: Plan, storage: Storage, found: Found, emit: Emit = ignore) -> Sav
     Returns None if there is nothing to save. What an earlier run saved is not saved again.
 
     Raises:
-        EdlError: the folder cannot be written.
+        SafetyError: it cannot be saved.
     """
     items = {name: data for name, data in _items(plan, storage, found) if data.strip(b"\0\xff")}
     if not items:
@@ -278,11 +281,23 @@ def save(plan: Plan, storage: Storage, found: Found, emit: Emit = ignore) -> Sav
         if _digests(folder) == digests:
             return Saved(folder, tuple(items), size, new=False)
     emit(Stage("save", f"saving {plural(len(items), 'unique part')}, {format_size(size)}"))
-    folder = _write(base, items, digests, storage)
+    folder = _write(base, items, _manifest(items, digests, storage.phone))
     return Saved(folder, tuple(items), size, new=True)
 
 
 def _items(plan: Plan, storage: Storage, found: Found) -> Iterator[tuple[str, bytes]]:
+    """Yield a file name and its content for all that is to be saved."""
+    taken: set[str] = set()
+    for lun, start, name, data in _parts(plan, storage, found):
+        full = f"lun{lun}-{safe_name(name)}"
+        if full.lower() in taken:  # two partitions of one name, or the parts of a sparse image
+            full += f"-{start}"
+        taken.add(full.lower())
+        yield f"{full}.bin", data
+
+
+def _parts(plan: Plan, storage: Storage, found: Found) -> Iterator[tuple[int, int, str, bytes]]:
+    """Yield LUN, first sector, name and bytes: both partition tables, then the unique places."""
     unit = plan.geometry.sector_bytes
     span = _HEAD_SECTORS.get(unit, 34)
     for lun in sorted({step.area.lun for step in plan.steps}):
@@ -290,17 +305,14 @@ def _items(plan: Plan, storage: Storage, found: Found) -> Iterator[tuple[str, by
         if total <= 2 * span:
             continue
         try:
-            yield f"lun{lun}-gpt-primary.bin", storage.read(Area(lun, 0, span, unit))
+            yield lun, 0, "gpt-primary", storage.read(Area(lun, 0, span, unit))
             backup = Area(lun, total - span + 1, span - 1, unit)
-            yield f"lun{lun}-gpt-backup.bin", storage.read(backup)
+            yield lun, backup.start_sector, "gpt-backup", storage.read(backup)
         except DeviceRefusedError as error:
             _log.info("table of LUN %d: %s", lun, error)
     for place in found.places:
         if place.area in found.data:
-            yield (
-                f"lun{place.area.lun}-{safe_name(place.name)}.bin",
-                found.data[place.area],
-            )
+            yield place.area.lun, place.area.start_sector, place.name, found.data[place.area]
 
 
 def _digests(folder: Path) -> dict[str, str] | None:
@@ -311,32 +323,43 @@ def _digests(folder: Path) -> dict[str, str] | None:
         return None
 
 
-def _write(base: Path, items: dict[str, bytes], digests: dict[str, str], storage: Storage) -> Path:
-    stamp = dt.datetime.now(dt.UTC)
-    name = f"saved-{stamp:%Y%m%dT%H%M%S.%fZ}"
-    partial = base / f".{name}.partial"
-    identity = storage.phone.identity
-    manifest = {
+def _manifest(items: dict[str, bytes], digests: dict[str, str], phone: Phone) -> dict[str, object]:
+    identity = phone.identity
+    return {
         "version": 1,
-        "made": f"{stamp:%Y-%m-%dT%H:%M:%SZ}",
-        "serial": storage.phone.serial,
+        "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "serial": phone.serial,
         "hwid": None if identity.hwid is None else f"{identity.hwid:#018x}",
         "pk_hash": None if identity.pk_hash is None else identity.pk_hash.hex(),
-        "memory": storage.phone.programmer.memory,
-        "sector_bytes": storage.phone.sector_bytes,
+        "memory": phone.programmer.memory,
+        "sector_bytes": phone.sector_bytes,
         "files": {
             name: {"sha256": digests[name], "bytes": len(data)} for name, data in items.items()
         },
     }
+
+
+def _write(base: Path, items: dict[str, bytes], manifest: dict[str, object]) -> Path:
+    """Write items to a new folder that has its name only when all is on the disk.
+
+    Nobody else may read it: it holds keys and identities.
+    """
+    name = f"saved-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S.%fZ}"
+    partial = base / f".{name}.partial"
+    text = json.dumps(manifest, indent=1) + "\n"
     try:
-        partial.mkdir()
-        for item, data in items.items():
-            (partial / item).write_bytes(data)
-        text = json.dumps(manifest, indent=1) + "\n"
-        (partial / "manifest.json").write_text(text, encoding="utf-8")
+        partial.mkdir(mode=0o700)
+        for item, data in (items | {"manifest.json": text.encode()}).items():
+            with (partial / item).open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         return partial.rename(base / name)
     except OSError as error:
-        raise EdlError(
-            f"What exists only once could not be saved to {base}: {error.strerror}.",
+        raise SafetyError(
+            f"What exists only once could not be saved to {base}: {error.strerror}."
+            " Nothing was written to the phone.",
             remedies=("Make room there, or set EDL_HOME to another folder.",),
         ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

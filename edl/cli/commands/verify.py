@@ -18,7 +18,7 @@ from edl.events import BytesMoved, StepStarted
 from edl.plan import job
 from edl.plan.build import build
 from edl.plan.check import checked
-from edl.plan.execute import Checker
+from edl.plan.compare import Checker
 from edl.plan.model import Plan, Write
 from edl.plan.patching import folded
 from edl.plan.readout import pieces
