@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line rescues a phone through libusb, and says the same as with --virtual."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edl.virtual.phone import Phone
+from edl.virtual.saved import State
+from tests.conftest import REPO
+from tests.umockdev.bus import UsbfsBus
+from tests.umockdev.host import SYSTEM_LIBUSB
+from tests.umockdev.program import LIMIT_S, Program, Result, Workers, require
+
+LOADERS = {
+    "msm8916": "prog_emmc_firehose_8916_test.mbn",
+    "msm8953": "prog_emmc_firehose_8953_test.mbn",
+    "sdm660": "prog_emmc_ufs_firehose_sdm660_test.elf",
+    "qcm2290": "prog_firehose_ddr_qcm2290_test.elf",
+    "qcm2290-ufs": "prog_firehose_ddr_qcm2290_test.elf",
+}
+IMAGE = random.Random(3).randbytes(300 * 1024)
+START = 2048
+
+
+@pytest.fixture
+def bus(workers: Workers) -> Iterator[UsbfsBus]:
+    require(SYSTEM_LIBUSB)
+    bus = UsbfsBus(workers.testbed)
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image.bin"
+    path.write_bytes(IMAGE)
+    return path
+
+
+def through_libusb(bus: UsbfsBus, workers: Workers, *command: str) -> Result:
+    """Run edl where it sees the bus."""
+    program = Program(workers.testbed, sys.executable, "-m", "edl", *command)
+    return program.finish(bus, LIMIT_S)
+
+
+def in_process(phone: Path, home: Path, *command: str) -> subprocess.Popen[str]:
+    """Start edl with a phone of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "edl", "--virtual", str(phone), *command],
+        cwd=REPO,
+        env={**os.environ, "EDL_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def timeless(result: Result) -> Result:
+    """Return result without what differs each time."""
+    return result._replace(output=re.sub(r"in [\d.]+ s", "in # s", result.output))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "msm8916,driver=qcserial",
+        "msm8953,product=none",
+        "sdm660,fault=hello-eaten",
+        "qcm2290-ufs,usb3=yes",
+    ],
+)
+def test_a_phone_is_written_to_and_verified(
+    bus: UsbfsBus, workers: Workers, image: Path, spec: str
+) -> None:
+    phone = Phone.create(f"{spec},size=64MiB", backend=bus)
+    loader = f"loaders/{LOADERS[spec.partition(',')[0]]}"
+    result = through_libusb(
+        bus, workers, "write", f"0/{START}", str(image), "--yes", "--loader", loader
+    )
+    assert result.status == 0, result.errors
+    lun = phone.storage.luns[0]
+    assert lun.read(START, len(IMAGE) // lun.sector_bytes) == IMAGE
+    assert phone.exits == ["start"]
+    assert phone.state is State.PROGRAMMER
+
+
+@pytest.mark.xfail(
+    strict=False,
+    reason="edl may open what libusb still lists before udev has told it that the phone has left",
+)
+def test_a_programmer_comes_back_before_udev_says_so(workers: Workers) -> None:
+    require(SYSTEM_LIBUSB)
+    bus = UsbfsBus(workers.testbed, udev_delay_s=0.1)
+    try:
+        Phone.create("qcm2290,usb3=yes,size=64MiB", backend=bus)
+        loader = f"loaders/{LOADERS['qcm2290']}"
+        result = through_libusb(bus, workers, "info", "--loader", loader)
+        assert result.status == 0, result.errors
+    finally:
+        bus.close()
+
+
+def run_both(
+    bus: UsbfsBus, workers: Workers, tmp_path: Path, spec: str, commands: list[list[str]]
+) -> list[tuple[Result, Result]]:
+    """Run commands with two equal phones: one behind libusb, one in process."""
+    Phone.create(spec, backend=bus)
+    folder = tmp_path / "phone"
+    Phone.create(spec, folder).close()
+    results = []
+    for command in commands:
+        with in_process(folder, tmp_path / "other-home", *command) as other:
+            try:
+                ours = through_libusb(bus, workers, *command)
+                output, errors = other.communicate(timeout=LIMIT_S)
+            finally:
+                other.kill()
+        results.append((timeless(ours), timeless(Result(other.returncode, output, errors))))
+    return results
+
+
+def test_writing_reading_and_resetting_look_the_same(
+    bus: UsbfsBus, workers: Workers, image: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.bin"
+    sectors = len(IMAGE) // 512
+    commands = [
+        ["write", f"0/{START}", str(image), "--yes", "--loader", f"loaders/{LOADERS['sdm660']}"],
+        ["read", f"0/{START}+{sectors}", str(copy), "--force"],
+        ["reset"],
+    ]
+    results = run_both(bus, workers, tmp_path, "sdm660,size=64MiB", commands)
+    for ours, theirs in results:
+        assert ours == theirs
+    assert [ours.status for ours, _ in results] == [0, 0, 0]
+    assert copy.read_bytes() == IMAGE
+
+
+@pytest.mark.parametrize("spec", ["sdm660,fault=unplug@out:150000", "msm8953,fault=denied"])
+def test_a_failure_looks_the_same(
+    bus: UsbfsBus, workers: Workers, image: Path, tmp_path: Path, spec: str
+) -> None:
+    loader = f"loaders/{LOADERS[spec.partition(',')[0]]}"
+    command = ["write", f"0/{START}", str(image), "--yes", "--loader", loader]
+    ((ours, theirs),) = run_both(bus, workers, tmp_path, spec, [command])
+    assert ours == theirs
+    assert ours.status != 0
