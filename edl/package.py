@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -20,20 +20,23 @@ from edl.formats.rawprogram import PatchRow, PowerRow, ProgramRow, Row, Rows, re
 from edl.formats.selection import Kind, classify_name, select
 from edl.units import MIB
 
+_COMPLETE = {Kind.NORMAL, Kind.UNSPARSE}
+_RIVALS = {Kind.NORMAL, Kind.UNSPARSE, Kind.UPGRADE}
 _DANGEROUS = {Kind.BLANK, Kind.WIPE, Kind.PHY_WIPE, Kind.ERASE}
 _MAX_XML_BYTES = 16 * MIB
 _HEAD_BYTES = 4096
 _DEPTH = 3  # how deep below the given folder the XML files may lie (stock packages: images/)
-_WINDOWS_ROOT = re.compile(r"[A-Za-z]:|[/\\]")
+_MAX_FOLDERS = 1000  # looked into at one depth
+_ABSOLUTE = re.compile(r"[A-Za-z]:|/")
 
 
 @dataclass(frozen=True)
 class Package:
     """A package, read: rows in the order in which they are to be done, and where files may lie.
 
-    roots: folders inside which every file must lie. home: folder of each XML file by its name.
-    loaders: files that are programmers by their content. loader_named: the user named them, they
-    were not found. left_out: (name, reason).
+    roots: folders inside which every file must lie, as absolute paths without links. home: folder
+    of each XML file by its name. loaders: files that are programmers by their content, and
+    loader_named: whether the user named them. left_out: (name, reason).
     """
 
     title: str
@@ -44,7 +47,7 @@ class Package:
     loader_named: bool = False
     left_out: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
-    _listings: dict[Path, dict[str, Path]] = field(default_factory=dict, compare=False)
+    _listings: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False)
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -55,7 +58,7 @@ class Package:
     @property
     def files(self) -> tuple[Path, ...]:
         """The images that rows name and that are there."""
-        paths = []
+        paths: list[Path] = []
         for row in self.rows:
             if isinstance(row, ProgramRow) and row.filename:
                 with contextlib.suppress(PackageError):
@@ -69,61 +72,115 @@ class Package:
         return sizes.pop() if len(sizes) == 1 else None
 
     def find(self, filename: str, document: str) -> Path:
-        """Return the file that a row of document names.
-
-        Looks beside the XML file first, then in the other folders; exactly, then without regard to
-        case. Windows' separators count as separators.
+        """Return the file that a row of document names; see locate.
 
         Raises:
             PackageError: there is none, or it lies outside the package.
         """
+        path = self.locate(filename, document)
+        if path is None:
+            raise PackageError(
+                f"'{filename}' is missing.",
+                remedies=(
+                    "Unpack the whole package again.",
+                    "If the file lies elsewhere, name its folder with --include DIR.",
+                ),
+            )
+        return path
+
+    def locate(self, filename: str, document: str) -> Path | None:
+        """Return the file that a row of document names, or None if it is missing.
+
+        Looks beside the XML file first, then in the other folders; exactly, then without regard to
+        capitals. Windows' separators count as separators.
+
+        Raises:
+            PackageError: it lies outside the package, or several files could be meant.
+        """
         plain = filename.replace("\\", "/")
-        if _WINDOWS_ROOT.match(plain):
-            raise PackageError(f"'{filename}' is an absolute path: a package must not name one.")
+        if _ABSOLUTE.match(plain):
+            raise PackageError(
+                f"'{filename}' is an absolute path: a package must not name one.",
+                remedies=("Put the file beside the XML file, and only its name into the row.",),
+            )
         inside = False
         for folder in dict.fromkeys((self.home.get(document, self.roots[0]), *self.roots)):
-            path = self._walk(folder, PurePosixPath(plain).parts)
-            if path is None:
+            path = self._walk(folder, plain)
+            if not self._holds(path):
                 continue
             inside = True
-            if path.is_file():
+            if _is_file(path):
                 return path
         if not inside:
             raise PackageError(
                 f"'{filename}' lies outside the package.",
                 remedies=("If that is meant, name its folder with --include DIR.",),
             )
-        raise PackageError(f"'{filename}' is missing.")
+        return None
 
-    def _walk(self, folder: Path, parts: Sequence[str]) -> Path | None:
-        """Return folder/parts, or None if that leaves all roots."""
+    def _walk(self, folder: Path, plain: str) -> Path:
         path = folder
-        for part in parts:
-            if part == "..":
-                path = path.parent
-            elif part != ".":
-                path = self._child(path, part)
-        allowed = [root.resolve() for root in self.roots]
-        resolved = path.resolve()
-        return path if any(resolved.is_relative_to(root) for root in allowed) else None
+        for part in PurePosixPath(plain).parts:
+            path = path.parent if part == ".." else self._child(path, part)
+        return path
+
+    def _holds(self, path: Path) -> bool:
+        """Tell whether path lies inside a root when all links are followed."""
+        try:
+            resolved = path.resolve()
+        except (OSError, RuntimeError):  # a name that is too long; links that go in a circle
+            return False
+        return any(resolved.is_relative_to(root) for root in self.roots)
 
     def _child(self, folder: Path, name: str) -> Path:
         exact = folder / name
-        if exact.exists():
+        if _exists(exact):
             return exact
         if folder not in self._listings:
-            try:
-                entries = {entry.name.lower(): entry for entry in folder.iterdir()}
-            except OSError:
-                entries = {}
-            self._listings[folder] = entries
-        return self._listings[folder].get(name.lower(), exact)
+            self._listings[folder] = {}
+            for entry in _entries(folder):
+                self._listings[folder].setdefault(entry.name.lower(), []).append(entry)
+        similar = self._listings[folder].get(name.lower(), [exact])
+        if len(similar) > 1:
+            names = " and ".join(f"'{entry.name}'" for entry in similar)
+            raise PackageError(
+                f"'{name}' is missing; {names} differ from it only in capitals.",
+                remedies=("Give the right one of these files exactly the name of the row.",),
+            )
+        return similar[0]
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in folder, in order of name; nothing if it cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _exists(path: Path) -> bool:
+    with contextlib.suppress(OSError):  # names that are too long, folders that are closed
+        return path.exists()
+    return False
+
+
+def _is_file(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.is_file()
+    return False
+
+
+def _is_folder(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.is_dir()
+    return False
 
 
 @dataclass
 class _Sorted:
-    """The arguments, by what they are."""
+    """The arguments, by what they are. named: XML files that were named one by one."""
 
+    named: list[Path] = field(default_factory=list)
     documents: list[Path] = field(default_factory=list)
     loaders: list[Path] = field(default_factory=list)
     roots: list[Path] = field(default_factory=list)
@@ -134,30 +191,44 @@ def open_package(arguments: Iterable[str], include: Iterable[str] = ()) -> Packa
     """Return the package that arguments name: XML files, patterns, folders and a loader.
 
     Raises:
-        UsageError: an argument names nothing.
+        UsageError: an argument names nothing, or what does not go together.
         PackageError, DocumentError: the package does not hold together.
     """
     arguments = list(arguments)
     found = _Sorted()
-    named: list[Path] = []
     for argument in arguments:
         path = Path(argument)
-        if path.is_dir():
-            _take_folder(path, found)
-        elif path.is_file():
-            _take_file(path, named, found)
+        if argument and (_is_folder(path) or _is_file(path)):
+            _take(path, found)
         else:
-            _take_pattern(argument, named, found)
-    found.documents += _without_dangerous(named, found)
+            _take_pattern(argument, found)
+    found.documents += _chosen(found)
     if not found.documents:
-        raise PackageError(
-            f"No rawprogram file was found in {', '.join(arguments)}.",
-            remedies=("Name the folder that holds rawprogram0.xml, or the XML files themselves.",),
-        )
-    return _read(arguments, found, [Path(folder) for folder in include])
+        raise _nothing_found(arguments, found)
+    return _read(arguments, found, [_included(folder) for folder in include])
 
 
-def _take_file(path: Path, named: list[Path], found: _Sorted) -> None:
+def _nothing_found(arguments: list[str], found: _Sorted) -> PackageError:
+    remedies = ["Name the folder that holds rawprogram0.xml, or the XML files themselves."]
+    if found.left_out:
+        names = ", ".join(f"{name} ({reason})" for name, reason in found.left_out[:5])
+        remedies.append(f"If one of these is meant, name it alone: {names}.")
+    return PackageError(
+        f"No rawprogram file was found in {', '.join(arguments)}.", remedies=remedies
+    )
+
+
+def _included(folder: str) -> Path:
+    path = Path(folder)
+    if not _is_folder(path):
+        raise UsageError(f"--include: '{folder}' is no folder.")
+    return path.resolve()
+
+
+def _take(path: Path, found: _Sorted) -> None:
+    if _is_folder(path):
+        _take_folder(path.resolve(), found)
+        return
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -166,16 +237,16 @@ def _take_file(path: Path, named: list[Path], found: _Sorted) -> None:
     if loaders.looks_like_programmer(head):
         found.loaders.append(path)
     else:
-        named.append(path)
+        found.named.append(path)
 
 
-def _take_pattern(argument: str, named: list[Path], found: _Sorted) -> None:
+def _take_pattern(argument: str, found: _Sorted) -> None:
     matches = sorted(Path(match) for match in glob.glob(argument))  # noqa: PTH207  # keeps the folder
     for match in matches:
         if classify_name(match.name).kind in _DANGEROUS:
             found.left_out.append((match.name, "a pattern never takes files that wipe or blank"))
-        elif match.is_file():
-            _take_file(match, named, found)
+        else:
+            _take(match, found)
     if not matches:
         raise UsageError(
             f"'{argument}' is no file, folder or pattern that matches one.",
@@ -183,38 +254,45 @@ def _take_pattern(argument: str, named: list[Path], found: _Sorted) -> None:
         )
 
 
-def _without_dangerous(named: list[Path], found: _Sorted) -> list[Path]:
-    """Return named without wiping and blanking files that came beside ordinary ones.
+def _chosen(found: _Sorted) -> list[Path]:
+    """Return which of the named files are used.
 
-    A shell expands `rawprogram*.xml` before we see it: a list that mixes both was a pattern. One
-    that holds only such files was meant.
+    A shell expands `rawprogram*.xml` before we see it: a list that mixes files which wipe or blank
+    with others was a pattern. One that holds only such files was meant.
     """
-    kinds = {path: classify_name(path.name).kind for path in named}
-    if not any(kind in {Kind.NORMAL, Kind.UNSPARSE} for kind in kinds.values()):
-        return named
-    kept = []
-    for path in named:
-        if kinds[path] in _DANGEROUS:
-            reason = "it wipes or blanks; name it alone if that is what you want"
-            found.left_out.append((path.name, reason))
-        else:
-            kept.append(path)
-    if any(kinds[path] is Kind.UNSPARSE for path in kept):
-        kept = _rivals(kept, found)
-    return kept
+    kinds = {path: classify_name(path.name).kind for path in found.named}
+    dangerous = [path for path, kind in kinds.items() if kind in _DANGEROUS]
+    others = [path for path in kinds if path not in dangerous]
+    if not others and not found.documents:
+        return dangerous
+    if dangerous and not found.documents and all(kinds[path] is Kind.PATCH for path in others):
+        raise UsageError(
+            f"'{dangerous[0].name}' wipes or blanks, and stands beside patch files only.",
+            remedies=("Name it alone if that is what you want.",),
+        )
+    reason = "it wipes or blanks; name it alone if that is what you want"
+    found.left_out += [(path.name, reason) for path in dangerous]
+    if len(_RIVALS.intersection(kinds.values())) > 1:
+        return _without_rivals(others, found)
+    return others
 
 
-def _rivals(paths: list[Path], found: _Sorted) -> list[Path]:
-    by_name = {path.name: path for path in paths}
-    chosen = select(by_name)
+def _without_rivals(paths: list[Path], found: _Sorted) -> list[Path]:
+    """Return paths without the sets that others of them take the place of."""
+    chosen = select({path.name for path in paths})
     found.left_out += [(left.name, left.reason) for left in chosen.left_out]
     names = {*chosen.rawprograms, *chosen.patches}
-    others = [path for path in paths if classify_name(path.name).kind is Kind.OTHER]
-    return [path for path in paths if path.name in names] + others
+    return [
+        path for path in paths if path.name in names or classify_name(path.name).kind is Kind.OTHER
+    ]
 
 
 def _take_folder(folder: Path, found: _Sorted) -> None:
     """Take the one right set of XML files of folder, or of the one folder below that has some."""
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        raise PackageError(f"{folder} cannot be read: {error.strerror}.") from error
     homes = _homes(folder)
     if len(homes) > 1:
         names = ", ".join(str(home) for home in homes)
@@ -223,8 +301,8 @@ def _take_folder(folder: Path, found: _Sorted) -> None:
             remedies=("Name the one folder that is meant.",),
         )
     found.roots.append(folder)
-    for home in homes:
-        chosen = select(entry.name for entry in home.iterdir() if entry.is_file())
+    for home in homes or [folder]:
+        chosen = select(entry.name for entry in _entries(home) if _is_file(entry))
         found.documents += [home / name for name in (*chosen.rawprograms, *chosen.patches)]
         found.left_out += [(left.name, left.reason) for left in chosen.left_out]
         found.roots.append(home)
@@ -239,17 +317,16 @@ def _homes(folder: Path) -> list[Path]:
         level = [
             entry
             for place in level
-            for entry in sorted(place.iterdir())
-            if entry.is_dir() and not entry.is_symlink()
-        ][:1000]
+            for entry in _entries(place)
+            if not entry.is_symlink() and _is_folder(entry)
+        ][:_MAX_FOLDERS]
     return []
 
 
 def _has_rawprogram(folder: Path) -> bool:
     return any(
-        classify_name(entry.name).kind in {Kind.NORMAL, Kind.UNSPARSE}
-        for entry in folder.iterdir()
-        if entry.is_file()
+        classify_name(entry.name).kind in _COMPLETE and _is_file(entry)
+        for entry in _entries(folder)
     )
 
 
@@ -257,22 +334,26 @@ def _read(arguments: list[str], found: _Sorted, include: list[Path]) -> Package:
     problems: list[str] = []
     documents: list[Rows] = []
     home: dict[str, Path] = {}
+    once: dict[Path, Path] = {}
     for path in found.documents:
+        once.setdefault(path.resolve(), path)
+    for path in once.values():
         name = path.name if path.name not in home else str(path)
+        home[name] = path.parent.resolve()
         try:
             documents.append(read_rawprogram(_content(path), name))
-            home[name] = path.parent
         except DocumentError as error:
             problems.append(error.message)
     if problems:
         raise DocumentError("\n".join(problems))
-    folders = [*found.roots, *(path.parent for path in found.documents), *include]
-    roots = tuple(dict.fromkeys(folders))
+    roots = tuple(dict.fromkeys([*found.roots, *home.values(), *include]))
     named = bool(found.loaders)
     if not named:
-        found.loaders += [path for root in roots for path in loaders.find_programmers(root)]
+        found.loaders += [
+            path for root in _outermost(roots) for path in loaders.find_programmers(root)
+        ]
     return Package(
-        title=arguments[0] if len(arguments) == 1 else f"{len(found.documents)} XML files",
+        title=arguments[0] if len(arguments) == 1 else f"{len(documents)} XML files",
         roots=roots,
         documents=tuple(sorted(documents, key=_rank)),
         home=home,
@@ -283,16 +364,19 @@ def _read(arguments: list[str], found: _Sorted, include: list[Path]) -> Package:
     )
 
 
+def _outermost(roots: tuple[Path, ...]) -> list[Path]:
+    """Return roots without those that lie in another one."""
+    return [root for root in roots if not any(other in root.parents for other in roots)]
+
+
 def _rank(document: Rows) -> int:
     """Rank documents that only patch behind those that program; the order stays otherwise."""
-    only_patches = all(isinstance(row, PatchRow | PowerRow) for row in document.rows)
-    return int(only_patches and not document.of(ProgramRow))
+    return int(all(isinstance(row, PatchRow | PowerRow) for row in document.rows))
 
 
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_XML_BYTES + 1)
+            return file.read(_MAX_XML_BYTES + 1)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
-    return data
