@@ -6,23 +6,37 @@ All problems are collected: a user learns everything that is wrong before the fi
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+import contextlib
+import difflib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edl.chunks import BytesContent, Content, FileContent
 from edl.errors import DocumentError, ImageError, PackageError
 from edl.firehose.commands import Area, Power
 from edl.formats.expressions import Crc32, Expression, resolve
 from edl.formats.rawprogram import EraseRow, PatchRow, PowerRow, ProgramRow, ReadRow, Row
 from edl.package import Package
 from edl.plan import images
-from edl.plan.model import Erase, Finding, Geometry, Patch, Plan, ReadOut, Severity, Step, Write
-from edl.plan.patching import patch_file
+from edl.plan.assumed import assumed_geometry
+from edl.plan.filepatches import FilePatches
+from edl.plan.model import (
+    Erase,
+    Finding,
+    Geometry,
+    Patch,
+    Plan,
+    ReadOut,
+    Severity,
+    Step,
+    Write,
+    overlaps,
+    plural,
+)
+from edl.plan.patching import number, require_fit
+
+__all__ = ["Options", "assumed_geometry", "build"]
 
 _BOOT_LABELS = {"xbl", "xbl_a", "sbl1", "sbl1_a"}
-_MAX_PATCHED_FILE_BYTES = 16 * 1024 * 1024  # files that rows patch are partition tables
 
 
 @dataclass(frozen=True)
@@ -61,20 +75,21 @@ class _Builder:
         self._left_out = list(package.left_out)
         self._described = 0
         self._missing: list[str] = []
-        self._file_patches: dict[str, list[PatchRow]] = {}
-        self._pieces = Counter(
-            row.filename.lower()
-            for row in package.rows
-            if isinstance(row, ProgramRow) and row.file_sector_offset
-        )
+        self._absent: set[int] = set()  # LUNs that rows name and the storage does not have
+        self._spared: list[Area] = []  # where rows would write that are left out
+        self._dropped = 0  # patches that go with those
+        self._last_pieces: dict[Path, int] = {}  # by file: where its last piece begins
+        self._patched = FilePatches(geometry, self._note)
 
     def plan(self) -> Plan:
         self._check_counting()
-        rows = [row for row in self._package.rows if self._wanted(row)]
+        self._check_names()
+        luns = self._options.luns
+        rows = [row for row in self._package.rows if not luns or row.lun in luns]
         for row in rows:
-            if isinstance(row, PatchRow) and not row.on_disk:
-                self._file_patches.setdefault(row.filename.lower(), []).append(row)
-        for row in rows:
+            self._prepare(row)
+        # Patches come last: they change what the other rows put there.
+        for row in sorted(rows, key=lambda row: isinstance(row, PatchRow)):
             self._take(row)
         self._tell_left_out()
         return Plan(
@@ -100,48 +115,81 @@ class _Builder:
         remedy: str = "",
         severity: Severity = Severity.ERROR,
     ) -> None:
-        where = f"{row.file}:{row.line}" if row is not None else ""
-        self._findings.append(Finding(code, severity, message, where, remedy))
+        where = _where(row) if row is not None else ""
+        self._findings.append(Finding(code, severity, _shown(message), where, remedy))
 
     def _check_counting(self) -> None:
-        """Sector size and storage type of the package against the storage: once, not a row."""
-        sizes = {row.sector_bytes for row in self._package.rows if row.sector_bytes}
-        wrong = sorted(sizes - {self._geometry.sector_bytes})
+        """Sector size of the package against the storage: once, not a row."""
+        right = self._geometry.sector_bytes
+        wrong = [row for row in self._package.rows if row.sector_bytes not in {None, right}]
         if wrong:
             kind = {512: "eMMC", 4096: "UFS"}
-            right = self._geometry.sector_bytes
+            size = wrong[0].sector_bytes or 0
             self._note(
                 "wrong-sector-size",
-                f"The package counts sectors of {wrong[0]} bytes"
-                f" ({kind.get(wrong[0], 'another storage')}), the storage has sectors of {right}"
-                f" bytes ({kind.get(right, self._geometry.memory)}).",
+                f"The package counts sectors of {size} bytes ({kind.get(size, 'another storage')}),"
+                f" the storage has sectors of {right} bytes"
+                f" ({kind.get(right, self._geometry.memory)}).",
+                wrong[0],
                 remedy=f"Use the package for the {kind.get(right, 'other')} variant of the phone.",
             )
         for warning in self._package.warnings:
             where, _, text = warning.partition(": ")
             self._findings.append(Finding("odd-figures", Severity.WARNING, text, where))
 
+    def _check_names(self) -> None:
+        """Names that the user gave against those of the package: a typo must not go unnoticed."""
+        labels = {getattr(row, "label", "").lower() for row in self._package.rows} - {""}
+        for names, severity in (
+            (self._options.only, Severity.ERROR),
+            (self._options.skip, Severity.WARNING),
+        ):
+            for name in sorted(names - labels):
+                similar = difflib.get_close_matches(name, sorted(labels))
+                meant = f"Did you mean {' or '.join(similar)}?" if similar else ""
+                self._note(
+                    "no-such-name",
+                    f"No row of the package is named '{name}'.",
+                    remedy=meant or "See the names with: edl check PACKAGE.",
+                    severity=severity,
+                )
+
     def _tell_left_out(self) -> None:
-        if self._described:
-            self._left_out.append(
-                (f"{self._described} rows", "they name no file: they only describe the layout")
-            )
+        told = (
+            (self._described, "they name no file: they only describe the layout", "row"),
+            (self._dropped, "they change what is left out", "patch row"),
+        )
+        self._left_out += [(plural(count, word), why) for count, why, word in told if count]
         if self._missing:
-            self._left_out.append((", ".join(self._missing), "missing, and --allow-missing"))
+            names = ", ".join(dict.fromkeys(self._missing))
+            self._left_out.append((names, "missing, and --allow-missing"))
 
     # -- rows -----------------------------------------------------------------------------------
 
+    def _prepare(self, row: Row) -> None:
+        """Note what row means for other rows: patches of their files, pieces of one file."""
+        if not isinstance(row, PatchRow | ProgramRow) or row.filename in {"", "DISK"}:
+            return
+        path = None
+        with contextlib.suppress(PackageError):  # told when the row is taken
+            path = self._package.locate(row.filename, row.file)
+        if path and isinstance(row, PatchRow):
+            self._patched.add(path, row)
+        elif path and isinstance(row, ProgramRow):
+            last = max(self._last_pieces.get(path, 0), row.file_sector_offset)
+            self._last_pieces[path] = last
+
     def _wanted(self, row: Row) -> bool:
+        if isinstance(row, PatchRow | PowerRow):
+            return True
+        name = getattr(row, "label", "").lower()
         options = self._options
-        if options.luns and row.lun not in options.luns:
-            return False
-        label = getattr(row, "label", None)
-        if label is None:  # patches concern the partition table: they go with it
-            return not options.only
-        name = label.lower()
         return name not in options.skip and (not options.only or name in options.only)
 
     def _take(self, row: Row) -> None:
+        if not self._wanted(row):
+            self._spare(row)
+            return
         try:
             match row:
                 case ProgramRow():
@@ -155,22 +203,37 @@ class _Builder:
                 case PatchRow():
                     self._check_file_patch(row)
                 case PowerRow():
-                    self._left_out.append((f"{row.file}:{row.line}", "--reset decides, not a row"))
+                    self._left_out.append((_where(row), "--reset decides, not a row"))
         except DocumentError as error:
-            self._note("bad-expression", error.message, row)
+            code = "bad-patch" if isinstance(row, PatchRow) else "bad-expression"
+            self._note(code, error.message, row)
         except ImageError as error:
-            self._note(error.code, error.message, row, remedy=_first(error.remedies))
+            self._note(error.code, error.message, row, remedy=next(iter(error.remedies), ""))
+
+    def _spare(self, row: Row) -> None:
+        """Note where row, which is left out, would have written."""
+        disk = self._geometry.luns.get(row.lun)
+        if isinstance(row, ProgramRow) and row.filename and disk is not None:
+            with contextlib.suppress(DocumentError):
+                first = resolve(row.start, disk)
+                unit = self._geometry.sector_bytes
+                self._spared.append(Area(row.lun, first, max(row.sectors, 1), unit))
 
     def _area(self, row: Row, start: Expression, sectors: int) -> Area | None:
         """Return the place of row if it lies on the storage, else note why not."""
+        unit = self._geometry.sector_bytes
+        if row.sector_bytes not in {None, unit}:
+            return None  # told once for all rows
         disk = self._geometry.luns.get(row.lun)
         if disk is None:
-            self._note(
-                "no-such-lun",
-                f"The row is for LUN {row.lun}, which this phone does not have.",
-                row,
-                remedy="Use the package for the storage type of this phone.",
-            )
+            if row.lun not in self._absent:
+                self._absent.add(row.lun)
+                self._note(
+                    "no-such-lun",
+                    f"The package has rows for LUN {row.lun}, which this phone does not have.",
+                    row,
+                    remedy="Use the package for the storage type of this phone.",
+                )
             return None
         first = resolve(start, disk)
         if first + sectors > disk:
@@ -181,62 +244,54 @@ class _Builder:
                 remedy="Use the package for this storage size.",
             )
             return None
-        return Area(row.lun, first, sectors, self._geometry.sector_bytes)
+        return Area(row.lun, first, sectors, unit)
+
+    def _refused(self, row: ProgramRow | EraseRow) -> bool:
+        """Tell whether row is for a kind of storage that is not supported."""
+        if row.pages_per_block is None:
+            return False
+        self._note(
+            "nand",
+            "The row is for NAND flash, which is not supported.",
+            row,
+            remedy="Use the tool of the modem's maker.",
+        )
+        return True
 
     def _program(self, row: ProgramRow) -> None:
         if not row.filename:
             self._described += 1
             return
-        if row.pages_per_block is not None:
-            self._note("nand", "The row is for NAND flash, which is not supported.", row)
+        if self._refused(row):
             return
-        try:
-            path = self._package.find(row.filename, row.file)
-        except PackageError as error:
-            if self._options.allow_missing and "is missing" in error.message:
-                self._missing.append(row.filename)
-                return
-            raise
+        path = self._package.locate(row.filename, row.file)
+        if path is None and self._options.allow_missing:
+            self._missing.append(row.filename)
+            self._spare(row)
+            return
+        path = self._package.find(row.filename, row.file)
         unit = row.sector_bytes or self._geometry.sector_bytes
-        for run in images.runs(path, row, unit, self._is_piece(row), self._note):
-            self._write(row, run, unit)
+        piece = row.file_sector_offset < self._last_pieces.get(path, 0)
+        for run in images.runs(path, row, unit, piece, self._note):
+            self._write(row, path, run, unit)
 
-    def _is_piece(self, row: ProgramRow) -> bool:
-        """Tell whether several rows share out one file, so that a row need not take all of it."""
-        return self._pieces[row.filename.lower()] > 0
-
-    def _write(self, row: ProgramRow, run: images.Run, unit: int) -> None:
-        start = run.offset_bytes // unit
-        sectors = -(-run.length // unit)
-        place = replace(row.start, number=row.start.number + start)
-        area = self._area(row, place, sectors)
-        if area is None:
-            return
-        content = self._patched(row, run, area)
-        self._steps.append(Write(area, content, row.label, row.filename, f"{row.file}:{row.line}"))
-
-    def _patched(self, row: ProgramRow, run: images.Run, area: Area) -> Content:
-        """Return the content of run with the package's patches to that file applied."""
-        patches = self._file_patches.get(row.filename.lower())
-        content = run.content(area.size_bytes)
-        if not patches or not isinstance(content, FileContent):
-            return content
-        if run.length > _MAX_PATCHED_FILE_BYTES:
-            self._note("patched-file-too-large", f"'{row.filename}' is patched by rows.", row)
-            return content
-        data = patch_file(content, patches, self._geometry.luns.get(row.lun))
-        return BytesContent(data)
+    def _write(self, row: ProgramRow, path: Path, run: images.Run, unit: int) -> None:
+        place = replace(row.start, number=row.start.number + run.offset_bytes // unit)
+        area = self._area(row, place, -(-run.length // unit))
+        if area is not None:
+            content = self._patched.overlaid(run.content(area.size_bytes), path, row, run)
+            label, file = _shown(row.label), _shown(row.filename)
+            self._steps.append(Write(area, content, label, file, _where(row)))
 
     def _check_file_patch(self, row: PatchRow) -> None:
-        names = {r.filename.lower() for r in self._package.rows if isinstance(r, ProgramRow)}
-        if row.filename.lower() not in names:
-            self._left_out.append(
-                (f"{row.file}:{row.line}", f"it patches '{row.filename}', which no row writes")
-            )
+        path = self._package.locate(row.filename, row.file)
+        if path is None or not self._patched.used(path):
+            told = (row.filename, "rows patch it, but no row writes it")
+            if told not in self._left_out:
+                self._left_out.append(told)
 
     def _erase(self, row: EraseRow) -> None:
-        if row.pages_per_block is not None:
-            self._note("nand", "The row is for NAND flash, which is not supported.", row)
+        if self._refused(row):
             return
         if row.start is None:
             self._note(
@@ -248,54 +303,66 @@ class _Builder:
             return
         area = self._area(row, row.start, row.sectors)
         if area is not None:
-            self._steps.append(Erase(area, row.label, f"{row.file}:{row.line}"))
+            self._steps.append(Erase(area, _shown(row.label), _where(row)))
 
     def _read(self, row: ReadRow) -> None:
         if not row.filename:
             self._described += 1
             return
-        area = self._area(row, row.start, row.sectors)
         name = row.filename.replace("\\", "/").rsplit("/", 1)[-1]
-        if area is None or name in {"", ".", ".."}:
+        if name in {"", ".", ".."} or row.sectors == 0:
+            self._note(
+                "bad-read", f"The row reads nothing, or into no file: '{row.filename}'.", row
+            )
+            return
+        area = self._area(row, row.start, row.sectors)
+        if area is None:
             return
         path = self._options.read_folder / name
-        if path.exists():
+        taken = {step.path for step in self._steps if isinstance(step, ReadOut)}
+        if path in taken or path.exists():
             self._note(
                 "would-overwrite",
-                f"The row reads into {path}, which exists already.",
+                f"The row reads into {path}, which exists already or is read into twice.",
                 row,
                 remedy="Move that file away, or choose another folder with --dir.",
             )
             return
-        self._steps.append(ReadOut(area, path, row.label, f"{row.file}:{row.line}"))
+        self._steps.append(ReadOut(area, path, _shown(row.label), _where(row)))
 
     def _patch(self, row: PatchRow) -> None:
         area = self._area(row, row.start, 1)
         if area is None:
             return
+        if not self._goes_along(area):
+            self._dropped += 1
+            return
+        require_fit(row, area.sector_bytes)
         disk = self._geometry.luns[row.lun]
         value: int | Crc32
         if isinstance(row.value, Crc32):
             start = resolve(row.value.start, disk)
             value = replace(row.value, start=Expression(str(start), start))
             if start * area.sector_bytes + value.length_bytes > disk * area.sector_bytes:
-                self._note("past-the-end", f"'{row.value.text}' leaves LUN {row.lun}.", row)
-                return
+                raise DocumentError(f"'{row.value.text}' leaves LUN {row.lun}.")
         else:
-            value = resolve(row.value, disk)
-            if value >= 1 << (8 * row.size_in_bytes):
-                message = f"{value} does not fit into {row.size_in_bytes} bytes."
-                self._note("patch-too-large", message, row)
-                return
-        if row.byte_offset + row.size_in_bytes > area.sector_bytes:
-            self._note("patch-past-sector", f"Byte {row.byte_offset} leaves the sector.", row)
-            return
+            value = number(row, row.value, disk)
         self._patches.append(
             Patch(
                 row.lun, area.start_sector, area.sector_bytes, row.byte_offset, row.size_in_bytes,
-                value, row.what, f"{row.file}:{row.line}",
+                value, _shown(row.what), _where(row),
             )
         )  # fmt: skip
+
+    def _goes_along(self, sector: Area) -> bool:
+        """Tell whether a patch of sector belongs to the rows that are wanted.
+
+        One that would change what is left out is left out too: it was made for what the package
+        writes there, and not for what the phone has.
+        """
+        if any(isinstance(step, Write) and overlaps(step.area, sector) for step in self._steps):
+            return True
+        return not self._options.only and not any(overlaps(area, sector) for area in self._spared)
 
     def _bootable(self) -> int | None:
         """Return what setbootablestoragedrive should get: where the first boot loader is written.
@@ -308,29 +375,10 @@ class _Builder:
         return None
 
 
-def assumed_geometry(package: Package) -> Geometry:
-    """Return a storage on which package fits, for plans without a phone."""
-    unit = package.sector_bytes or 512
-    need: dict[int, int] = {}
-    for row in package.rows:
-        for start, sectors in _places(row):
-            tail = sectors if not start.needs_disk else abs(start.number)
-            end = sectors + (start.number if not start.needs_disk else 0)
-            need[row.lun] = max(need.get(row.lun, 0), end) + (tail if start.needs_disk else 0)
-    smallest = (1 << 30) // unit
-    luns = {lun: max(smallest, 1 << (end * 2).bit_length()) for lun, end in need.items()}
-    memory = "emmc" if unit == 512 else "ufs"
-    return Geometry(memory, unit, luns, assumed=True)
+def _where(row: Row) -> str:
+    return f"{row.file}:{row.line}"
 
 
-def _places(row: Row) -> Iterable[tuple[Expression, int]]:
-    if isinstance(row, ProgramRow | ReadRow):
-        yield row.start, max(row.sectors, 1)
-    elif isinstance(row, EraseRow) and row.start is not None:
-        yield row.start, row.sectors
-    elif isinstance(row, PatchRow) and row.on_disk:
-        yield row.start, 1
-
-
-def _first(texts: tuple[str, ...]) -> str:
-    return texts[0] if texts else ""
+def _shown(text: str) -> str:
+    """Return text of a document without what could drive a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

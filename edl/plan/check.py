@@ -8,17 +8,35 @@ from dataclasses import replace
 
 from edl.errors import EdlError
 from edl.firehose.commands import Area
-from edl.formats import gpt
-from edl.plan.model import Erase, Finding, Patch, Plan, Severity, Step, Write, overlaps, plural
+from edl.formats import gpt, gptcheck
+from edl.plan.model import (
+    Erase,
+    Finding,
+    Patch,
+    Plan,
+    Severity,
+    Step,
+    Write,
+    changed_once,
+    overlaps,
+    plural,
+)
 from edl.plan.patching import Disk
+from edl.units import MIB
 
+_MAX_TABLE_BYTES = MIB  # 128 entries take 17 KiB
 _ENTRY_SECTORS = {512: 34, 4096: 6}  # a GPT with 128 entries; the backup has one sector less
 
 
 def checked(plan: Plan) -> Plan:
-    """Return plan with what these checks find, and without writes that stand there twice."""
+    """Return plan with what these checks find, and with steps that change no sector twice.
+
+    Writes that stand there twice are done once, and nothing is erased that is written afterwards.
+    """
     plan = _without_twins(plan)
-    findings = [*_overlaps(plan), *_pokes(plan), *_tables(plan), *_nothing(plan)]
+    twice = [*_overwritten(plan), *_erased(plan)]
+    plan = replace(plan, steps=changed_once(plan.steps))
+    findings = [*twice, *_pokes(plan), *_tables(plan), *_nothing(plan)]
     return replace(plan, findings=(*plan.findings, *findings))
 
 
@@ -36,33 +54,44 @@ def _without_twins(plan: Plan) -> Plan:
     return replace(plan, steps=tuple(steps))
 
 
-def _overlaps(plan: Plan) -> Iterator[Finding]:
-    """Yield writes that share sectors, and erases that would destroy a write before them."""
-    changes = [step for step in plan.steps if isinstance(step, Write | Erase)]
-    order = {id(step): index for index, step in enumerate(changes)}
-    ranked = sorted(changes, key=lambda step: (step.area.lun, step.area.start_sector))
-    open_steps: list[Write | Erase] = []
-    for step in ranked:
-        open_steps = [
-            other
-            for other in open_steps
-            if other.area.lun == step.area.lun
-            and other.area.start_sector + other.area.sectors > step.area.start_sector
-        ]
-        for other in open_steps:
-            first, second = sorted((step, other), key=lambda change: order[id(change)])
-            if isinstance(first, Erase):
-                continue  # erased first, then written: as meant
-            verb = "erases" if isinstance(second, Erase) else "overwrites"
-            yield Finding(
-                "overlap",
-                Severity.ERROR,
-                f"{_name(second)} {verb} a part of {_name(first)} (LUN {step.area.lun}, from sector"
-                f" {max(step.area.start_sector, other.area.start_sector)} on).",
-                second.where,
-                "The package was edited or mixes two layouts: use an unchanged one.",
-            )
-        open_steps.append(step)
+def _overwritten(plan: Plan) -> Iterator[Finding]:
+    """Yield writes that share sectors with another one: once for each, in order of place."""
+    order = {id(write): index for index, write in enumerate(plan.writes)}
+    last: Write | None = None  # of those before, the one that ends last
+    for write in sorted(plan.writes, key=lambda write: (write.area.lun, write.area.start_sector)):
+        if last is not None and overlaps(last.area, write.area):
+            first, second = sorted((last, write), key=lambda one: order[id(one)])
+            yield _overlap(second, first, "overwrites")
+        if last is None or _end(write.area) > _end(last.area):
+            last = write
+
+
+def _end(area: Area) -> tuple[int, int]:
+    return area.lun, area.start_sector + area.sectors
+
+
+def _erased(plan: Plan) -> Iterator[Finding]:
+    """Yield erases that would destroy what a step before them writes."""
+    written: list[Write] = []
+    for step in plan.steps:
+        if isinstance(step, Write):
+            written.append(step)
+        elif isinstance(step, Erase):
+            hit = next((write for write in written if overlaps(write.area, step.area)), None)
+            if hit is not None:
+                yield _overlap(step, hit, "erases")
+
+
+def _overlap(second: Write | Erase, first: Write, verb: str) -> Finding:
+    start = max(first.area.start_sector, second.area.start_sector)
+    return Finding(
+        "overlap",
+        Severity.ERROR,
+        f"{_name(second)} {verb} a part of {_name(first)} (LUN {first.area.lun}, from sector"
+        f" {start} on).",
+        second.where,
+        "The package was edited or mixes two layouts: use an unchanged one.",
+    )
 
 
 def _name(step: Write | Erase) -> str:
@@ -100,32 +129,43 @@ def _covers(write: Write, patch: Patch) -> bool:
 
 def _tables(plan: Plan) -> Iterator[Finding]:
     """Yield partition tables that would not fit the disk after all patches."""
-    if plan.geometry.assumed or plan.errors:
+    if plan.errors:
         return
     disk = Disk(plan, lambda area: bytes(area.size_bytes))
     try:
         disk.apply_patches()
         for write in plan.writes:
-            if write.area.start_sector == 0 and write.area.sectors >= 2:
+            if write.area.start_sector == 0:
                 yield from _table(plan, disk, write)
     except EdlError as error:
         yield Finding("table-unreadable", Severity.WARNING, str(error))
 
 
 def _table(plan: Plan, disk: Disk, write: Write) -> Iterator[Finding]:
-    unit = write.area.sector_bytes
-    span = min(write.area.sectors, _ENTRY_SECTORS.get(unit, 34))
-    data = disk.content(Area(write.area.lun, 0, span, unit))
-    if data[unit : unit + 8] != b"EFI PART":
+    lun, unit = write.area.lun, write.area.sector_bytes
+    span = min(write.area.sectors, _MAX_TABLE_BYTES // unit)
+    data = disk.content(Area(lun, 0, span, unit))
+    made_for = gpt.find_sector_bytes(data)
+    if made_for is None:
         return
-    table = gpt.parse(data, unit)
-    last = plan.geometry.luns[write.area.lun] - 1
-    if not (table.header_crc_ok and table.entries_crc_ok) or table.header.alternate_sector != last:
+    if made_for != unit:
+        yield Finding(
+            "table-sector-size",
+            Severity.ERROR,
+            f"'{write.file}' is a partition table for sectors of {made_for} bytes, the storage has"
+            f" sectors of {unit}.",
+            write.where,
+            "Use the package for the storage type of this phone.",
+        )
+        return
+    sectors = None if plan.geometry.assumed else plan.geometry.luns[lun]
+    problems = gptcheck.problems(gpt.parse(data, unit), sectors)
+    if problems:
         yield Finding(
             "table-not-final",
             Severity.WARNING,
-            f"The partition table for LUN {write.area.lun} does not fit this disk after all patches"
-            f" (backup at sector {table.header.alternate_sector}, the disk's last is {last}).",
+            f"The partition table for LUN {lun} does not fit this disk after all patches:"
+            f" {problems[0]}",
             write.where,
             "Give the patch files (patch0.xml, ...) too: they make the table fit the disk.",
         )

@@ -29,7 +29,7 @@ def home() -> Path:
 
 def phone_folder(serial: str) -> Path:
     """Return the folder of the phone with that serial number (8 hex digits, or "unknown")."""
-    return home() / "phones" / _SAFE.sub("_", serial)
+    return home() / "phones" / (_SAFE.sub("_", serial).strip(".") or "unknown")
 
 
 def make_folder(path: Path) -> Path:
@@ -66,12 +66,15 @@ def recall(serial: str) -> PhoneIdentity | None:
     try:
         data = json.loads((phone_folder(serial) / "identity.json").read_text(encoding="utf-8"))
         pk_hash = data["pk_hash"]
+        numbers = [data["hwid"], data["sahara_version"], data["soc_version"]]
+        if not all(number is None or isinstance(number, int) for number in numbers):
+            return None
         return PhoneIdentity(
-            serial=int(serial, 16),
-            hwid=data["hwid"],
-            pk_hash=bytes.fromhex(pk_hash) if pk_hash else None,
-            sahara_version=data["sahara_version"],
-            soc_version=data["soc_version"],
+            int(serial, 16),
+            numbers[0],
+            bytes.fromhex(pk_hash) if pk_hash else None,
+            numbers[1],
+            numbers[2],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

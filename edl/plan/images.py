@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from edl.chunks import CHUNK_BYTES, Content, FileContent, FillContent
-from edl.errors import ImageError
+from edl.errors import DocumentError, ImageError
 from edl.formats import sparse
 from edl.formats.rawprogram import ProgramRow, Row
 from edl.plan.model import Severity
+from edl.units import MIB
 
-_MAX_TRIMMED_BYTES = 64 * 1024 * 1024  # how much of a file may be cut off if it is all zeros
+_MAX_TRIMMED_BYTES = 64 * MIB  # how much of a file may be cut off if it is all zeros
+_DAMAGED = "Unpack the whole package again, or download it again: the file is damaged."
 
 
 class Note(Protocol):
@@ -53,8 +55,22 @@ class Run:
         return FileContent(self.path, self.file_offset, self.length, size_bytes)
 
 
+def size_bytes(path: Path) -> int:
+    """Return how much of the storage the file fills, unpacked; 0 if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if not sparse.is_sparse(file.read(4)):
+                return size
+            return sparse.SparseImage.read(file, size).size_bytes
+    except (OSError, DocumentError):
+        return 0
+
+
 def runs(path: Path, row: ProgramRow, unit: int, piece: bool, note: Note) -> Iterator[Run]:
-    """Yield what row writes of path. unit: sector size in bytes. piece: rows share the file.
+    """Yield what row writes of path. unit: sector size in bytes.
+
+    piece: other rows write the rest of the file, so that it may be longer than the row.
 
     Raises:
         ImageError: the file is empty, cut short, or a damaged sparse image.
@@ -63,7 +79,7 @@ def runs(path: Path, row: ProgramRow, unit: int, piece: bool, note: Note) -> Ite
         with path.open("rb") as file:
             size = path.stat().st_size
             if size == 0:
-                raise ImageError(f"'{row.filename}' is empty.")
+                raise ImageError(f"'{row.filename}' is empty.", remedies=(_DAMAGED,))
             if sparse.is_sparse(file.read(4)):
                 yield from _sparse_runs(file, path, size, row, unit, note)
             else:
@@ -83,7 +99,10 @@ def _raw_run(
 ) -> Iterator[Run]:
     skipped = row.file_sector_offset * unit
     if skipped >= size:
-        raise ImageError(f"'{row.filename}' ends before its sector {row.file_sector_offset}.")
+        raise ImageError(
+            f"'{row.filename}' ends before its sector {row.file_sector_offset}.",
+            remedies=(_DAMAGED,),
+        )
     length = size - skipped
     room = row.sectors * unit
     if (
@@ -125,7 +144,10 @@ def _sparse_runs(
     file: BinaryIO, path: Path, size: int, row: ProgramRow, unit: int, note: Note
 ) -> Iterator[Run]:
     file.seek(0)
-    image = sparse.SparseImage.read(file, size, row.filename)
+    try:
+        image = sparse.SparseImage.read(file, size, row.filename)
+    except DocumentError as error:
+        raise ImageError(error.message, remedies=(_DAMAGED,)) from error
     if image.block_bytes % unit:
         raise ImageError(
             f"'{row.filename}' has blocks of {image.block_bytes} bytes, no multiple of a sector."
@@ -147,6 +169,13 @@ def _sparse_runs(
             f"'{row.filename}' is sparse although its row does not say so; it is unpacked.",
             row,
             severity=Severity.WARNING,
+        )
+    if all(chunk.kind is sparse.SparseKind.DONT_CARE for chunk in image.chunks):
+        note(
+            "empty-sparse",
+            f"'{row.filename}' is sparse and holds no data: nothing is written.",
+            row,
+            severity=Severity.INFO,
         )
     for chunk in image.chunks:
         if chunk.kind is sparse.SparseKind.RAW:

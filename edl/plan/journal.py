@@ -12,34 +12,65 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
+from edl.chunks import BytesContent, Content, FileContent, FillContent
 from edl.errors import EdlError
 from edl.firehose.commands import Area
 from edl.plan.model import Plan, as_data
+from edl.plan.patching import Overlaid
 
 _VERSION = 1
 
 
 def fingerprint(plan: Plan, sources: tuple[Path, ...]) -> str:
-    """Return a digest of what the job is: the same job on the same files gives the same."""
+    """Return a digest of what the job is: the same job on the same files gives the same.
+
+    Raises:
+        OSError: a file is not there any more.
+    """
     data = {key: value for key, value in as_data(plan).items() if key != "findings"}
     files = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sources)
-    text = json.dumps([data, files], sort_keys=True)
+    contents = [_key(write.content) for write in plan.writes]
+    text = json.dumps([data, files, contents], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _key(content: Content) -> object:
+    """Return what tells content from others; of files without what is in them."""
+    match content:
+        case FileContent():
+            return [str(content.path), content.offset, content.length]
+        case Overlaid():
+            sectors = [[sector, data.hex()] for sector, data in content.sectors]
+            return [_key(content.content), content.unit, sectors]
+        case FillContent():
+            return content.pattern.hex()
+        case BytesContent():
+            return hashlib.sha256(content.data).hexdigest()
+    return None
 
 
 class Journal:
     """The journal of one job on one phone."""
 
     def __init__(self, path: Path, job: str, *, resume: bool) -> None:
-        """Open it. resume: keep what an interrupted run of the same job has done."""
+        """Open it. resume: keep what an interrupted run of the same job has done.
+
+        Raises:
+            EdlError: it cannot be written.
+        """
         self._path = path
-        self.done: dict[Area, bytes] = _read(path, job) if resume else {}
+        self.done: dict[Area, bytes] = {}
+        good_bytes = 0
+        if resume:
+            self.done, good_bytes = _read(path, job)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: TextIO = path.open("a" if self.done else "w", encoding="utf-8")
-            if not self.done:
+            self._file: BinaryIO = path.open("r+b" if good_bytes else "wb")
+            self._file.truncate(good_bytes)  # behind it may stand a torn line
+            self._file.seek(good_bytes)
+            if not good_bytes:
                 self._line({"version": _VERSION, "job": job})
         except OSError as error:
             raise EdlError(
@@ -48,35 +79,44 @@ class Journal:
             ) from error
 
     def piece(self, area: Area, digest: bytes) -> None:
-        """Note that area holds what has digest."""
+        """Note that area holds what has digest.
+
+        Raises:
+            OSError: it cannot be noted.
+        """
         self.done[area] = digest
         self._line({"area": [area.lun, area.start_sector, area.sectors, area.sector_bytes],
                     "sha256": digest.hex()})  # fmt: skip
 
     def _line(self, data: dict[str, object]) -> None:
-        self._file.write(json.dumps(data) + "\n")
+        self._file.write(json.dumps(data).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def close(self, *, finished: bool) -> None:
         """Close it; a finished job needs none."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk, told before
+            self._file.close()
         if finished:
             with contextlib.suppress(OSError):
                 self._path.unlink()
 
 
-def _read(path: Path, job: str) -> dict[Area, bytes]:
+def _read(path: Path, job: str) -> tuple[dict[Area, bytes], int]:
+    """Return what an interrupted run of job has done, and how many bytes of the file say so."""
     done: dict[Area, bytes] = {}
+    good_bytes = 0
     try:
-        with path.open(encoding="utf-8") as file:
-            if json.loads(file.readline()) != {"version": _VERSION, "job": job}:
-                return {}
+        with path.open("rb") as file:
             for line in file:
                 row = json.loads(line)
-                done[Area(*row["area"])] = bytes.fromhex(row["sha256"])
-    except FileNotFoundError:
-        return {}
+                if not line.endswith(b"\n"):
+                    break
+                if good_bytes:
+                    done[Area(*row["area"])] = bytes.fromhex(row["sha256"])
+                elif row != {"version": _VERSION, "job": job}:
+                    break
+                good_bytes += len(line)
     except (ValueError, KeyError, TypeError, OSError):
-        pass  # a torn line: what stands before it is good
-    return done
+        pass  # no journal, or a torn line: what stands before it is good
+    return done, good_bytes

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edl.chunks import Content
@@ -111,7 +111,7 @@ class Plan:
     reset: Power | None = None
     findings: tuple[Finding, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
-    kept: tuple[str, ...] = field(default=())
+    kept: tuple[str, ...] = ()
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -141,6 +141,38 @@ def overlaps(first: Area, second: Area) -> bool:
         and first.start_sector < second.start_sector + second.sectors
         and second.start_sector < first.start_sector + first.sectors
     )
+
+
+def changed_once(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return steps with each erase reduced to what no later step changes.
+
+    The result on the storage is the same, and what a step did can be verified when all is done.
+    """
+    result: list[Step] = []
+    later: list[Area] = []
+    for step in reversed(steps):
+        if isinstance(step, Erase):
+            rests = [step.area]
+            for area in later:
+                rests = [part for rest in rests for part in _without(rest, area)]
+            result += [replace(step, area=rest) for rest in reversed(rests)]
+        else:
+            result.append(step)
+        if not isinstance(step, ReadOut):
+            later.append(step.area)
+    return tuple(reversed(result))
+
+
+def _without(area: Area, other: Area) -> Iterator[Area]:
+    """Yield what is left of area without other, in order."""
+    if not overlaps(area, other):
+        yield area
+        return
+    end, other_end = area.start_sector + area.sectors, other.start_sector + other.sectors
+    if area.start_sector < other.start_sector:
+        yield replace(area, sectors=other.start_sector - area.start_sector)
+    if other_end < end:
+        yield replace(area, start_sector=other_end, sectors=end - other_end)
 
 
 def plural(count: int, word: str) -> str:

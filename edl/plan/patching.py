@@ -10,51 +10,69 @@ programmed like any others have none of these traps, and are verified like any o
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from edl.chunks import BytesContent, Content, read_all
 from edl.errors import DocumentError
 from edl.firehose.commands import Area
-from edl.formats.expressions import Expression, resolve
+from edl.formats.expressions import Crc32, Expression, resolve
 from edl.formats.rawprogram import PatchRow
-from edl.plan.model import Erase, Patch, Plan, Step, Write
+from edl.plan.model import Erase, Patch, Plan, Step, Write, changed_once, overlaps
 
 ReadSectors = Callable[[Area], bytes]
+_CRC_BYTES = 4
 
 
-def patch_file(content: Content, rows: Iterable[PatchRow], disk_sectors: int | None) -> bytes:
-    """Return content with the patches of its own file applied, in order.
+def patch_file(data: bytearray, row: PatchRow, unit: int, disk_sectors: int | None) -> int:
+    """Apply row to data, the file that it names, and return the sector that it changes.
 
-    Sectors are counted from the beginning of the file.
+    Sectors have unit bytes and are counted from the beginning of the file; those of a value may be
+    counted on a disk of disk_sectors.
 
     Raises:
-        DocumentError: a patch leaves the file.
+        DocumentError: the patch leaves the file or the sector, or its value does not fit.
     """
-    data = bytearray(read_all(content, 0, content.size_bytes))
-    for row in rows:
-        unit = row.sector_bytes or 512
-        at = resolve(row.start, disk_sectors) * unit + row.byte_offset
-        if at + row.size_in_bytes > len(data):
-            raise DocumentError(
-                f"{row.file}:{row.line}: the patch leaves '{row.filename}' ({len(data)} bytes)."
-            )
-        value = _file_value(row, unit, data, disk_sectors)
-        data[at : at + row.size_in_bytes] = _little_endian(value, row.size_in_bytes)
-    return bytes(data)
-
-
-def _file_value(row: PatchRow, unit: int, data: bytearray, disk_sectors: int | None) -> int:
+    sector = resolve(row.start, disk_sectors)
+    require_fit(row, unit)
+    at = sector * unit + row.byte_offset
+    if at + row.size_in_bytes > len(data):
+        raise DocumentError(f"The patch leaves '{row.filename}', which has {len(data)} bytes.")
     if isinstance(row.value, Expression):
-        return resolve(row.value, disk_sectors)
-    start = resolve(row.value.start, disk_sectors) * unit
-    if start + row.value.length_bytes > len(data):
-        raise DocumentError(f"{row.file}:{row.line}: '{row.value.text}' leaves '{row.filename}'.")
-    return zlib.crc32(memoryview(data)[start : start + row.value.length_bytes])
+        value = number(row, row.value, disk_sectors)
+    else:
+        start = resolve(row.value.start, disk_sectors) * unit
+        if start + row.value.length_bytes > len(data):
+            raise DocumentError(f"'{row.value.text}' leaves '{row.filename}'.")
+        value = zlib.crc32(memoryview(data)[start : start + row.value.length_bytes])
+    data[at : at + row.size_in_bytes] = value.to_bytes(row.size_in_bytes, "little")
+    return sector
 
 
-def _little_endian(value: int, size: int) -> bytes:
-    return (value & ((1 << (8 * size)) - 1)).to_bytes(size, "little")
+def require_fit(row: PatchRow, unit: int) -> None:
+    """Make sure that row stays within its sector of unit bytes, and a checksum within row.
+
+    Raises:
+        DocumentError: one of them does not.
+    """
+    if row.byte_offset + row.size_in_bytes > unit:
+        raise DocumentError(f"The patch at byte {row.byte_offset} leaves the sector.")
+    if isinstance(row.value, Crc32) and row.size_in_bytes < _CRC_BYTES:
+        raise DocumentError(f"A CRC-32 does not fit into {row.size_in_bytes} bytes.")
+
+
+def number(row: PatchRow, value: Expression, disk_sectors: int | None) -> int:
+    """Return the number that row writes.
+
+    Raises:
+        DocumentError: it does not fit into the row's bytes.
+    """
+    result = resolve(value, disk_sectors)
+    if result >= 1 << (8 * row.size_in_bytes):
+        raise DocumentError(f"{result} does not fit into {row.size_in_bytes} bytes.")
+    return result
 
 
 @dataclass(frozen=True)
@@ -100,9 +118,9 @@ class Disk:
             key = (patch.lun, patch.sector)
             if key not in self.dirty:
                 area = Area(patch.lun, patch.sector, 1, patch.sector_bytes)
-                self.dirty[key] = bytearray(self.content(area))
+                self.dirty[key] = bytearray(self._planned(area))
             end = patch.byte_offset + patch.size_bytes
-            value = _little_endian(self._value(patch), patch.size_bytes)
+            value = self._value(patch).to_bytes(patch.size_bytes, "little")
             self.dirty[key][patch.byte_offset : end] = value
 
     def _value(self, patch: Patch) -> int:
@@ -115,23 +133,38 @@ class Disk:
 
     def content(self, area: Area) -> bytes:
         """Return what area holds in the end; for small areas."""
-        data = bytearray()
-        for sector in range(area.start_sector, area.start_sector + area.sectors):
-            changed = self.dirty.get((area.lun, sector))
-            data += changed if changed is not None else self._planned(area, sector)
+        data = bytearray(self._planned(area))
+        unit = area.sector_bytes
+        for at in range(area.sectors):
+            if changed := self.dirty.get((area.lun, area.start_sector + at)):
+                data[at * unit : (at + 1) * unit] = changed
         return bytes(data)
 
-    def _planned(self, area: Area, sector: int) -> bytes:
-        unit = area.sector_bytes
-        for step in reversed(self.plan.steps):
-            first = step.area.start_sector
-            if step.area.lun != area.lun or not first <= sector < first + step.area.sectors:
-                continue
-            if isinstance(step, Write):
-                return read_all(step.content, (sector - first) * unit, unit)
-            if isinstance(step, Erase):
-                return bytes(unit)
-        return self.read(Area(area.lun, sector, 1, unit))
+    def _planned(self, area: Area) -> bytes:
+        """Return what area holds when all steps are done, before the patches."""
+        owners: list[Step | None] = [None] * area.sectors
+        for step in self.plan.steps:
+            if isinstance(step, Write | Erase) and overlaps(step.area, area):
+                first = max(step.area.start_sector - area.start_sector, 0)
+                end = step.area.start_sector + step.area.sectors - area.start_sector
+                owners[first:end] = [step] * (min(end, area.sectors) - first)
+        data = bytearray()
+        sector = area.start_sector
+        for _, same in groupby(owners, key=id):
+            run = list(same)
+            data += self._held(run[0], Area(area.lun, sector, len(run), area.sector_bytes))
+            sector += len(run)
+        return bytes(data)
+
+    def _held(self, owner: Step | None, area: Area) -> bytes:
+        """Return what owner, the last step that changes area, leaves there."""
+        match owner:
+            case Write():
+                skipped = area.start_sector - owner.area.start_sector
+                return read_all(owner.content, skipped * area.sector_bytes, area.size_bytes)
+            case Erase():
+                return bytes(area.size_bytes)
+        return self.read(area)
 
 
 def folded(plan: Plan, read: ReadSectors) -> Plan:
@@ -142,37 +175,40 @@ def folded(plan: Plan, read: ReadSectors) -> Plan:
     """
     disk = Disk(plan, read)
     disk.apply_patches()
-    left = {key: bytes(data) for key, data in disk.dirty.items()}
+    keys = sorted(disk.dirty)
+    loose = set(keys)
     steps: list[Step] = []
     for step in plan.steps:
-        inside = _inside(step, left)
-        if isinstance(step, Write) and inside:
+        if isinstance(step, Write) and (inside := _inside(step.area, keys)):
             first = step.area.start_sector
-            changed = tuple((sector - first, left.pop((lun, sector))) for lun, sector in inside)
+            changed = tuple((key[1] - first, bytes(disk.dirty[key])) for key in inside)
             content = Overlaid(step.content, step.area.sector_bytes, changed)
             steps.append(replace(step, content=content))
+            loose.difference_update(inside)
         else:
             steps.append(step)
-    steps += _loose_writes(left, plan)
-    return replace(plan, steps=tuple(steps), patches=())
+    steps += _loose_writes({key: disk.dirty[key] for key in sorted(loose)}, plan)
+    return replace(plan, steps=changed_once(steps), patches=())
 
 
-def _inside(step: Step, dirty: Mapping[tuple[int, int], bytes]) -> list[tuple[int, int]]:
-    first, end = step.area.start_sector, step.area.start_sector + step.area.sectors
-    return sorted(key for key in dirty if key[0] == step.area.lun and first <= key[1] < end)
+def _inside(area: Area, keys: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+    """Return those of keys, which are sorted, that are sectors of area."""
+    first = bisect_left(keys, (area.lun, area.start_sector))
+    return keys[first : bisect_left(keys, (area.lun, area.start_sector + area.sectors))]
 
 
-def _loose_writes(dirty: Mapping[tuple[int, int], bytes], plan: Plan) -> list[Write]:
+def _loose_writes(dirty: Mapping[tuple[int, int], bytearray], plan: Plan) -> list[Write]:
+    """Return writes of the sectors in dirty, which are in order; neighbours in one."""
     unit = plan.geometry.sector_bytes
     where = {(patch.lun, patch.sector): patch.where for patch in plan.patches}
     runs: list[tuple[tuple[int, int], bytearray]] = []
-    for lun, sector in sorted(dirty):
+    for (lun, sector), changed in dirty.items():
         if runs:
             (last_lun, first), data = runs[-1]
             if last_lun == lun and first + len(data) // unit == sector:
-                data += dirty[lun, sector]
+                data += changed
                 continue
-        runs.append(((lun, sector), bytearray(dirty[lun, sector])))
+        runs.append(((lun, sector), bytearray(changed)))
     return [
         Write(
             Area(lun, sector, len(data) // unit, unit),

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Patches of files: what rows change in a file of the package before it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edl.chunks import Content, FileContent, read_all
+from edl.errors import DocumentError, ImageError
+from edl.formats.rawprogram import PatchRow, ProgramRow
+from edl.formats.sparse import is_sparse
+from edl.plan.images import Note, Run
+from edl.plan.model import Geometry
+from edl.plan.patching import Overlaid, patch_file
+from edl.units import MIB
+
+_MAX_BYTES = 16 * MIB  # files that rows patch are partition tables
+
+
+class FilePatches:
+    """The patch rows of all files; each file is worked out once a LUN."""
+
+    def __init__(self, geometry: Geometry, note: Note) -> None:
+        self._geometry = geometry
+        self._note = note
+        self._rows: dict[Path, list[PatchRow]] = {}
+        self._sectors: dict[tuple[Path, int], dict[int, bytes]] = {}
+
+    def add(self, path: Path, row: PatchRow) -> None:
+        """Take down that row patches the file path."""
+        self._rows.setdefault(path, []).append(row)
+
+    def used(self, path: Path) -> bool:
+        """Tell whether a row has written the file."""
+        return any(file == path for file, _ in self._sectors)
+
+    def overlaid(self, content: Content, path: Path, row: ProgramRow, run: Run) -> Content:
+        """Return content, which is that of run, with the patches applied.
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
+        if path not in self._rows:
+            return content
+        key = (path, row.lun)
+        if key not in self._sectors:
+            self._sectors[key] = self._patched(path, row)
+        unit = self._geometry.sector_bytes
+        first = run.file_offset // unit
+        inside = range(first, first + content.size_bytes // unit)
+        sectors = tuple(
+            (sector - first, data)
+            for sector, data in sorted(self._sectors[key].items())
+            if sector in inside
+        )
+        return Overlaid(content, unit, sectors) if sectors else content
+
+    def _patched(self, path: Path, row: ProgramRow) -> dict[int, bytes]:
+        """Return the sectors of the file that rows patch, as they are afterwards."""
+        patches = self._rows[path]
+        data = _read(path, self._geometry.sector_bytes)
+        if data is None or is_sparse(bytes(data[:4])):
+            self._note(
+                "patched-image",
+                f"The row patches '{row.filename}', which is no partition table: it is sparse, or"
+                f" larger than {_MAX_BYTES} bytes.",
+                patches[0],
+                remedy="Use an unchanged package.",
+            )
+            return {}
+        unit, disk = self._geometry.sector_bytes, self._geometry.luns[row.lun]
+        sectors = set()
+        for patch in patches:
+            try:
+                sectors.add(patch_file(data, patch, unit, disk))
+            except DocumentError as error:
+                self._note("bad-patch", error.message, patch)
+        return {at: bytes(data[at * unit : (at + 1) * unit]) for at in sectors}
+
+
+def _read(path: Path, unit: int) -> bytearray | None:
+    """Return the file in whole sectors of unit bytes, or None if it is too large to be a table."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
+    if size > _MAX_BYTES:
+        return None
+    padded = -(-size // unit) * unit
+    return bytearray(read_all(FileContent(path, 0, size, padded), 0, padded))
