@@ -44,7 +44,7 @@ from tests.virtual.handmade import LOADERS
 ALL = tuple(PROFILES)
 _COMMAND = re.compile(rb"<\?xml [^>]*><data><(\w+) ")
 EMMC_SECTORS = {0: 16 * MIB // 512}
-UFS_SECTORS = {0: 2048, 1: 512, 2: 512, 3: 512, 4: 1024, 5: 512}
+UFS_SECTORS = {0: 4096, 1: 2048, 2: 2048, 3: 2048, 4: 2048, 5: 2048}
 
 
 def spec(

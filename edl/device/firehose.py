@@ -247,7 +247,7 @@ class Programmer:
         """
         self._talk.send("program", commands.program(area, label))
         opening = self._talk.answer("program", SETUP_TIMEOUT_S)
-        if not opening.ack:
+        if not opening.ack or loglines.is_unknown_command(self._talk.logs):
             self._talk.settle()
             raise refusal.refused("program", self._talk.logs)
         if not opening.rawmode:
