@@ -103,15 +103,16 @@ class Package:
                 f"'{filename}' is an absolute path: a package must not name one.",
                 remedies=("Put the file beside the XML file, and only its name into the row.",),
             )
-        inside = False
+        inside = strayed = False
         for folder in dict.fromkeys((self.home.get(document, self.roots[0]), *self.roots)):
             path = self._walk(folder, plain)
-            if not self._holds(path):
-                continue
-            inside = True
-            if _is_file(path):
-                return path
-        if not inside:
+            if self._holds(path):
+                inside = True
+                if _is_file(path):
+                    return path
+            elif _is_file(path):
+                strayed = True
+        if strayed or not inside:
             raise PackageError(
                 f"'{filename}' lies outside the package.",
                 remedies=("If that is meant, name its folder with --include DIR.",),
