@@ -276,7 +276,7 @@ def _elements(text: str) -> Iterator[tuple[str, str]]:
     at = 0
     while opening := _OPEN.search(text, at):
         tag = opening[1].lower()
-        closing = _CLOSE.search(text, opening.end())
+        closing = _CLOSE.search(text, text.find('"', opening.end()) + 1 or opening.end())
         if closing is not None:
             yield tag, text[opening.end() : closing.start() + 1]
             at = closing.end()
