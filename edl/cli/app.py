@@ -6,28 +6,34 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import logging.handlers
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-import edl
-from edl.cli import loading
+from edl.cli import loading, logs, terminal
 from edl.cli.options import Settings
-from edl.cli.progress import Display, display
+from edl.cli.progress import Display, Quiet, display
 from edl.device import connect
 from edl.device.connect import Phone, Wishes
-from edl.errors import EdlError, NoDeviceError, SafetyError, UsageError
-from edl.events import Stage
+from edl.errors import (
+    EdlError,
+    NoDeviceError,
+    PackageError,
+    SafetyError,
+    UsageError,
+    WrongSectorSizeError,
+    WrongStorageError,
+)
+from edl.events import Notice, Stage, StepStarted
+from edl.identity import PhoneIdentity
 from edl.plan import home
-from edl.plan.model import Finding, Plan, Severity, findings_data
+from edl.plan.model import Finding, Plan, Severity, findings_data, plural
 from edl.transport import discovery
 from edl.transport.discovery import Found
 from edl.transport.usb import UsbTransport
@@ -42,7 +48,10 @@ _log = logging.getLogger(__name__)
 _TERMINAL_WAIT_S = 60.0
 _POLL_S = 0.3
 _COME_BACK_S = 10.0
-_LOG_BYTES = 4 * 1024 * 1024
+_SMALLEST_PAYLOAD_BYTES = 512
+_LARGEST_PAYLOAD_BYTES = 64 * 1024 * 1024
+# a closed terminal window and a stopped service are no reason to leave a phone in the middle
+_STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class App:
@@ -53,29 +62,51 @@ class App:
         self.cancel = threading.Event()
         self.virtual: VirtualPhone | None = None
         self._display: Display = display(settings)
+        self._lost: Exception | None = None  # why stdout takes no more
+        self.seen = False  # a phone is there, whatever it is good for
+        self._gently = False
+        self._changes = False  # what is carried out changes the phone
 
     # -- output ---------------------------------------------------------------------------------
 
     def emit(self, event: Any) -> None:  # noqa: ANN401
-        """Show an event of a running job."""
-        self._display(event)
+        """Show an event of a running job. That nobody reads any more does not stop a job."""
+        if self._changes and isinstance(event, StepStarted):
+            self.settings.changing = True
+        try:
+            self._display(event)
+        except (BrokenPipeError, EdlError) as error:
+            if not self.settings.changing:
+                raise
+            self._lost = error
+            self._display = Quiet()
 
-    def result(self, data: dict[str, Any], text: str) -> None:
-        """Give the result: data as a JSON line, or text for people, on stdout."""
+    def result(self, data: dict[str, Any], lines: Iterable[str]) -> None:
+        """Give the result: data as a JSON line, or lines for people, on stdout."""
+        if self._lost is not None:
+            raise self._lost
+        self._display.pause()
         if self.settings.json:
-            click.echo(json.dumps({"v": 1, "type": "result", **data}))
-        elif text:
-            click.echo(text)
+            self.json_line("result", data)
+        else:
+            terminal.out(lines)
 
-    def json_line(self, kind: str, data: dict[str, Any]) -> None:
-        """Give a JSON line of another type, if JSON was asked for."""
+    def show(self, lines: Iterable[str]) -> None:
+        """Give a part of the result for people; the JSON lines have their own parts."""
+        self._display.pause()
+        if not self.settings.json:
+            terminal.out(lines)
+
+    def json_line(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Give a JSON line, if JSON was asked for."""
         if self.settings.json:
-            click.echo(json.dumps({"v": 1, "type": kind, **data}))
+            terminal.out([json.dumps({"v": 1, "type": kind, **data})])
 
     def say(self, text: str) -> None:
         """Tell people something that is no result, on stderr."""
         if not self.settings.json and not self.settings.quiet:
-            click.echo(text, err=True)
+            self._display.pause()
+            terminal.err(text)
 
     def findings(self, plan: Plan) -> None:
         """Show what the checks found.
@@ -83,12 +114,13 @@ class App:
         Raises:
             SafetyError, EdlError: a finding stops the job; all of them have been shown.
         """
-        if self.settings.json:
-            for row in findings_data(plan.findings):
-                self.json_line("finding", dict(row))
-        for finding in plan.findings:
-            self._show_finding(finding)
+        self._display.pause()
+        for row in findings_data(plan.findings):
+            self.json_line("finding", row)
         errors = plan.errors
+        for finding in plan.findings:
+            if errors != (finding,):  # a single error is told when the job stops
+                self._show_finding(finding)
         if errors:
             raise _stop(errors)
 
@@ -96,85 +128,76 @@ class App:
         if self.settings.json or (self.settings.quiet and finding.severity is not Severity.ERROR):
             return
         where = f"{finding.where}: " if finding.where else ""
-        click.echo(f"  {finding.severity}: {where}{finding.message}", err=True)
+        terminal.err(f"  {finding.severity}: {where}{finding.message}")
         if finding.remedy:
-            click.echo(f"    try: {finding.remedy}", err=True)
+            terminal.err(f"    try: {finding.remedy}")
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something that cannot be undone.
 
         Raises:
             UsageError: there is nobody to ask.
-            CancelledError: the answer was no (as click.Abort).
+            click.Abort: the answer was no.
         """
         if yes:
             return
-        if not sys.stdin.isatty() or self.settings.json:
+        if not terminal.is_terminal(sys.stdin) or self.settings.json:
             raise UsageError(
                 f"{question} There is no terminal to ask on.", remedies=("Add --yes to go on.",)
             )
-        click.confirm(f"{question} Continue?", abort=True, err=True)
+        self._display.pause()
+        click.confirm(f"{terminal.clean(question)} Continue?", abort=True, err=True)
 
     # -- running --------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Set up logs and the display, and take Ctrl-C gently: the first stops between pieces."""
-        self._set_up_logs()
-        before = signal.getsignal(signal.SIGINT)
-        with contextlib.suppress(ValueError):  # not in the main thread: somebody else's signals
-            signal.signal(signal.SIGINT, self._interrupted)
-        try:
-            with self._display:
-                yield
-        finally:
-            with contextlib.suppress(ValueError):
-                signal.signal(signal.SIGINT, before)
+        with logs.kept(self.settings), self._signals(), self._display:
+            yield
 
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        before = {}
+        try:
+            for name in _STOP_SIGNALS:
+                number = getattr(signal, name, None)
+                with contextlib.suppress(ValueError):  # not in the main thread: somebody else's
+                    # a signal that is ignored (nohup) stays so
+                    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                        before[number] = signal.signal(number, self._interrupted)
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
         if self.cancel.is_set() or not self._gently:
             raise KeyboardInterrupt
         self.cancel.set()
-        self.say("^C stopping when this piece is done; press again to stop at once")
-
-    _gently = False
+        if not self.settings.json:
+            with contextlib.suppress(RuntimeError, OSError):  # in the middle of another line
+                self._display(Notice("stopping when this piece is done; Ctrl-C again: at once"))
 
     @contextlib.contextmanager
-    def gentle(self) -> Iterator[threading.Event]:
-        """In here the first Ctrl-C only sets the event; outside it interrupts."""
+    def gentle(self, plan: Plan | None = None) -> Iterator[threading.Event]:
+        """In here the first Ctrl-C only sets the event; outside it interrupts.
+
+        plan: what is carried out in here; without one only reading goes on.
+        """
+        if plan is not None:
+            self._changes = plan.changes_phone
+            self.total(sum(step.area.size_bytes for step in plan.steps))
         self._gently = True
         try:
             yield self.cancel
+            self.settings.changing = False
         finally:
-            self._gently = False
+            self._gently = self._changes = False
 
-    def _set_up_logs(self) -> None:
-        root = logging.getLogger("edl")
-        root.setLevel(logging.DEBUG)
-        root.propagate = False
-        root.handlers.clear()
-        form = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-        if self.settings.verbose:
-            stream = logging.StreamHandler(sys.stderr)
-            stream.setLevel(logging.DEBUG if self.settings.verbose > 1 else logging.INFO)
-            root.addHandler(stream)
-        if self.settings.log_file:
-            try:
-                root.addHandler(logging.FileHandler(self.settings.log_file, encoding="utf-8"))
-            except OSError as error:
-                raise UsageError(
-                    f"The log file {self.settings.log_file} cannot be written: {error.strerror}."
-                ) from error
-        with contextlib.suppress(OSError, EdlError):  # a full disk must not stop a rescue
-            folder = home.make_folder(home.home() / "log")
-            root.addHandler(
-                logging.handlers.RotatingFileHandler(
-                    folder / "edl.log", maxBytes=_LOG_BYTES, backupCount=3, encoding="utf-8"
-                )
-            )
-        for handler in root.handlers:
-            handler.setFormatter(form)
-        _log.info("edl %s: %s", edl.__version__, " ".join(sys.argv[1:]))
+    def total(self, total_bytes: int) -> None:
+        """Tell the display how much the steps to come move together."""
+        self._display.begin(total_bytes)
 
     # -- the phone ------------------------------------------------------------------------------
 
@@ -183,7 +206,7 @@ class App:
         settings = self.settings
         backend = self.virtual.backend if self.virtual is not None else None
         return discovery.find(
-            backend, vendor_id=_hex(settings.vid, "--vid"), product_id=_hex(settings.pid, "--pid")
+            backend, vendor_id=_id(settings.vid, "--vid"), product_id=_id(settings.pid, "--pid")
         )
 
     @contextlib.contextmanager
@@ -209,6 +232,7 @@ class App:
         """
         with self.running(), self.plugged():
             found = self._wait()
+            self.seen = True
             if found.mode == "crash dump":
                 raise NoDeviceError(
                     f"The phone at USB {found.location} is in crash-dump mode (900E), not in EDL.",
@@ -229,34 +253,31 @@ class App:
     ) -> Phone:
         loader = loading.Loader(self.settings, package, self.emit)
         known = home.recall(found.serial) if found.serial else None
-        phone = connect.connect(
+
+        def images(identity: PhoneIdentity) -> Mapping[int, bytes]:
+            if identity.serial is not None:  # at once: after a failure it cannot be asked again
+                home.remember(f"{identity.serial:08x}", identity)
+            return loader.images(identity if identity.pk_hash or known is None else known)
+
+        return connect.connect(
             open_it(found),
-            loader.images,
+            images,
             self._wishes(package, loader),
             self.emit,
             known,
             reopen=lambda: open_it(self._wait(_COME_BACK_S)),
         )
-        if phone.identity.serial is not None:
-            home.remember(phone.serial, phone.identity)
-        return phone
 
     def _wishes(self, package: Package | None, loader: loading.Loader) -> Wishes:
         settings = self.settings
         hints = list(loader.storage_hints())
         if package is not None and package.sector_bytes:
             hints.insert(0, "emmc" if package.sector_bytes == 512 else "ufs")
-        size = None
-        if settings.max_payload is not None:
-            try:
-                size = parse_size(settings.max_payload) // 512 * 512
-            except ValueError as error:
-                raise UsageError(f"--max-payload: {error}.") from error
         return Wishes(
             memory="" if settings.memory == "auto" else settings.memory,
             hints=tuple(hints),
             identify=not settings.no_identify,
-            payload_bytes=size or None,
+            payload_bytes=_payload(settings.max_payload),
         )
 
     def _wait(self, wait_s: float | None = None) -> Found:
@@ -264,7 +285,8 @@ class App:
         if wait_s is None:
             wait_s = self.settings.wait
         if wait_s is None:
-            wait_s = _TERMINAL_WAIT_S if sys.stderr.isatty() and self.virtual is None else 0.0
+            at_terminal = terminal.is_terminal(sys.stderr) and self.virtual is None
+            wait_s = _TERMINAL_WAIT_S if at_terminal else 0.0
         deadline = time.monotonic() + wait_s
         told = False
         while True:
@@ -274,6 +296,7 @@ class App:
                 if time.monotonic() >= deadline:
                     raise
                 if not told:
+                    self.emit(Stage("hint", "often: hold both volume keys while plugging it in"))
                     self.emit(Stage("wait", f"for a phone in EDL mode ({wait_s:.0f} s)"))
                     told = True
                 time.sleep(_POLL_S)
@@ -281,47 +304,52 @@ class App:
             return found
 
 
+_KINDS: dict[str, type[EdlError]] = {
+    "unique-covered": SafetyError,
+    "whole-lun-erase": SafetyError,
+    "wrong-sector-size": WrongSectorSizeError,
+    "no-such-lun": WrongStorageError,
+}
+
+
 def _stop(errors: tuple[Finding, ...]) -> EdlError:
     """Return the error that ends a job because of errors among the findings."""
-    from edl.errors import PackageError, WrongSectorSizeError, WrongStorageError  # noqa: PLC0415
-
-    first = errors[0]
-    more = "" if len(errors) == 1 else f" (and {len(errors) - 1} more, see above)"
-    kinds: dict[str, type[EdlError]] = {
-        "unique-covered": SafetyError,
-        "whole-lun-erase": SafetyError,
-        "wrong-sector-size": WrongSectorSizeError,
-        "no-such-lun": WrongStorageError,
-    }
-    kind = kinds.get(first.code, PackageError)
+    first, *others = errors
     where = f"{first.where}: " if first.where else ""
-    return kind(
+    more = f" ({plural(len(others), 'more error')} above.)" if others else ""
+    return _KINDS.get(first.code, PackageError)(
         f"{where}{first.message}{more} Nothing was written.",
         remedies=(first.remedy,) if first.remedy else (),
     )
 
 
 def _describe(found: Found) -> str:
-    name = found.product or f"{found.vendor_id:04x}:{found.product_id:04x}"
-    return f"{name} at USB {found.location}"
+    if found.serial:
+        who = f"phone {found.serial}"
+    else:
+        who = found.product or f"phone {found.vendor_id:04x}:{found.product_id:04x}"
+    return f"{who} in EDL mode at USB {found.location}"
 
 
-def _hex(text: str | None, option: str) -> int | None:
+def _id(text: str | None, option: str) -> int | None:
     if text is None:
         return None
     try:
-        return int(text, 16)
+        number = int(text, 16)
     except ValueError:
-        raise UsageError(f"{option} takes a hexadecimal number, not '{text}'.") from None
+        number = -1
+    if not 0 <= number <= 0xFFFF:
+        raise UsageError(f"{option} takes a hexadecimal number up to ffff, not '{text}'.")
+    return number
 
 
-def folder_of(path: str | None) -> Path:
-    """Return path as a folder that exists.
-
-    Raises:
-        UsageError: it does not.
-    """
-    folder = Path(path or ".")
-    if not folder.is_dir():
-        raise UsageError(f"There is no folder '{folder}'.")
-    return folder
+def _payload(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"--max-payload: {error}.") from error
+    if not _SMALLEST_PAYLOAD_BYTES <= size <= _LARGEST_PAYLOAD_BYTES:
+        raise UsageError("--max-payload is from 512 bytes to 64MiB.")
+    return size // _SMALLEST_PAYLOAD_BYTES * _SMALLEST_PAYLOAD_BYTES

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import tempfile
@@ -11,102 +12,116 @@ from pathlib import Path
 
 import click
 
+from edl.cli import terminal
 from edl.cli.options import Settings
-from edl.errors import EdlError, UsageError
+from edl.errors import CancelledError, EdlError, ImageError, StoppedMidwayError, UsageError
+
+_RED = "\x1b[1;31m"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+_HALF_DONE = "A job was under way: the phone may be incomplete and not start as it is."
+_RESUME = "Run the same command with --resume to finish the job."
+_SELF_EXPLAINING = {"usage", "error", "cancelled"}
 
 
 def show(error: BaseException, settings: Settings) -> int:
     """Show error and return the exit status."""
+    failure = _as_edl_error(error, settings)
+    if settings.json:
+        terminal.out([json.dumps({"v": 1, "type": "error", **_data(failure)})])
+    else:
+        _show(failure, settings)
+    return failure.status
+
+
+def _as_edl_error(error: BaseException, settings: Settings) -> EdlError:
     match error:
         case EdlError():
-            _show_edl(error, settings)
-            return error.status
-        case click.UsageError():
-            return show(_usage(error), settings)
+            return error
         case click.ClickException():
-            return show(UsageError(error.format_message()), settings)
-        case _:  # Ctrl-C where no job was running, or a question that was answered with no
+            return _usage(error)
+        case OSError() if error.errno in _FULL:
+            what = f"{error.filename}" if error.filename else "A file or the output"
+            return ImageError(
+                f"{what} cannot be written: {error.strerror}.",
+                remedies=("Make room on this computer's disk, or choose another one.",),
+            )
+        case click.Abort() | KeyboardInterrupt() | EOFError():
             return _interrupted(settings)
+        case _:
+            return _bug(error, settings)
 
 
-def _usage(error: click.UsageError) -> UsageError:
+def _usage(error: click.ClickException) -> UsageError:
+    message = error.format_message().replace("\n", " ")
     remedies = []
-    message = error.format_message()
-    if "--serial" in message and "requires an argument" in message:
-        remedies.append("--serial takes the phone's serial number; 'edl list' shows it.")
-    if error.ctx is not None:
-        remedies.append(f"See '{error.ctx.command_path} --help'.")
+    if isinstance(error, click.exceptions.NoSuchOption) and error.option_name in _OF_COMMANDS:
+        remedies.append(f"'{error.option_name}' belongs behind the command that it is for.")
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        remedies.append(f"See '{context.command_path} --help'.")
     return UsageError(message, remedies=remedies)
 
 
-def _interrupted(settings: Settings) -> int:
-    if settings.json:
-        _line({"type": "error", "code": "interrupted", "status": 130, "message": "Interrupted."})
-    else:
-        click.echo("Interrupted; nothing was written.", err=True)
-    return 130
+_OF_COMMANDS = {
+    "-n", "--dry-run", "-y", "--yes", "--verify", "--overwrite", "--no-backup", "--resume",
+    "--lun", "-u", "-i", "--include", "-f", "--allow-missing", "-R", "--skip-reset", "--no-reset",
+    "--only", "--skip", "--force", "-d", "--dir", "-p", "--patch",
+}  # fmt: skip
 
 
-def _show_edl(error: EdlError, settings: Settings) -> None:
-    if settings.json:
-        _line(
-            {
-                "type": "error",
-                "code": error.code,
-                "status": error.status,
-                "message": error.message,
-                "state": error.state,
-                "remedies": list(error.remedies),
-                "device_log": list(error.device_log),
-            }
-        )
-        return
-    head = click.style(f"error[{error.code}]:", fg="red", bold=True)
-    _echo(f"{head} {error.message}", settings)
-    for text in error.device_log:
-        _echo(f"  device: {text}", settings)
-    if error.state:
-        _echo(f"  on the phone: {error.state}", settings)
-    for remedy in error.remedies:
-        _echo(f"  try: {remedy}", settings)
-    if error.code not in {"usage", "error", "cancelled"}:
-        _echo(f"  more: edl explain {error.code}", settings)
+def _interrupted(settings: Settings) -> EdlError:
+    """Return the error for Ctrl-C where no step was running, or for a no to a question."""
+    if not settings.changing:
+        return CancelledError("Stopped, as you asked; nothing was written.")
+    error = StoppedMidwayError("Stopped, as you asked.", remedies=(_RESUME,))
+    error.state = _HALF_DONE
+    return error
 
 
-def _echo(text: str, settings: Settings) -> None:
-    click.echo(text, err=True, color=colours(settings, sys.stderr.isatty()))
-
-
-def colours(settings: Settings, terminal: bool) -> bool:
-    """Tell whether to colour a stream. The option wins, then NO_COLOR, then FORCE_COLOR."""
-    import os  # noqa: PLC0415
-
-    if settings.color != "auto":
-        return settings.color == "always"
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE", "0") != "0":
-        return True
-    return terminal
-
-
-def _line(data: dict[str, object]) -> None:
-    click.echo(json.dumps({"v": 1, **data}))
-
-
-def show_bug(error: Exception, settings: Settings) -> int:
-    """Write a report about a bug of ours to a file and say where it is."""
+def _bug(error: BaseException, settings: Settings) -> EdlError:
+    """Return the error for a bug of ours, with its report in a file."""
     text = "".join(traceback.format_exception(error))
     try:
         with tempfile.NamedTemporaryFile(
-            "w", prefix="edl-bug-", suffix=".txt", delete=False, encoding="utf-8"
-        ) as file:
+            "w", prefix="edl-bug-", suffix=".txt", delete=False, encoding="utf-8",
+            errors="backslashreplace",
+        ) as file:  # fmt: skip
             file.write(text)
             path = str(Path(file.name))
-    except OSError:
-        path = "nowhere: the disk is full"
+    except OSError as problem:
+        path = f"none, because of this: {problem.strerror}"
     failure = EdlError(
         f"This is a bug in edl ({type(error).__name__}: {error}).",
         remedies=(f"Please report it with this file: {path}",),
     )
-    return show(failure, settings)
+    if settings.changing:
+        failure.state = _HALF_DONE
+        failure.remedies = (*failure.remedies, _RESUME)
+    return failure
+
+
+def _data(error: EdlError) -> dict[str, object]:
+    return {
+        "code": error.code,
+        "status": error.status,
+        "message": error.message,
+        "state": error.state,
+        "remedies": list(error.remedies),
+        "device_log": list(error.device_log),
+    }
+
+
+def _show(error: EdlError, settings: Settings) -> None:
+    first, *others = error.message.splitlines() or [""]
+    style = _RED if terminal.colours(settings.color, sys.stderr) else ""
+    terminal.err(f"error[{error.code}]: {first}", style)
+    for text in others:
+        terminal.err(f"    {text}")
+    for text in error.device_log:
+        terminal.err(f"  device: {text}")
+    if error.state:
+        terminal.err(f"  on the phone: {error.state}")
+    for remedy in error.remedies:
+        terminal.err(f"  try: {remedy}")
+    if error.code not in _SELF_EXPLAINING:
+        terminal.err(f"  more: edl explain {error.code}")

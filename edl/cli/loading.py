@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import edl
 from edl import loaders
 from edl.cli.options import Settings
+from edl.cli.targets import is_file, is_folder
 from edl.errors import ImageError, UsageError
 from edl.events import Emit, Notice, Stage
 from edl.identity import PhoneIdentity
 from edl.plan import home
+from edl.units import format_size
 
 if TYPE_CHECKING:
     from edl.package import Package
@@ -30,7 +32,7 @@ class Loader:
     """Chooses the images for the boot ROM of one phone."""
 
     def __init__(self, settings: Settings, package: Package | None, emit: Emit) -> None:
-        self._option = settings.loader
+        self._option = _home(settings.loader)
         self._package = package
         self._emit = emit
 
@@ -51,46 +53,72 @@ class Loader:
 
         Raises:
             UsageError: there is none; the message says what kind is needed.
-            ImageError: a file cannot be read.
+            ImageError: a file cannot be read, or would not start on this phone.
         """
-        if self._option and _BY_ID.match(self._option):
-            return dict(_by_id(part) for part in self._option.split(","))
-        if self._option and not Path(self._option).is_dir():
-            return {_PROGRAMMER_ID: self._load(Path(self._option))}
-        folders = [Path(self._option)] if self._option else list(search_folders())
-        paths = [*self._candidates()] if not self._option else []
-        for folder in folders:
-            if paths:
-                break
-            paths = loaders.find_programmers(folder)
-        return {_PROGRAMMER_ID: self._load(self._best(paths, identity))}
+        option = self._option
+        if option is None:
+            return {_PROGRAMMER_ID: self._read(self._found(identity))}
+        if is_folder(option):
+            paths = loaders.find_programmers(Path(option))
+            if not paths:
+                raise ImageError(
+                    f"No programmer (loader) was found in {option}.",
+                    remedies=("Name the file itself: --loader FILE.",),
+                )
+            return {_PROGRAMMER_ID: self._read(self._best(paths, identity))}
+        if _BY_ID.match(option) and not is_file(Path(option)):
+            return dict(_by_id(part) for part in option.split(","))
+        return {_PROGRAMMER_ID: self._named(Path(option), identity)}
+
+    def _found(self, identity: PhoneIdentity) -> Path:
+        """Return the best loader of the package, else of the first folder that has any."""
+        if paths := list(self._candidates()):
+            return self._best(paths, identity)
+        for folder in search_folders():
+            if paths := loaders.find_programmers(folder):
+                return self._best(paths, identity)
+        raise UsageError(
+            "No programmer (loader) was found for this phone.",
+            remedies=(
+                f"Name it with --loader FILE: a programmer signed for {identity.describe()}.",
+                "Look for prog_*firehose*.mbn/.elf in the stock package of exactly this model.",
+            ),
+        )
 
     def _best(self, paths: list[Path], identity: PhoneIdentity) -> Path:
-        """Return the loader among paths that fits; one that the phone would refuse is not sent.
-
-        Only a file that the user names is sent whatever it is.
-        """
-        if self._package is not None and self._package.loader_named and len(paths) == 1:
-            return paths[0]
-        if not paths:
-            raise UsageError(
-                "No programmer (loader) was found for this phone.",
-                remedies=(
-                    f"Name it with --loader FILE: a programmer signed for {identity.describe()}.",
-                    "Look for prog_*firehose*.mbn/.elf in the stock package of exactly this model.",
-                ),
-            )
+        """Return the loader among paths that fits; one that the phone would refuse is not sent."""
         best = loaders.choose(paths, identity)
         if best.note:
             self._emit(Notice(best.note))
         return best.path
 
-    def _load(self, path: Path) -> bytes:
-        data = read_file(path)
+    def _named(self, path: Path, identity: PhoneIdentity) -> bytes:
+        """Return the file that the user names. Whether the phone takes it, the phone decides."""
+        data = self._read(path)
         if not loaders.looks_like_programmer(data):
-            self._emit(Notice(f"{path.name} does not look like a programmer; trying it."))
-        self._emit(Stage("loader", f"{path.name}, {len(data)} bytes"))
+            raise ImageError(
+                f"{path} is no programmer (loader).",
+                remedies=(
+                    "Look for prog_*firehose*.mbn/.elf in the stock package of exactly this model.",
+                    f"If you are sure, send it all the same: --loader {_PROGRAMMER_ID}:{path}",
+                ),
+            )
+        for candidate in loaders.rank([path], identity):
+            if not candidate.verdict.fit.may_start:
+                self._emit(Notice(f"{candidate.note} It is sent all the same, as you named it."))
         return data
+
+    def _read(self, path: Path) -> bytes:
+        data = read_file(path)
+        self._emit(Stage("loader", f"{path.name}, {format_size(len(data))}"))
+        return data
+
+
+def _home(text: str | None) -> str | None:
+    """Return text with ~ filled in: shells leave it as it is in --loader=~/FILE."""
+    if text is None or not text.startswith("~"):
+        return text
+    return os.path.expanduser(text)  # noqa: PTH111  # takes any text
 
 
 def _by_id(part: str) -> tuple[int, bytes]:
@@ -109,13 +137,15 @@ def read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ImageError(
-            f"The loader {path} cannot be read: {error.strerror}.",
+            f"The loader {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
             remedies=("Check the name after --loader.",),
         ) from error
-    if not data or len(data) > _MAX_BYTES:
-        raise ImageError(f"{path} is no programmer: it has {len(data)} bytes or more.")
+    if not data:
+        raise ImageError(f"The loader {path} is empty.")
+    if len(data) > _MAX_BYTES:
+        raise ImageError(f"{path} is no programmer: it is larger than {_MAX_BYTES} bytes.")
     return data
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from pathlib import Path
 
 import click
 
 import edl
+from edl.cli import terminal
+from edl.cli.names import ALIASES, LATER, LEFT_OUT, translate
 from edl.cli.options import Settings, global_options
-from edl.errors import EdlError
+from edl.errors import EdlError, UsageError
 
 # name -> (module, help line, section)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -36,47 +37,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "virtual": ("virtual", "Make and show virtual phones.", "Without a phone"),
     "explain": ("explain", "Explain an error code.", "Without a phone"),
 }
-
-# What users of bkerler/edl, qdl, edl-ng and fastboot have in their fingers.
-ALIASES = {
-    "devices": "list",
-    "ls": "list",
-    "chipinfo": "info",
-    "getstorageinfo": "info",
-    "storage-info": "info",
-    "identify": "info",
-    "gpt": "printgpt",
-    "print-gpt": "printgpt",
-    "r": "read",
-    "read-part": "read",
-    "dump-part": "read",
-    "w": "write",
-    "write-part": "write",
-    "overwrite-storage": "wf",
-    "write-lun": "wf",
-    "read-lun": "rf",
-    "e": "erase",
-    "erase-part": "erase",
-    "read-sector": "rs",
-    "write-sector": "ws",
-    "erase-sector": "es",
-    "flash": "rawprogram",
-    "qfil": "rawprogram",
-    "reboot": "reset",
-    "setbootablestoragedrive": "set-bootable",
-    "getsha256digest": "sha256",
-}
-HIDDEN = dict.fromkeys(("rs", "ws", "es", "rf", "wf"), ("sectors", ""))
-
-# Commands of other tools that this one leaves out on purpose, and why.
-LEFT_OUT = {
-    "peek": "it reads memory, which is not recovery; bkerler/edl has it",
-    "poke": "it changes memory of the running programmer; bkerler/edl has it",
-    "oem-unlock": "it changes the lock state; the phone's own fastboot does that",
-    "modules": "it works around makers' locks",
-    "provision": "it is not built in yet: a wrong layout destroys UFS storage for good",
-    "writeIMEI": "editing identities of phones is unlawful in many countries",
-}
+HIDDEN = dict.fromkeys(("rs", "ws", "es", "rf", "wf"), "sectors") | {"aliases": "aliases"}
+_KNOWN = frozenset((*COMMANDS, *ALIASES, *HIDDEN, *LATER, *LEFT_OUT))
 
 
 class Commands(click.Group):
@@ -89,32 +51,35 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See click."""
         name = ALIASES.get(cmd_name, cmd_name)
-        entry = COMMANDS.get(name) or HIDDEN.get(name)
-        if entry is None:
+        if name in HIDDEN:
+            module = importlib.import_module(f"edl.cli.commands.{HIDDEN[name]}")
+            hidden: click.Command = module.COMMANDS[name]
+            return hidden
+        if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"edl.cli.commands.{entry[0]}")
-        command: click.Command = module.COMMANDS[name] if name in HIDDEN else module.command
+        module = importlib.import_module(f"edl.cli.commands.{COMMANDS[name][0]}")
+        command: click.Command = module.command
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """See click; says what is close to an unknown name, and takes qdl's line.
-
-        qdl's line has no command: `prog.elf rawprogram*.xml patch*.xml`.
-        """
+        """See click; says why a known name is missing, and what is close to an unknown one."""
         name = args[0]
-        known = name in COMMANDS or name in ALIASES or name in HIDDEN
-        if not known and Path(name).is_file():
-            return "rawprogram", self.get_command(ctx, "rawprogram"), args
-        if not known and name in LEFT_OUT:
-            raise click.UsageError(f"'{name}' is left out on purpose: {LEFT_OUT[name]}.", ctx)
-        if not known:
-            possible = [*COMMANDS, *ALIASES]
-            raise click.exceptions.NoSuchCommand(
-                name, possibilities=_close(name, possible), ctx=ctx
+        if name in LATER:
+            raise UsageError(
+                f"'{name}' is not built in yet.", remedies=(f"Until then: {LATER[name]}.",)
             )
+        if name in LEFT_OUT:
+            raise UsageError(f"'{name}' is left out on purpose: {LEFT_OUT[name]}.")
+        if name not in _KNOWN:
+            raise _unknown(name)
         return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See click; the commands first."""
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See click; in sections, without importing anything."""
@@ -126,10 +91,16 @@ class Commands(click.Group):
                 formatter.write_dl(rows)
 
 
-def _close(name: str, possible: list[str]) -> list[str]:
+def _unknown(name: str) -> UsageError:
     import difflib  # noqa: PLC0415  # only for a mistyped command
 
-    return difflib.get_close_matches(name, possible, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(name, [*COMMANDS, *ALIASES, *LATER], n=3, cutoff=0.6)
+    remedies = [f"Did you mean {' or '.join(f'edl {word}' for word in close)}?"] if close else []
+    if os.path.isdir(name):  # noqa: PTH112  # takes any text
+        remedies = [f"To write the package in that folder: edl rawprogram {name}"]
+    return UsageError(
+        f"There is no command '{name}'.", remedies=(*remedies, "See all commands: edl --help")
+    )
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -138,7 +109,9 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
     help="Show the version.",
@@ -157,11 +130,13 @@ def cli(ctx: click.Context) -> None:
       edl --virtual qcm2290 info           try it without a phone
 
     Options of the phone and of the output may stand before or after the command.
+    Names that other tools use work too: see 'edl help aliases'.
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    terminal.prepare()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -169,34 +144,35 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return the exit status."""
     settings = Settings()
     try:
-        cli.main(args=arguments, prog_name="edl", standalone_mode=False, obj=settings)
+        return _invoke(translate(arguments, _KNOWN), settings)
+    except BrokenPipeError:
+        return _nobody_reads()
+    except (EdlError, click.ClickException, click.Abort, KeyboardInterrupt, EOFError) as error:
+        failure: BaseException = error
+    except Exception as error:  # noqa: BLE001  # the last line: no traceback ever reaches a user
+        failure = error
+    from edl.cli import failures  # noqa: PLC0415  # only when something failed
+
+    settings.json = settings.json or "--json" in arguments
+    try:
+        return failures.show(failure, settings)
+    except BrokenPipeError:
+        return _nobody_reads()
+
+
+def _nobody_reads() -> int:
+    """Return the status of a program whose reader has gone; there is nobody to tell."""
+    terminal.drop(sys.stdout)
+    return 141
+
+
+def _invoke(arguments: list[str], settings: Settings) -> int:
+    try:
+        with cli.make_context("edl", arguments, obj=settings) as context:
+            cli.invoke(context)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        terminal.out(error.format_message().splitlines())
         return 2
-    except (EdlError, click.ClickException, KeyboardInterrupt, click.Abort) as error:
-        return _failed(error, settings)
-    except BrokenPipeError:
-        return _broken_pipe()
-    except Exception as error:  # noqa: BLE001  # the last line: no traceback ever reaches a user
-        return _bug(error, settings)
-    return settings.exit_status
-
-
-def _failed(error: BaseException, settings: Settings) -> int:
-    from edl.cli import failures  # noqa: PLC0415  # only when something failed
-
-    return failures.show(error, settings)
-
-
-def _bug(error: Exception, settings: Settings) -> int:
-    from edl.cli import failures  # noqa: PLC0415
-
-    return failures.show_bug(error, settings)
-
-
-def _broken_pipe() -> int:
-    """Whoever read our output is gone: nothing to say, and nobody to say it to."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
+    return 0

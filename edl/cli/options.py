@@ -1,22 +1,36 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Options that commands share. Those of the phone and of the output may stand on either side."""
+"""Options that commands share. Those of the phone and of the output may stand on either side.
+
+Each has an environment variable: EDL_ and its long name. The command line wins. Given twice with
+two values, on whichever side, is an error: nobody can tell which phone was meant.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import click
 
+from edl.errors import UsageError
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MEMORIES = ("auto", "emmc", "ufs", "nvme", "spinor", "nand")
+_LONGEST_WAIT_S = 7 * 24 * 3600
+_SERIAL = re.compile(r"(0x)?[0-9a-f]{1,16}", re.IGNORECASE)
 
 
 @dataclass
 class Settings:
-    """What the shared options say. given: by option name, to notice contradictions."""
+    """What the shared options say.
+
+    given: by option name, to notice contradictions. changing: a job has begun to change the phone,
+    so "nothing was written" would not be true.
+    """
 
     loader: str | None = None
     memory: str = "auto"
@@ -33,29 +47,132 @@ class Settings:
     log_file: str | None = None
     no_progress: bool = False
     color: str = "auto"
-    exit_status: int = 0
     given: dict[str, object] = field(default_factory=dict)
+    changing: bool = False
+
+
+class Seconds(click.ParamType[float]):
+    """A time to wait, up to a week."""
+
+    name = "seconds"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """See click."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            self.fail(f"'{value}' is no number of seconds", param, ctx)
+        if not 0 <= seconds <= _LONGEST_WAIT_S:
+            self.fail(f"{value} is not between 0 and {_LONGEST_WAIT_S}", param, ctx)
+        return seconds
+
+
+def one_of(param: click.Parameter, values: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    """Return the one value among values, or None if there are none.
+
+    Raises:
+        UsageError: there are several, it is empty, or it is the next option.
+    """
+    name = next((option for option in param.opts if option.startswith("--")), param.opts[0])
+    for value in values:
+        if isinstance(value, str) and (value.startswith("--") or not value.strip()):
+            raise UsageError(
+                f"Option '{name}' requires an argument.",
+                remedies=(_SERIAL_REMEDY,) if param.name == "serial" else None,
+            )
+    if len(set(values)) > 1:
+        raise UsageError(f"'{name}' is given twice, with two values: {values[0]}, {values[-1]}.")
+    return values[0] if values else None
+
+
+_SERIAL_REMEDY = (
+    "--serial takes the phone's serial number, which 'edl list' shows. (In bkerler/edl it means"
+    " 'use a serial port'; this edl speaks to the phone over USB and needs no such option.)"
+)
+
+
+def once(*names: str, default: Any = None, **keywords: Any) -> Callable[[Function], Function]:  # noqa: ANN401
+    """Add an option with one value; repeating it with another one is an error."""
+
+    def pick(_ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        value = one_of(param, values)
+        return default if value is None else value
+
+    return click.option(*names, multiple=True, callback=pick, **keywords)
 
 
 def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:  # noqa: ANN401
+    """Put a shared option into the settings."""
     settings = ctx.find_object(Settings)
-    source = ctx.get_parameter_source(param.name or "")
-    if settings is None or source is click.core.ParameterSource.DEFAULT or param.name is None:
+    name = str(param.name)
+    if settings is None:
         return
-    name = param.name
-    explicit = source is click.core.ParameterSource.COMMANDLINE
-    if name in settings.given and explicit and settings.given[name] != value:
-        raise click.UsageError(f"--{name.replace('_', '-')} is given twice, with two values.", ctx)
-    if explicit:
-        settings.given[name] = value
-    if explicit or name not in settings.given:
-        setattr(settings, name, value)
+    given = one_of(param, value) if param.multiple else value or None
+    if given is None:
+        if name not in settings.given:
+            _from_environment(settings, ctx, param)
+        return
+    if name == "verbose":
+        given += settings.given.get(name, 0)
+    elif settings.given.get(name, given) != given:
+        raise UsageError(
+            f"'--{name.replace('_', '-')}' is given twice, with two values:"
+            f" {settings.given[name]}, {given}."
+        )
+    settings.given[name] = given
+    setattr(settings, name, _checked(name, given))
+
+
+def _from_environment(settings: Settings, ctx: click.Context, param: click.Parameter) -> None:
+    variable = f"EDL_{str(param.name).upper()}"
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return
+    try:
+        value = param.type.convert(text, param, ctx)
+    except click.BadParameter as error:
+        raise UsageError(f"The environment variable {variable}: {error.message}.") from error
+    setattr(settings, str(param.name), _checked(str(param.name), value))
+
+
+def _checked(name: str, value: Any) -> Any:  # noqa: ANN401
+    if name == "serial" and not _SERIAL.fullmatch(value):
+        raise UsageError(f"'{value}' is no serial number.", remedies=(_SERIAL_REMEDY,))
+    return value
 
 
 def _shared(*names: str, **keywords: Any) -> Callable[[Function], Function]:  # noqa: ANN401
-    long = next(name for name in names if name.startswith("--"))
-    variable = "EDL_" + long.lstrip("-").upper().replace("-", "_")
-    return click.option(*names, expose_value=False, callback=_store, envvar=variable, **keywords)
+    flag = keywords.get("is_flag") or keywords.get("count")
+    return click.option(*names, expose_value=False, callback=_store, multiple=not flag, **keywords)
+
+
+def _refused(*names: str, reason: str) -> Callable[[Function], Function]:
+    """Add a hidden option of another tool that cannot mean here what it means there."""
+
+    def refuse(_ctx: click.Context, param: click.Parameter, value: Any) -> None:  # noqa: ANN401
+        if value is not None:
+            raise UsageError(f"'{param.opts[0]}' is not an option of this edl.", remedies=(reason,))
+
+    return click.option(
+        *names, f"refused_{names[0].lstrip('-').replace('-', '_')}", hidden=True,
+        expose_value=False, callback=refuse, is_flag=False, flag_value="",
+    )  # fmt: skip
+
+
+def _ignored(*names: str, flag: bool = False) -> Callable[[Function], Function]:
+    """Add a hidden option of another tool that says what this one finds out by itself."""
+    return click.option(*names, hidden=True, expose_value=False, is_flag=flag)
+
+
+def _debug(ctx: click.Context, _param: click.Parameter, value: Any) -> None:  # noqa: ANN401
+    settings = ctx.find_object(Settings)
+    if settings is not None and value and str(value).lower() in {"true", "debug", "trace"}:
+        settings.verbose = max(settings.verbose, 2)
 
 
 _PHONE: tuple[Callable[[Any], Any], ...] = (
@@ -65,13 +182,13 @@ _PHONE: tuple[Callable[[Any], Any], ...] = (
     ),
     _shared(
         "-m", "--memory", "--storage", "memory", type=click.Choice(MEMORIES, case_sensitive=False),
-        default="auto", help="Storage type [default: found out].",
+        help="Storage type [default: found out].",
     ),
     _shared("-S", "--serial", metavar="SERIAL", help="The phone with this serial number."),
     _shared("--vid", metavar="HEX", help="USB vendor id, if it is an unusual one."),
     _shared("--pid", metavar="HEX", help="USB product id, if it is an unusual one."),
     _shared(
-        "--wait", type=click.FloatRange(min=0), metavar="SECONDS",
+        "--wait", type=Seconds(), metavar="SECONDS",
         help="Wait for a phone [default: 60 on a terminal, else 0].",
     ),
     _shared(
@@ -91,15 +208,42 @@ _OUTPUT: tuple[Callable[[Any], Any], ...] = (
     _shared("--log-file", metavar="FILE", help="Log everything to FILE."),
     _shared("--no-progress", is_flag=True, help="No progress bar."),
     _shared(
-        "--color", type=click.Choice(["auto", "always", "never"]), default="auto",
-        help="Colours [default: auto].",
+        "--color", type=click.Choice(["auto", "always", "never"]), help="Colours [default: auto].",
     ),
+)  # fmt: skip
+_SERIAL_PORT = (
+    "Serial ports are not built in yet: on Linux and macOS edl speaks USB by itself, on Windows"
+    " install the WinUSB driver for the phone (Zadig)."
+)
+_FOREIGN: tuple[Callable[[Any], Any], ...] = (
+    _refused("-s", reason="It means storage in qdl and a serial number in fastboot: write --memory"
+             " or --serial."),
+    _refused("--port", "--portname", reason=_SERIAL_PORT),
+    _refused("--slot", reason="For slot a or b name the partition (boot_a); storage slots are not"
+             " built in yet."),
+    _refused("--genxml", reason="Writing XML from a phone is not built in yet."),
+    _refused("--finalize-provisioning", reason="UFS provisioning is not built in yet: it cannot be"
+             " undone."),
+    _refused("--vip-table-path", "--create-digests", reason="Signed digest tables (VIP) are not"
+             " built in yet."),
+    _refused("--partitionfilename", reason="The Streaming protocol is not built in."),
+    _ignored("--skipresponse", flag=True),
+    _ignored("--skipstorageinit", "--skip-storage-init", flag=True),
+    _ignored("--devicemodel"),
+    _ignored("--sectorsize", "--sector-size"),
+    _ignored("--gpt-num-part-entries"),
+    _ignored("--gpt-part-entry-size"),
+    _ignored("--gpt-part-entry-start-lba"),
+    _ignored("--backend"),
+    click.option("--debugmode", "--debug", hidden=True, expose_value=False, callback=_debug,
+                 is_flag=True),
+    click.option("--loglevel", hidden=True, expose_value=False, callback=_debug),
 )  # fmt: skip
 
 
 def global_options(function: Function) -> Function:
     """Add the shared options to the command group."""
-    for option in reversed((*_PHONE, *_OUTPUT)):
+    for option in reversed((*_PHONE, *_OUTPUT, *_FOREIGN)):
         function = option(function)
     return function
 
@@ -119,7 +263,10 @@ def output_options(function: Function) -> Function:
 def change_options(function: Function) -> Function:
     """Add the safety options of a command that changes the phone."""
     options = (
-        click.option("-n", "--dry-run", is_flag=True, help="Show the plan and touch nothing."),
+        click.option(
+            "-n", "--dry-run", "--skipwrite", "dry_run", is_flag=True,
+            help="Show the plan and touch nothing.",
+        ),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
         click.option(
             "--overwrite", multiple=True, metavar="NAMES",
@@ -128,11 +275,19 @@ def change_options(function: Function) -> Function:
         click.option(
             "--no-backup", is_flag=True, help="Do not save first what exists only once."
         ),
-        click.option(
+        once(
             "--verify", type=click.Choice(["auto", "sha256", "readback", "none"]), default="auto",
-            envvar="EDL_VERIFY", help="How to check what was written [default: auto].",
+            help="How to check what was written [default: auto].",
         ),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def lun_option(*, several: bool = False) -> Callable[[Function], Function]:
+    """Add --lun: of targets that name none, or (several) the only ones to look at."""
+    keywords: dict[str, Any] = {"type": click.IntRange(0, 255), "metavar": "LUN"}
+    if several:
+        return click.option("-u", "--lun", multiple=True, help="Only these LUNs.", **keywords)
+    return once("-u", "--lun", help="LUN of targets that name none.", **keywords)

@@ -9,13 +9,13 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
-import click
-
+from edl.cli import terminal
 from edl.cli.options import Settings
 from edl.events import BytesMoved, DeviceLog, Event, Notice, Stage, StepStarted
 from edl.units import format_size
 
 _TENTH = 10
+_SLOW_S = 2.0
 
 
 class Display(Protocol):
@@ -23,6 +23,14 @@ class Display(Protocol):
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
+        ...
+
+    def begin(self, total_bytes: int) -> None:
+        """Take note that the steps to come move total_bytes together."""
+        ...
+
+    def pause(self) -> None:
+        """Leave the terminal to somebody else, until the next event."""
         ...
 
     def __enter__(self) -> Self:
@@ -45,7 +53,8 @@ def display(settings: Settings) -> Display:
         return JsonDisplay()
     if settings.quiet:
         return Quiet()
-    if sys.stderr.isatty() and not settings.no_progress:
+    # a log on the same terminal would tear the bars
+    if terminal.is_lively(sys.stderr) and not settings.no_progress and not settings.verbose:
         from edl.cli.bars import Bars  # noqa: PLC0415  # rich costs 55 ms
 
         return Bars(settings)
@@ -62,32 +71,44 @@ class Quiet:
     def __exit__(self, *details: object) -> None:
         """See Display."""
 
+    def begin(self, total_bytes: int) -> None:
+        """See Display."""
+
+    def pause(self) -> None:
+        """See Display."""
+
     def __call__(self, event: Event) -> None:
         """See Display."""
         if isinstance(event, Notice):
-            click.echo(f"  note     {event.text}", err=True)
+            terminal.err(f"  note     {event.text}")
 
 
 class Lines(Quiet):
     """One line a step, and one every tenth of a long one."""
 
     def __init__(self) -> None:
-        self._done = 0
-        self._total = 0
-        self._tenth = 0
-        self._begin = 0.0
+        self._job_bytes = 0
+        self._measure(0)
+
+    def begin(self, total_bytes: int) -> None:
+        """See Display."""
+        self._job_bytes = total_bytes
+
+    def _measure(self, total_bytes: int) -> None:
+        self._done, self._total, self._tenth = 0, total_bytes, 0
+        self._begin = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         """See Display."""
         match event:
             case Stage(name, text):
-                click.echo(f"  {name:<8} {text}", err=True)
+                terminal.err(f"  {name:<8} {text}")
+                self._measure(self._job_bytes)
             case StepStarted(index, count, title, total_bytes):
                 width = len(str(count))
                 size = format_size(total_bytes)
-                click.echo(f"  [{index:>{width}}/{count}] {title:<22} {size:>10}", err=True)
-                self._done, self._total, self._tenth = 0, total_bytes, 0
-                self._begin = time.monotonic()
+                terminal.err(f"  [{index:>{width}}/{count}] {title:<22} {size:>10}")
+                self._measure(total_bytes)
             case BytesMoved(done_bytes):
                 self._moved(done_bytes)
             case Notice():
@@ -97,11 +118,11 @@ class Lines(Quiet):
 
     def _moved(self, count: int) -> None:
         self._done += count
-        slow = time.monotonic() - self._begin > 2
+        slow = time.monotonic() - self._begin > _SLOW_S
         tenth = _TENTH * self._done // max(self._total, 1)
         if slow and self._tenth < tenth < _TENTH:
             self._tenth = tenth
-            click.echo(f"           {tenth * 10}% of {format_size(self._total)}", err=True)
+            terminal.err(f"           {tenth * 10}% of {format_size(self._total)}")
 
 
 class JsonDisplay(Quiet):
@@ -123,4 +144,4 @@ class JsonDisplay(Quiet):
 
 
 def _line(kind: str, **data: object) -> None:
-    click.echo(json.dumps({"v": 1, "type": "event", "event": kind, **data}))
+    terminal.out([json.dumps({"v": 1, "type": "event", "event": kind, **data})])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edl.events import Stage
 from edl.firehose.commands import Power
 from edl.plan.job import Outcome
-from edl.plan.model import Erase, Plan, ReadOut, Severity, Step, as_data, plural
+from edl.plan.model import Erase, Plan, ReadOut, Severity, Step, Write, as_data, plural
 from edl.units import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ _RESTART = {
     Power.OFF: "the phone switches off",
     Power.EDL: "the phone comes back in EDL mode",
 }
+_AT_THE_END = {
+    Power.RESET: "the phone restarts",
+    Power.OFF: "the phone switches off",
+    Power.EDL: "the phone restarts into EDL mode",
+}
 _MEMORY = {"emmc": "eMMC", "ufs": "UFS"}
 
 
@@ -27,31 +32,41 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     return {"plan": as_data(plan)}
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: Plan) -> list[str]:
     """Return plan for people: what is done, in order, and what is left alone."""
-    geometry = plan.geometry
-    kind = _MEMORY.get(geometry.memory, geometry.memory)
-    lines = [
-        f"Plan: {plan.job} {plan.title}",
-        f"  storage: {kind}, {geometry.sector_bytes}-byte sectors, "
-        + ", ".join(
-            f"LUN {lun} {format_size(count * geometry.sector_bytes)}"
-            for lun, count in sorted(geometry.luns.items())
-        )
-        + (" (assumed)" if geometry.assumed else ""),
-    ]
+    lines = [f"Plan: {plan.job} {plan.title}", f"  storage: {_storage(plan)}"]
     width = len(str(len(plan.steps)))
     lines += [f"  {n:>{width}}. {_step(step)}" for n, step in enumerate(plan.steps, 1)]
     if plan.patches:
         lines.append(f"  then {plural(len(plan.patches), 'patch row')} are worked in")
     if plan.bootable is not None:
-        lines.append(f"  then the boot drive is set to {plan.bootable}")
+        lines.append(f"  then LUN {plan.bootable} is made the one that the phone boots from")
     if plan.reset is not None:
-        lines.append(f"  then {plan.reset}")
+        lines.append(f"  then {_AT_THE_END[plan.reset]}")
     lines += [f"  kept as it is: {', '.join(plan.kept)}"] if plan.kept else []
     lines += [f"  left out: {what} ({reason})" for what, reason in plan.left_out]
-    lines.append(f"  {format_size(plan.write_bytes)} to write. Nothing has been written.")
-    return "\n".join(lines)
+    return [*lines, f"  in all: {_amount(plan)}. Nothing has been written."]
+
+
+def _storage(plan: Plan) -> str:
+    geometry = plan.geometry
+    kind = _MEMORY.get(geometry.memory, geometry.memory)
+    sizes = [
+        f"LUN {lun} {format_size(count * geometry.sector_bytes)}"
+        for lun, count in sorted(geometry.luns.items())
+    ]
+    text = ", ".join([kind, f"{geometry.sector_bytes}-byte sectors", *sizes])
+    return f"{text} (assumed: no phone was asked)" if geometry.assumed else text
+
+
+def _amount(plan: Plan) -> str:
+    """Return what a plan moves in all: `21.7 MiB to write, 1 MiB to erase`."""
+    words = []
+    for kind, verb in ((Write, "write"), (Erase, "erase"), (ReadOut, "read")):
+        size = sum(step.area.size_bytes for step in plan.steps if isinstance(step, kind))
+        if size:
+            words.append(f"{format_size(size)} to {verb}")
+    return ", ".join(words) or "nothing to write"
 
 
 def _step(step: Step) -> str:
@@ -59,17 +74,31 @@ def _step(step: Step) -> str:
     verb = {Erase: "erase", ReadOut: "read"}.get(type(step), "write")
     source = getattr(step, "file", "") or str(getattr(step, "path", ""))
     place = f"LUN {area.lun} sector {area.start_sector}+{area.sectors}"
-    return f"{verb:<5} {step.label:<22} {format_size(area.size_bytes):>10}  {place}  {source}"
+    text = f"{verb:<5} {step.label:<22} {format_size(area.size_bytes):>10}  {place}  {source}"
+    return text.rstrip()
+
+
+def verdict(plan: Plan) -> str:
+    """Return the outcome of the checks in a sentence: `31 steps, ..., no errors, no warnings`."""
+    warnings = sum(finding.severity is Severity.WARNING for finding in plan.findings)
+    told = plural(warnings, "warning") if warnings else "no warnings"
+    return f"{plural(len(plan.steps), 'step')}, {_amount(plan)}, no errors, {told}"
+
+
+def dry_run_data(plan: Plan) -> dict[str, Any]:
+    """Return the result of a dry run; the plan itself went before."""
+    return {
+        "job": plan.job,
+        "dry_run": True,
+        "steps": len(plan.steps),
+        "write_bytes": plan.write_bytes,
+        "warnings": sum(finding.severity is Severity.WARNING for finding in plan.findings),
+    }
 
 
 def checked(plan: Plan) -> Stage:
     """Return the event that tells that all checks are through."""
-    warnings = sum(f.severity is Severity.WARNING for f in plan.findings)
-    told = plural(warnings, "warning") if warnings else "no warnings"
-    return Stage(
-        "checked",
-        f"{plural(len(plan.steps), 'step')}, {format_size(plan.write_bytes)}, no errors, {told}",
-    )
+    return Stage("checked", verdict(plan))
 
 
 def outcome_data(outcome: Outcome, boot: BootReport | None = None) -> dict[str, Any]:
@@ -95,24 +124,27 @@ def outcome_data(outcome: Outcome, boot: BootReport | None = None) -> dict[str, 
     return data
 
 
-def outcome_text(outcome: Outcome, boot: BootReport | None = None) -> str:
+def outcome_text(outcome: Outcome, boot: BootReport | None = None) -> list[str]:
     """Return outcome for a layman."""
     report, plan = outcome.report, outcome.plan
+    end = ("next", "edl reset (the phone is still in EDL mode)")
+    if plan.reset is not None:
+        end = ("restart", _RESTART[plan.reset])
     rows = [
         ("written", _written(outcome) if plan.writes else ""),
-        ("erased", format_size(report.erased_bytes) if report.erased_bytes else ""),
+        ("erased", _erased(outcome)),
         ("verified", _verified(outcome)),
         ("rewritten", ", ".join(report.rewritten)),
         ("read", ", ".join(report.files)),
         ("kept", f"{', '.join(plan.kept)} (they belong to this phone alone)" if plan.kept else ""),
         ("saved", _saved(outcome)),
-        ("restart", _RESTART.get(plan.reset, "") if plan.reset else ""),
+        end,
     ]
     lines = [f"Done in {format_duration(report.seconds)}."]
     lines += [f"  {name:<10} {text}" for name, text in rows if text]
     if boot is not None:
         lines += _boot(boot)
-    return "\n".join(lines)
+    return lines
 
 
 def _verified(outcome: Outcome) -> str:
@@ -124,11 +156,21 @@ def _verified(outcome: Outcome) -> str:
     return ""
 
 
+def _erased(outcome: Outcome) -> str:
+    report = outcome.report
+    if not report.erased_bytes:
+        return ""
+    # zeros that were written are verified as writes are; <erase> is believed only when checked
+    seen = report.verified_bytes or not report.written_bytes
+    return format_size(report.erased_bytes) + (", and reads as blank now" if seen else "")
+
+
 def _saved(outcome: Outcome) -> str:
     if outcome.saved is None:
         return ""
     when = "" if outcome.saved.new else " (by an earlier run)"
-    return f"what exists only once: {outcome.saved.folder}{when}"
+    what = "partition tables and what exists only once"
+    return f"{what}: {outcome.saved.folder}{when}"
 
 
 def _written(outcome: Outcome) -> str:

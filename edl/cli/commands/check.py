@@ -26,11 +26,21 @@ def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
       edl check rawprogram0.xml patch0.xml --json
     """
     app = App(settings)
-    request = read_request(arguments)
-    plan = offline_plan(request)
-    data = show.plan_data(plan)
-    data["loaders"] = [str(path) for path in request.package.loaders]
-    found = ", ".join(path.name for path in request.package.loaders) or "none in the package"
-    app.result(data, f"{show.plan_text(plan)}\n  loader: {found}")
-    app.findings(plan)
-    app.say("  No errors were found.")
+    with app.running():
+        request = read_request(settings, arguments | {"reset": None})
+        plan = offline_plan(request)
+        loaders = request.package.loaders
+        app.json_line("plan", show.plan_data(plan))
+        if not plan.errors:
+            app.show(show.plan_text(plan))
+        app.findings(plan)
+    data = show.dry_run_data(plan) | {"loaders": [str(path) for path in loaders]}
+    names = ", ".join(path.name for path in loaders)
+    app.result(
+        data,
+        [
+            f"Loader: {names or 'none in the package; give one with --loader FILE'}",
+            f"Checked: {show.verdict(plan)}.",
+            "Next: edl rawprogram with --dry-run shows what would be written to the phone.",
+        ],
+    )

@@ -9,7 +9,7 @@ import click
 
 from edl.cli.app import App
 from edl.cli.commands.write import carry_out, plan_for
-from edl.cli.options import Settings, change_options, phone_options
+from edl.cli.options import Settings, change_options, lun_option, phone_options
 from edl.cli.targets import with_lun
 from edl.device.storage import Storage, parse_targets
 from edl.plan.model import Erase, Step
@@ -18,7 +18,7 @@ from edl.units import format_size
 
 @click.command("erase")
 @click.argument("target", nargs=-1, required=True)
-@click.option("--lun", type=click.IntRange(0), help="LUN of targets that name none.")
+@lun_option()
 @change_options
 @phone_options
 @click.pass_obj
@@ -46,7 +46,6 @@ def erase(app: App, texts: list[str], arguments: dict[str, Any]) -> None:
         steps: list[Step] = [Erase(place.area, place.label, "") for place in places]
         names = ", ".join(place.label for place in places)
         plan = plan_for("erase", names, steps, storage)
-        if not arguments["dry_run"]:
-            size = format_size(sum(place.area.size_bytes for place in places))
-            app.confirm(f"This erases {names} ({size}).", yes=arguments["yes"])
-        carry_out(app, plan, phone, storage, arguments)
+        size = format_size(sum(place.area.size_bytes for place in places))
+        question = f"This erases {names} ({size})."
+        carry_out(app, plan, phone, storage, arguments, question=question)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 
 import click
@@ -27,18 +28,27 @@ def command(settings: Settings, code: str | None) -> None:
     kinds = {kind.code: kind for kind in all_errors()}
     if code is None:
         rows = [_data(kind) for kind in kinds.values()]
-        text = "\n".join(
-            f"{row['code']:<24} exit {row['status']:>3}  {row['title']}" for row in rows
-        )
-        app.result({"codes": rows}, text)
+        app.result({"codes": rows}, map(_line, rows))
         return
     kind = kinds.get(code)
     if kind is None:
-        raise UsageError(f"There is no error code '{code}'.", remedies=("See 'edl explain'.",))
+        raise _unknown(code, list(kinds))
     data = _data(kind)
-    lines = [f"{code} (exit status {kind.status})", "", str(data["text"])]
+    lines = [f"{code} (exit status {kind.status})", "", *str(data["text"]).splitlines()]
     lines += ["", *(f"try: {remedy}" for remedy in kind.remedies)] if kind.remedies else []
-    app.result(data, "\n".join(lines))
+    app.result(data, lines)
+
+
+def _line(row: dict[str, object]) -> str:
+    return f"{row['code']:<24} exit {row['status']:>3}  {row['title']}"
+
+
+def _unknown(code: str, codes: list[str]) -> UsageError:
+    close = difflib.get_close_matches(code, codes, n=3, cutoff=0.5)
+    remedies = [f"Did you mean {' or '.join(close)}?"] if close else []
+    return UsageError(
+        f"There is no error code '{code}'.", remedies=(*remedies, "See them all: edl explain")
+    )
 
 
 def _data(kind: type[EdlError]) -> dict[str, object]:

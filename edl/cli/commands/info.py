@@ -41,6 +41,7 @@ def _data(phone: Phone) -> dict[str, Any]:
     configuration = programmer.configuration
     return {
         "serial": phone.serial,
+        "chip": identity.chip,
         "identity": identity.describe(),
         "hwid": None if identity.hwid is None else f"{identity.hwid:#018x}",
         "pk_hash": None if identity.pk_hash is None else identity.pk_hash.hex(),
@@ -69,12 +70,12 @@ def _bytes(phone: Phone, lun: int) -> int | None:
     return None if sectors is None else sectors * phone.sector_bytes
 
 
-def _text(data: dict[str, Any]) -> str:
+def _text(data: dict[str, Any]) -> list[str]:
     programmer, storage = data["programmer"], data["storage"]
     functions = programmer["functions"]
     lines = [
         f"serial      {data['serial']}",
-        f"identity    {data['identity']}",
+        f"chip        {data['chip'] or 'not known'}",
         f"hwid        {data['hwid'] or 'not told'}",
         f"pk hash     {data['pk_hash'] or 'not told'}",
         f"programmer  generation {programmer['generation']}"
@@ -88,4 +89,4 @@ def _text(data: dict[str, Any]) -> str:
     for row in storage["luns"]:
         size = format_size(row["bytes"]) if row["bytes"] else "size not told"
         lines.append(f"  LUN {row['lun']}     {size}")
-    return "\n".join(lines)
+    return lines

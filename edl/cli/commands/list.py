@@ -20,15 +20,25 @@ def command(settings: Settings) -> None:
     with app.running(), app.plugged():
         phones = app.find()
         rows = [_row(found) for found in phones]
-    text = "\n".join(
-        f"{row['location']:<8} {row['id']}  {row['mode']:<10}  serial {row['serial'] or '?':<8}"
-        f"  {row['product'] or ''}" + (f"  ({row['problem']})" if row["problem"] else "")
-        for row in rows
-    )
     if not rows:
-        app.json_line("result", {"phones": []})
-        raise NoDeviceError("No phone in EDL mode is connected.")
-    app.result({"phones": rows}, text)
+        raise NoDeviceError(
+            "No phone in EDL mode is connected.",
+            remedies=(
+                "Put the phone in EDL mode (often: hold both volume keys while plugging it in).",
+                "If a black screen is all there is, hold its power button for 15 seconds first.",
+                "Try another cable and another USB port, without a hub.",
+            ),
+        )
+    app.result({"phones": rows}, map(_line, rows))
+
+
+def _line(row: dict[str, str | None]) -> str:
+    mode = "EDL (9008)" if row["mode"] == "edl" else row["mode"]
+    problem = f"  ({row['problem']})" if row["problem"] else ""
+    serial = row["serial"] or "?"
+    return (
+        f"{row['location']:<8} {row['id']}  {mode:<10}  serial {serial:<8}  {row['product'] or ''}"
+    ).rstrip() + problem
 
 
 def _row(found: Found) -> dict[str, str | None]:

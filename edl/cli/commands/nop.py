@@ -17,4 +17,4 @@ def command(settings: Settings) -> None:
     app = App(settings)
     with app.phone() as phone:
         phone.programmer.ping()
-    app.result({"alive": True}, "The programmer answers.")
+    app.result({"alive": True}, ["The programmer answers."])

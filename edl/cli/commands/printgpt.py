@@ -8,23 +8,24 @@ from typing import Any
 import click
 
 from edl.cli.app import App
-from edl.cli.options import Settings, phone_options
+from edl.cli.options import Settings, lun_option, once, phone_options
 from edl.device.storage import Storage, Tables
-from edl.errors import DeviceRefusedError, VerifyError
+from edl.errors import DeviceRefusedError, UsageError, VerifyError
 from edl.formats.gpt import Gpt, Partition, safe_name
 from edl.formats.gptcheck import problems
 from edl.units import format_size
 
 
 @click.command("printgpt")
-@click.option("--lun", multiple=True, type=click.IntRange(0), help="Only these LUNs.")
-@click.option(
+@click.argument("folder", required=False, metavar="")
+@lun_option(several=True)
+@once(
     "--format", "form", type=click.Choice(["table", "json", "sgdisk"]), default="table",
     help="How to print [default: table].",
 )  # fmt: skip
 @phone_options
 @click.pass_obj
-def command(settings: Settings, lun: tuple[int, ...], form: str) -> None:
+def command(settings: Settings, folder: str | None, lun: tuple[int, ...], form: str) -> None:
     """Show the partition tables of all LUNs, and whether both copies are sound.
 
     \b
@@ -32,6 +33,11 @@ def command(settings: Settings, lun: tuple[int, ...], form: str) -> None:
       edl printgpt
       edl printgpt --lun 4 --format sgdisk
     """
+    if folder is not None:  # bkerler/edl: gpt DIRECTORY
+        raise UsageError(
+            "Saving the partition tables as files is not built in yet.",
+            remedies=("Read them as sectors: edl read 0/0+34 gpt_main0.bin",),
+        )
     settings.json = settings.json or form == "json"
     app = App(settings)
     rows: list[dict[str, Any]] = []
@@ -48,14 +54,14 @@ def command(settings: Settings, lun: tuple[int, ...], form: str) -> None:
                 continue
             total = storage.sectors(number)
             rows.append(_data(tables, total, phone.sector_bytes))
-            texts.append(_text(tables, total, phone.sector_bytes, form))
+            texts += ([""] if texts else []) + _text(tables, total, phone.sector_bytes, form)
     if not any(row["partitions"] for row in rows):
-        app.result({"luns": rows}, "\n\n".join(texts))
+        app.result({"luns": rows}, texts)
         raise VerifyError(
             "No partition table was found on this phone.",
             remedies=("Write the package that it came with: edl rawprogram FOLDER.",),
         )
-    app.result({"luns": rows}, "\n\n".join(texts))
+    app.result({"luns": rows}, texts)
 
 
 def _data(tables: Tables, total: int | None, unit: int) -> dict[str, Any]:
@@ -95,7 +101,7 @@ def _row(partition: Partition) -> dict[str, Any]:
     }
 
 
-def _text(tables: Tables, total: int | None, unit: int, form: str) -> str:
+def _text(tables: Tables, total: int | None, unit: int, form: str) -> list[str]:
     best = tables.best
     size = format_size(total * unit) if total else "unknown size"
     lines = [f"LUN {tables.lun}: {size}, {unit}-byte sectors"]
@@ -103,18 +109,18 @@ def _text(tables: Tables, total: int | None, unit: int, form: str) -> str:
         told = ["not found"] if table is None else problems(table, total)
         lines.append(f"  {name} table: {'; '.join(told) or 'sound'}")
     if best is None:
-        return "\n".join(lines)
+        return lines
     if form == "sgdisk":
         lines.append("Number  Start (sector)    End (sector)  Size       Code  Name")
         lines += [_sgdisk(p, unit) for p in best.partitions]
-        return "\n".join(lines)
+        return lines
     lines.append("   #  first sector  last sector        size  name")
     lines += [
         f"{p.number:>4} {p.first_sector:>13} {p.last_sector:>12}"
         f" {format_size(max(p.sectors, 0) * unit):>11}  {_shown(p.name)}"
         for p in best.partitions
     ]
-    return "\n".join(lines)
+    return lines
 
 
 def _sgdisk(partition: Partition, unit: int) -> str:

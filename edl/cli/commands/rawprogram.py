@@ -4,22 +4,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from edl.cli import show
-from edl.cli.app import App, folder_of
-from edl.cli.options import Settings, change_options, phone_options
+from edl.cli.app import App
+from edl.cli.options import Settings, change_options, lun_option, once, phone_options
+from edl.cli.targets import folder_of, is_folder
+from edl.device.connect import Phone
 from edl.device.storage import Storage
 from edl.errors import NoDeviceError
+from edl.events import Stage
 from edl.firehose.commands import Power
 from edl.package import Package, open_package
 from edl.plan import job
-from edl.plan.build import Options, assumed_geometry, build
+from edl.plan.assumed import assumed_geometry
+from edl.plan.build import Options, build
 from edl.plan.check import checked
 from edl.plan.job import Rules
 from edl.plan.model import Plan
+from edl.plan.unique import Found
+
+_RESETS = {"system": Power.RESET, "off": Power.OFF, "edl": Power.EDL}
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,6 @@ class Request:
     package: Package
     options: Options
     rules: Rules
-    dry_run: bool
-    offline: bool
 
 
 def package_arguments(function: Any) -> Any:  # noqa: ANN401
@@ -41,7 +47,7 @@ def package_arguments(function: Any) -> Any:  # noqa: ANN401
             "-i", "--include", multiple=True, metavar="DIR", help="More folders with images."
         ),
         click.option("-p", "--patch", multiple=True, metavar="XML", help="A patch file."),
-        click.option("--lun", multiple=True, type=click.IntRange(0), help="Only these LUNs."),
+        lun_option(several=True),
         click.option("--only", multiple=True, metavar="NAMES", help="Only these partitions."),
         click.option("--skip", "--keep", "skip", multiple=True, metavar="NAMES",
                      help="Leave these partitions alone."),
@@ -55,23 +61,24 @@ def package_arguments(function: Any) -> Any:  # noqa: ANN401
 @click.command("rawprogram")
 @package_arguments
 @change_options
-@click.option(
-    "--reset", type=click.Choice(["system", "off", "edl"]), default="system",
+@once(
+    "--reset", type=click.Choice(list(_RESETS)), default="system",
     help="What the phone does at the end [default: system].",
 )  # fmt: skip
 @click.option("-R", "--no-reset", "--skip-reset", "no_reset", is_flag=True, help="Do not restart.")
 @click.option("--no-set-bootable", is_flag=True, help="Leave the boot LUN as it is.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
-@click.option(
+@once(
     "--unchanged", type=click.Choice(["write", "skip"]), default="write",
     help="What to do with parts that the phone has already [default: write].",
 )  # fmt: skip
-@click.option("--skipblock", type=click.Choice(["sha256"]), hidden=True)
-@click.option("-d", "--dir", "folder", metavar="DIR", help="Where <read> rows put their files.")
+@once("--skipblock", type=click.Choice(["sha256"]), hidden=True)
+@once("--dir", "folder", metavar="DIR", help="Where <read> rows put their files [default: here].")
+@click.option("-d", "debug", is_flag=True, hidden=True)  # qdl's --debug
 @click.option("--offline", is_flag=True, help="With --dry-run: do not look at the phone.")
 @phone_options
 @click.pass_obj
-def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
+def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # noqa: ANN401
     """Write a package to the phone, verify it, and restart the phone.
 
     FOLDER holds rawprogram0.xml and its images; or name the XML files (and the loader) one by one.
@@ -84,36 +91,60 @@ def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
       edl rawprogram prog_firehose.elf rawprogram*.xml patch*.xml
       edl rawprogram ROM_FOLDER --skip userdata
     """
+    settings.verbose = max(settings.verbose, 2 * debug)
     app = App(settings)
-    request = read_request(arguments)
-    if request.dry_run:
-        _dry_run(app, request)
+    request = read_request(settings, arguments)
+    if arguments["dry_run"]:
+        _dry_run(app, request, offline=arguments["offline"])
         return
     with app.phone(request.package) as phone:
-        storage = Storage(phone)
-        geometry = job.geometry_for(request.package, storage)
-        plan = checked(build(request.package, geometry, request.options))
-        plan, found = job.prepare(plan, storage, request.rules)
-        app.json_line("plan", show.plan_data(plan))
-        app.findings(plan)
-        app.emit(show.checked(plan))
-        with app.gentle() as cancel:
-            outcome = job.carry_out(
-                plan,
-                phone,
-                found,
-                request.rules,
-                emit=app.emit,
-                cancel=cancel,
-                sources=request.package.files,
-            )
-        boot = app.virtual.report if app.virtual is not None else None
-    app.result(show.outcome_data(outcome, boot), show.outcome_text(outcome, boot))
+        carry_out(app, request, phone)
 
 
-def read_request(arguments: dict[str, Any]) -> Request:
-    """Return what the command line asks for, with the package read."""
-    package = open_package([*arguments["package"], *arguments["patch"]], arguments["include"])
+def carry_out(app: App, request: Request, phone: Phone) -> None:
+    """Write the package of request to phone."""
+    storage = Storage(phone)
+    plan, found = prepared(app, request, storage)
+    app.json_line("plan", show.plan_data(plan))
+    app.findings(plan)
+    app.emit(show.checked(plan))
+    with app.gentle(plan) as cancel:
+        outcome = job.carry_out(
+            plan,
+            phone,
+            found,
+            request.rules,
+            emit=app.emit,
+            cancel=cancel,
+            sources=request.package.files,
+        )
+    boot = app.virtual.report if app.virtual is not None else None
+    lines = show.outcome_text(outcome, boot)
+    if request.rules.resume and not outcome.report.resumed_bytes:
+        lines.append("  resumed    nothing: no interrupted run of exactly this job was found")
+    app.result(show.outcome_data(outcome, boot), lines)
+
+
+def prepared(app: App, request: Request, storage: Storage) -> tuple[Plan, Found]:
+    """Return the plan as it will be carried out on the phone, and what is unique there."""
+    geometry = job.geometry_for(request.package, storage)
+    plan = checked(build(request.package, geometry, request.options))
+    if not plan.errors:
+        app.emit(Stage("check", "looking at what exists only once on this phone"))
+    return job.prepare(plan, storage, request.rules)
+
+
+def read_request(settings: Settings, arguments: dict[str, Any]) -> Request:
+    """Return what the command line asks for, with the package read.
+
+    A loader among the files counts as named with --loader.
+    """
+    named, folders = _sorted([*arguments["package"], *arguments["patch"]])
+    package = open_package(named, [*arguments["include"], *folders])
+    if settings.loader is None:
+        own = {Path(name) for name in named}
+        loaders = [path for path in package.loaders if path in own]
+        settings.loader = str(loaders[0]) if len(loaders) == 1 else None
     options = Options(
         luns=frozenset(arguments["lun"]),
         only=names(arguments["only"]),
@@ -131,15 +162,24 @@ def read_request(arguments: dict[str, Any]) -> Request:
         resume=arguments.get("resume", False),
         skip_unchanged=skip,
     )
-    return Request(
-        package, options, rules, arguments.get("dry_run", False), arguments.get("offline", False)
-    )
+    return Request(package, options, rules)
+
+
+def _sorted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the package and the folders with images.
+
+    Where XML files are named, folders only hold images: `qfil rawprogram0.xml patch0.xml images`.
+    """
+    if not any(text.lower().endswith(".xml") for text in arguments):
+        return arguments, []
+    folders = [text for text in arguments if is_folder(text)]
+    return [text for text in arguments if text not in folders], folders
 
 
 def _reset(arguments: dict[str, Any]) -> Power | None:
-    if arguments.get("no_reset") or "reset" not in arguments:
+    if arguments.get("no_reset") or not arguments.get("reset"):
         return None
-    return {"system": Power.RESET, "off": Power.OFF, "edl": Power.EDL}[arguments["reset"]]
+    return _RESETS[arguments["reset"]]
 
 
 def names(texts: tuple[str, ...]) -> frozenset[str]:
@@ -149,24 +189,40 @@ def names(texts: tuple[str, ...]) -> frozenset[str]:
     )
 
 
-def _dry_run(app: App, request: Request) -> None:
+def _dry_run(app: App, request: Request, *, offline: bool) -> None:
     """Show the plan: for the phone if one is there, else for a storage that it would fit."""
-    plan: Plan
-    if request.offline:
+    plan = None if offline else _plan_for_phone(app, request)
+    if plan is None:
         plan = offline_plan(request)
-    else:
-        app.settings.wait = app.settings.wait or 0.0
-        try:
-            with app.phone(request.package) as phone:
-                storage = Storage(phone)
-                geometry = job.geometry_for(request.package, storage)
-                plan = checked(build(request.package, geometry, request.options))
-                plan, _ = job.prepare(plan, storage, request.rules)
-        except NoDeviceError:
-            app.say("  note     no phone is connected: the plan is for a storage that would fit")
-            plan = offline_plan(request)
-    app.result(show.plan_data(plan), show.plan_text(plan))
+    show_plan(app, plan)
+
+
+def show_plan(app: App, plan: Plan) -> None:
+    """Show plan as the result of a dry run.
+
+    Raises:
+        EdlError: it has errors.
+    """
+    app.json_line("plan", show.plan_data(plan))
+    if not plan.errors:
+        app.show(show.plan_text(plan))
     app.findings(plan)
+    app.result(show.dry_run_data(plan), [f"Dry run: {show.verdict(plan)}."])
+
+
+def _plan_for_phone(app: App, request: Request) -> Plan | None:
+    """Return the plan for the phone that is connected, or None if none is."""
+    settings = app.settings
+    settings.wait = settings.wait or 0.0
+    meant = settings.serial is not None or settings.virtual is not None
+    try:
+        with app.phone(request.package) as phone:
+            return prepared(app, request, Storage(phone))[0]
+    except NoDeviceError:
+        if meant or app.seen:
+            raise
+        app.say("  note     no phone is connected: the plan is for a storage that would fit")
+        return None
 
 
 def offline_plan(request: Request) -> Plan:

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from edl.cli.app import App, folder_of
-from edl.cli.options import Settings, phone_options
-from edl.cli.targets import with_lun
+from edl.cli.app import App
+from edl.cli.options import Settings, lun_option, once, phone_options
+from edl.cli.targets import files_for, folder_of, is_folder, with_lun
 from edl.device.storage import Place, Storage, parse_targets
 from edl.errors import UsageError
 from edl.events import StepStarted
@@ -22,8 +22,8 @@ from edl.units import format_size
 @click.command("read")
 @click.argument("target")
 @click.argument("file", required=False)
-@click.option("-d", "--dir", "folder", metavar="DIR", help="Put NAME.bin into this folder.")
-@click.option("--lun", type=click.IntRange(0), help="LUN of targets that name none.")
+@once("-d", "--dir", "folder", metavar="DIR", help="Put NAME.bin into this folder.")
+@lun_option()
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @phone_options
 @click.pass_obj
@@ -45,21 +45,17 @@ def command(
       edl read modemst1,modemst2,fsg -d backup
       edl read 0/0+34 gpt.bin
     """
-    read(App(settings), with_lun(target, lun), _files(target, file, folder), force=force)
+    targets = with_lun(target, lun)
+    read(App(settings), targets, _files(targets, file, folder), force=force)
 
 
-def _files(target: str, file: str | None, folder: str | None) -> list[Path] | Path:
+def _files(targets: list[str], file: str | None, folder: str | None) -> list[Path] | Path:
     """Return a file a target, or the folder that gets them all."""
     if (file is None) == (folder is None):
         raise UsageError("Name either FILE or --dir DIR.")
-    if file is None:
-        return folder_of(folder)
-    if Path(file).is_dir():
-        return Path(file)
-    files = [Path(name) for name in file.split(",")]
-    if len(files) != len(target.split(",")):
-        raise UsageError(f"{len(target.split(','))} targets need as many files: FILE,FILE,...")
-    return files
+    if file is None or is_folder(file):
+        return folder_of(folder if file is None else file)
+    return files_for(targets, file)
 
 
 def read(app: App, targets: list[str], files: list[Path] | Path, *, force: bool) -> None:
@@ -74,6 +70,7 @@ def read(app: App, targets: list[str], files: list[Path] | Path, *, force: bool)
             else files
         )
         _check(places, paths, force=force)
+        app.total(sum(place.area.size_bytes for place in places))
         rows: list[dict[str, Any]] = []
         with app.gentle() as cancel:
             for index, (place, path) in enumerate(zip(places, paths, strict=True), 1):
@@ -83,7 +80,7 @@ def read(app: App, targets: list[str], files: list[Path] | Path, *, force: bool)
                 )
                 rows.append(_row(place, path, digest))
     lines = [f"{row['file']}  {format_size(row['bytes'])}  sha256 {row['sha256']}" for row in rows]
-    app.result({"files": rows}, "\n".join(lines))
+    app.result({"files": rows}, lines)
 
 
 def _check(places: list[Place], paths: list[Path], *, force: bool) -> None:

@@ -7,51 +7,57 @@ from typing import Any
 
 import click
 
-from edl.cli import show
 from edl.cli.app import App
-from edl.cli.commands.rawprogram import package_arguments, read_request
-from edl.cli.options import Settings, output_options
-from edl.device.storage import Storage
+from edl.cli.commands.rawprogram import (
+    Request,
+    carry_out,
+    offline_plan,
+    package_arguments,
+    read_request,
+)
+from edl.cli.options import Settings, once, output_options
 from edl.errors import PackageError
-from edl.plan import job
-from edl.plan.build import build
-from edl.plan.check import checked
+from edl.units import MIB
 
 _PROFILES = {512: "qcm2290", 4096: "qcm2290-ufs"}
 
 
 @click.command("rehearse")
 @package_arguments
-@click.option("--profile", metavar="PROFILE", help="The virtual phone [default: one that fits].")
+@once("--profile", metavar="PROFILE", help="The virtual phone [default: one that fits].")
 @output_options
 @click.pass_obj
 def command(settings: Settings, /, profile: str | None, **arguments: Any) -> None:  # noqa: ANN401
     """Carry a package out on a virtual phone. No real phone is touched.
 
     The same code that drives a real phone runs; the phone in software answers as real programmers
-    do.
+    do. It starts only its own test loader: 'edl check' looks at the one in the package.
 
     \b
     Examples:
       edl rehearse ROM_FOLDER
       edl rehearse ROM_FOLDER --profile msm8916
     """
-    request = read_request(arguments | {"reset": "system"})
-    unit = request.package.sector_bytes or 512
-    if profile is None and unit not in _PROFILES:
-        raise PackageError(f"No virtual phone has sectors of {unit} bytes.")
-    settings.virtual = profile or settings.virtual or _PROFILES[unit]
+    request = read_request(settings, arguments | {"reset": "system"})
+    settings.virtual = profile or settings.virtual or _fitting(request)
     settings.loader = None  # the virtual phone trusts only its own test key
     app = App(settings)
     with app.phone() as phone:
-        storage = Storage(phone)
-        plan = checked(
-            build(request.package, job.geometry_for(request.package, storage), request.options)
-        )
-        plan, found = job.prepare(plan, storage, request.rules)
-        app.findings(plan)
-        app.emit(show.checked(plan))
-        with app.gentle() as cancel:
-            outcome = job.carry_out(plan, phone, found, request.rules, emit=app.emit, cancel=cancel)
-        boot = app.virtual.report if app.virtual is not None else None
-    app.result(show.outcome_data(outcome, boot), show.outcome_text(outcome, boot))
+        carry_out(app, request, phone)
+
+
+def _fitting(request: Request) -> str:
+    """Return a profile on which the package fits.
+
+    Raises:
+        PackageError: no virtual phone counts sectors as it does.
+    """
+    geometry = offline_plan(request).geometry
+    profile = _PROFILES.get(geometry.sector_bytes)
+    if profile is None:
+        raise PackageError(f"No virtual phone has sectors of {geometry.sector_bytes} bytes.")
+    size = geometry.luns.get(0, 0) * geometry.sector_bytes
+    return f"{profile},size={max(size // MIB, _SMALLEST_MIB)}MiB"
+
+
+_SMALLEST_MIB = 16 * 1024  # as the profiles have it, or more

@@ -6,16 +6,23 @@ from __future__ import annotations
 import click
 
 from edl.cli.app import App
-from edl.cli.options import Settings, phone_options
+from edl.cli.options import Settings, once, phone_options
 from edl.firehose.commands import Power
 from edl.plan import job
 
-_MODES = {"system": Power.RESET, "reset": Power.RESET, "off": Power.OFF, "edl": Power.EDL}
+_MODES = {"system": Power.RESET, "off": Power.OFF, "edl": Power.EDL}
+_OTHER_WORDS = {"reset": "system", "poweroff": "off"}
+_DONE = {
+    "system": "The phone restarts.",
+    "off": "The phone switches off.",
+    "edl": "The phone comes back in EDL mode.",
+}
 
 
 @click.command("reset")
-@click.option(
-    "--mode", "--resetmode", "mode", type=click.Choice(list(_MODES)), default="system",
+@once(
+    "--mode", "--resetmode", "mode", type=click.Choice([*_MODES, *_OTHER_WORDS]),
+    default="system", metavar="[system|off|edl]",
     help="Start the system, switch off, or come back in EDL mode [default: system].",
 )  # fmt: skip
 @phone_options
@@ -29,10 +36,10 @@ def command(settings: Settings, mode: str) -> None:
       edl reset --mode off
     """
     app = App(settings)
+    mode = _OTHER_WORDS.get(mode, mode)
     with app.phone() as phone:
         generation = phone.programmer.generation
         job.reset(phone, _MODES[mode], app.emit)
     if mode == "edl" and generation == 1:
         app.say("  note     most programmers of this generation restart the system instead.")
-    done = {"off": "The phone switches off.", "edl": "The phone comes back in EDL mode."}
-    app.result({"mode": mode}, done.get(mode, "The phone restarts."))
+    app.result({"mode": mode}, [_DONE[mode]])

@@ -15,10 +15,10 @@ from edl.cli.app import App
 from edl.cli.commands.erase import erase
 from edl.cli.commands.read import read
 from edl.cli.commands.write import write
-from edl.cli.options import Settings, change_options, phone_options
+from edl.cli.options import Settings, change_options, once, phone_options
 
 _NUMBER = click.STRING
-_lun = click.option("--lun", type=click.IntRange(0), default=0, help="LUN [default: 0].")
+_lun = once("-u", "--lun", type=click.IntRange(0, 255), default=0, help="LUN [default: 0].")
 
 
 @click.command("rs", hidden=True)

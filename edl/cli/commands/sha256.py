@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edl.cli.app import App
-from edl.cli.options import Settings, phone_options
+from edl.cli.options import Settings, lun_option, phone_options
 from edl.cli.targets import with_lun
 from edl.device.storage import Place, Storage, parse_targets
 from edl.events import BytesMoved, StepStarted
@@ -17,7 +17,7 @@ from edl.events import BytesMoved, StepStarted
 
 @click.command("sha256")
 @click.argument("target", nargs=-1, required=True)
-@click.option("--lun", type=click.IntRange(0), help="LUN of targets that name none.")
+@lun_option()
 @phone_options
 @click.pass_obj
 def command(settings: Settings, target: tuple[str, ...], lun: int | None) -> None:
@@ -37,7 +37,7 @@ def command(settings: Settings, target: tuple[str, ...], lun: int | None) -> Non
         for index, place in enumerate(places, 1):
             app.emit(StepStarted(index, len(places), place.label, place.area.size_bytes))
             rows.append(_row(app, place, phone.programmer))
-    app.result({"digests": rows}, "\n".join(f"{row['sha256']}  {row['label']}" for row in rows))
+    app.result({"digests": rows}, [f"{row['sha256']}  {row['label']}" for row in rows])
 
 
 def _row(app: App, place: Place, programmer: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -10,16 +10,16 @@ import click
 
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import Request, package_arguments, read_request
-from edl.cli.options import Settings, phone_options
+from edl.cli.options import Settings, once, phone_options
 from edl.device.connect import Phone
 from edl.device.storage import Storage
-from edl.errors import ReadFailedError, VerifyError
+from edl.errors import CancelledError, ReadFailedError, VerifyError
 from edl.events import BytesMoved, StepStarted
 from edl.plan import job
 from edl.plan.build import build
 from edl.plan.check import checked
 from edl.plan.compare import Checker
-from edl.plan.model import Plan, Write
+from edl.plan.model import Plan, Write, plural
 from edl.plan.patching import folded
 from edl.plan.readout import pieces
 from edl.units import format_size
@@ -27,7 +27,7 @@ from edl.units import format_size
 
 @click.command("verify")
 @package_arguments
-@click.option(
+@once(
     "--method", "--verify", "method", type=click.Choice(["auto", "sha256", "readback"]),
     default="auto", help="How to compare [default: auto].",
 )  # fmt: skip
@@ -42,27 +42,38 @@ def command(settings: Settings, /, method: str, **arguments: Any) -> None:  # no
       edl verify ROM_FOLDER --only boot_a,system_a
     """
     app = App(settings)
-    request = read_request(arguments)
+    request = read_request(settings, arguments)
     with app.phone(request.package) as phone:
         plan = _plan(app, phone, request)
         checker = Checker(phone.programmer, method)
-        rows = [
-            _compare(app, checker, index, len(plan.writes), write)
-            for index, write in enumerate(plan.writes, 1)
-        ]
+        with app.gentle() as cancel:
+            rows = []
+            for index, write in enumerate(plan.writes, 1):
+                if cancel.is_set():
+                    raise CancelledError("Stopped, as you asked; nothing was changed.")
+                rows.append(_compare(app, checker, index, len(plan.writes), write))
     different = [row["label"] for row in rows if not row["equal"]]
     total = sum(write.area.size_bytes for write in plan.writes)
-    text = "\n".join(
-        f"  {'equal' if row['equal'] else 'DIFFERENT':<10} {row['label']}" for row in rows
+    app.result(
+        {"parts": rows, "equal": not different, "how": checker.how, "bytes": total},
+        [*map(_line, rows), *_verdict(total, checker.how, different=bool(different))],
     )
-    data = {"parts": rows, "equal": not different, "how": checker.how, "bytes": total}
     if different:
-        app.result(data, text)
         raise VerifyError(
-            f"{len(different)} of {len(rows)} parts differ: {', '.join(different)}.",
+            f"{len(different)} of {plural(len(rows), 'part')} differ: {', '.join(different)}.",
             remedies=("Write the package: edl rawprogram ...",),
         )
-    app.result(data, f"{text}\nAll {format_size(total)} are equal to the package ({checker.how}).")
+
+
+def _line(row: dict[str, Any]) -> str:
+    reason = f" ({row['problem']})" if row["problem"] else ""
+    return f"  {'equal' if row['equal'] else 'DIFFERENT':<10} {row['label']}{reason}"
+
+
+def _verdict(total: int, how: str, *, different: bool) -> list[str]:
+    if different:
+        return []
+    return [f"All {format_size(total)} are equal to the package ({how})."]
 
 
 def _plan(app: App, phone: Phone, request: Request) -> Plan:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -46,7 +47,7 @@ def profiles(settings: Settings) -> None:
         f"{row['name']:<14} {format_size(int(str(row['bytes']))):>8}  {row['title']}"
         for row in rows
     ]
-    App(settings).result({"profiles": rows}, "\n".join(lines))
+    App(settings).result({"profiles": rows}, lines)
 
 
 @command.command("new")
@@ -65,7 +66,10 @@ def new(settings: Settings, folder: str, profile: str) -> None:
         pass
     App(settings).result(
         {"folder": folder, "profile": profile},
-        f"A virtual phone is in {folder}: edl --virtual {folder} info",
+        [
+            f"A virtual phone, hard-bricked and in EDL mode, is in {folder}.",
+            f"Next: edl --virtual {shlex.quote(folder)} info",
+        ],
     )
 
 
@@ -79,7 +83,7 @@ def enter_edl(settings: Settings, folder: str) -> None:
 
     with Phone.open(Path(folder)) as phone:
         phone.enter_edl()
-    App(settings).result({"folder": folder}, "The virtual phone is in EDL mode.")
+    App(settings).result({"folder": folder}, ["The virtual phone is in EDL mode."])
 
 
 @command.command("sample")
@@ -89,14 +93,18 @@ def enter_edl(settings: Settings, folder: str) -> None:
 def sample(settings: Settings, folder: str) -> None:
     """Make a sample package in FOLDER, to try edl with.
 
-    It has the layout of a real board (eMMC, 59 partitions) and small signed images.
+    It has the layout of a real board (eMMC, 59 partitions) and small images that are made up.
     """
     from edl.virtual.sample import make_sample  # noqa: PLC0415
 
     loader = next((path for path in map(_test_loader, search_folders()) if path.exists()), None)
     count = make_sample(Path(folder), loader)
     App(settings).result(
-        {"folder": folder, "files": count}, f"A sample package of {count} files is in {folder}."
+        {"folder": folder, "files": count},
+        [
+            f"A sample package of {count} files is in {folder}.",
+            f"Next: edl check {shlex.quote(folder)}, or edl rehearse {shlex.quote(folder)}",
+        ],
     )
 
 

@@ -12,11 +12,13 @@ import click
 from edl.chunks import FileContent, FillContent
 from edl.cli import show
 from edl.cli.app import App
-from edl.cli.options import Settings, change_options, phone_options
-from edl.cli.targets import with_lun
+from edl.cli.commands.rawprogram import show_plan
+from edl.cli.options import Settings, change_options, lun_option, once, phone_options
+from edl.cli.targets import files_for, is_file, with_lun
 from edl.device.connect import Phone
 from edl.device.storage import Place, Storage, parse_targets
-from edl.errors import ImageError, UsageError
+from edl.errors import ImageError
+from edl.events import Stage
 from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage, SparseKind, is_sparse
 from edl.plan import job
@@ -27,8 +29,8 @@ from edl.plan.model import Plan, Step, Write
 @click.command("write")
 @click.argument("target")
 @click.argument("file")
-@click.option("--lun", type=click.IntRange(0), help="LUN of a target that names none.")
-@click.option(
+@lun_option()
+@once(
     "--unsparse", type=click.Choice(["auto", "no"]), default="auto",
     help="Unpack Android sparse images [default: auto].",
 )  # fmt: skip
@@ -46,10 +48,7 @@ def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
       edl write 4/boot_a,4/boot_b boot.img,boot.img --dry-run
     """
     targets = with_lun(arguments["target"], arguments["lun"])
-    files = [Path(name) for name in arguments["file"].split(",")]
-    if len(files) != len(targets):
-        raise UsageError(f"{len(targets)} targets need as many files: FILE,FILE,...")
-    write(App(settings), targets, files, arguments)
+    write(App(settings), targets, files_for(targets, arguments["file"]), arguments)
 
 
 def rules_of(arguments: dict[str, Any]) -> Rules:
@@ -65,7 +64,7 @@ def rules_of(arguments: dict[str, Any]) -> Rules:
 def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, Any]) -> None:
     """Write files to targets."""
     for file in files:
-        if not file.is_file():
+        if not is_file(file):
             raise ImageError(f"There is no file '{file}'.", remedies=("Check its name.",))
     parsed = parse_targets(targets)
     with app.phone() as phone:
@@ -79,11 +78,9 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         ]
         title = ", ".join(place.label for place in places)
         plan = plan_for("write", title, steps, storage)
-        carry_out(app, plan, phone, storage, arguments, whole=_whole(places))
-
-
-def _whole(places: list[Place]) -> str:
-    return ", ".join(place.label for place in places if place.whole_lun)
+        whole = ", ".join(place.label for place in places if place.whole_lun)
+        question = f"This overwrites all of {whole}." if whole else ""
+        carry_out(app, plan, phone, storage, arguments, question=question)
 
 
 def plan_for(name: str, title: str, steps: list[Step], storage: Storage) -> Plan:
@@ -99,22 +96,22 @@ def carry_out(
     storage: Storage,
     arguments: dict[str, Any],
     *,
-    whole: str = "",
+    question: str = "",
 ) -> None:
-    """Show plan and carry it out, asking first where it takes a whole LUN."""
+    """Show plan and carry it out, asking question first."""
     rules = rules_of(arguments)
+    app.emit(Stage("check", "looking at what exists only once on this phone"))
     plan, found = job.prepare(plan, storage, rules)
-    app.json_line("plan", show.plan_data(plan))
     if plan.kept:  # the user named it, so leaving it alone is not what was asked for
         plan = replace(plan, findings=tuple(map(_hardened, plan.findings)))
     if arguments["dry_run"]:
-        app.result({"dry_run": True}, show.plan_text(plan))
-        app.findings(plan)
+        show_plan(app, plan)
         return
+    app.json_line("plan", show.plan_data(plan))
     app.findings(plan)
-    if whole:
-        app.confirm(f"This overwrites all of {whole}.", yes=arguments["yes"])
-    with app.gentle() as cancel:
+    if question:
+        app.confirm(question, yes=arguments["yes"])
+    with app.gentle(plan) as cancel:
         outcome = job.carry_out(plan, phone, found, rules, emit=app.emit, cancel=cancel)
     app.result(show.outcome_data(outcome), show.outcome_text(outcome))
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The log: to stderr with -v, to a file with --log-file, and always to the user's data folder."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.handlers
+import sys
+from collections.abc import Iterator
+
+import edl
+from edl.cli import terminal
+from edl.cli.options import Settings
+from edl.errors import EdlError, UsageError
+from edl.plan import home
+
+_log = logging.getLogger(__name__)
+
+_LOG_BYTES = 4 * 1024 * 1024
+_FORM = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class OnStderr(logging.Handler):
+    """Writes to stderr as everything else that is no result."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging."""
+        for line in self.format(record).splitlines():
+            terminal.err(line)
+
+
+@contextlib.contextmanager
+def kept(settings: Settings) -> Iterator[None]:
+    """Keep the log for as long as this lasts.
+
+    Raises:
+        UsageError: the file that was asked for cannot be written.
+    """
+    root = logging.getLogger("edl")
+    root.setLevel(logging.DEBUG)
+    root.propagate = False
+    handlers = list(_handlers(settings))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(_FORM))
+        root.addHandler(handler)
+    _log.info("edl %s: %s", edl.__version__, " ".join(sys.argv[1:]))
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            with contextlib.suppress(OSError):
+                handler.close()
+
+
+def _handlers(settings: Settings) -> Iterator[logging.Handler]:
+    if settings.verbose:
+        stream = OnStderr()
+        stream.setLevel(logging.DEBUG if settings.verbose > 1 else logging.INFO)
+        yield stream
+    if settings.log_file:
+        try:
+            yield _Quiet(settings.log_file, encoding="utf-8", errors="backslashreplace")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(
+                f"The log file {settings.log_file} cannot be written: {reason}."
+            ) from error
+    with contextlib.suppress(OSError, EdlError):  # a full disk must not stop a rescue
+        folder = home.make_folder(home.home() / "log")
+        yield _Rotating(
+            folder / "edl.log", maxBytes=_LOG_BYTES, backupCount=2, encoding="utf-8",
+            errors="backslashreplace",
+        )  # fmt: skip
+
+
+class _Quiet(logging.FileHandler):
+    """A log that cannot be written any more is no news for the one who looks at a phone."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """See logging."""
+
+
+class _Rotating(logging.handlers.RotatingFileHandler):
+    """See _Quiet."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """See logging."""

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The two streams: results on stdout, everything else on stderr, and nothing that harms a terminal.
+
+Names in packages and partition tables are hostile input: they may hold escape sequences that would
+rewrite what a user sees. So every line is cleaned on its way out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from edl.errors import ImageError
+
+_UNSURE = {"", "dumb", "unknown"}
+
+
+def prepare() -> None:
+    """Make both streams take any text: what an encoding lacks is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def clean(text: str) -> str:
+    r"""Return text as one line that is safe to show: control characters become `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether stream is a terminal. A stream that was closed at the start is None."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed since
+        return False
+
+
+def is_lively(stream: TextIO | None) -> bool:
+    """Tell whether stream is a terminal that can move its cursor."""
+    return is_terminal(stream) and os.environ.get("TERM", "vt100") not in _UNSURE
+
+
+def colours(choice: str, stream: TextIO | None) -> bool:
+    """Tell whether to colour stream. The option wins, then NO_COLOR, then FORCE_COLOR."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return is_lively(stream)
+
+
+def out(lines: Iterable[str]) -> None:
+    """Write lines of a result to stdout.
+
+    Raises:
+        BrokenPipeError: whoever read them is gone.
+        ImageError: they cannot be written, for example because the disk is full.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write("".join(f"{clean(line)}\n" for line in lines))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop(sys.stdout)
+        raise
+    except (OSError, ValueError) as error:
+        drop(sys.stdout)
+        raise ImageError(
+            f"The output cannot be written: {getattr(error, 'strerror', None) or error}.",
+            remedies=("Send it somewhere else; the phone is as the messages above say.",),
+        ) from error
+
+
+def err(line: str, style: str = "") -> None:
+    """Write one line to stderr; a terminal that is gone must never stop a job.
+
+    style: an SGR sequence for the line's head, up to the first colon.
+    """
+    text = clean(line)
+    if style:
+        head, colon, rest = text.partition(":")
+        text = f"{style}{head}{colon}\x1b[0m{rest}"
+    # a RuntimeError comes where a signal interrupts the writing of another line
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        if sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+
+def drop(stream: TextIO | None) -> None:
+    """Let what stream still holds go nowhere, so that the interpreter does not stumble over it."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        if stream is not None:
+            os.dup2(null, stream.fileno())
+        os.close(null)
