@@ -152,6 +152,21 @@ def test_a_greeting_that_hides_its_serial_number() -> None:
         (["logbuf@0x0801CDF0 fh@0x08019C58"], 3, Greeting(generation=1)),
         (["Supported Functions: nop read "], 3, Greeting(frozenset({"nop", "read"}), generation=2)),
         (["Supported Functions: "], 2, Greeting(generation=2)),
+        # executed: what an SDM660 says after its start
+        (
+            [
+                "Binary build date: Jun  9 2018 @ 18:19:02",
+                "Chip serial num: 439041101 (0x1a2b3c4d)",
+                "Supported Functions: program configure nop peek poke ",
+            ],
+            2,
+            Greeting(
+                frozenset({"program", "configure", "nop", "peek", "poke"}),
+                "Jun  9 2018 @ 18:19:02",
+                0x1A2B3C4D,
+                2,
+            ),
+        ),
         (["INFO: Supported Functions (0):"], None, Greeting(frozenset(), generation=3)),
         # a list without its end, and with other lines in it
         (
@@ -456,6 +471,7 @@ JSON = '{"storage_info": {%s}}'
         # the first line of a name counts, and JSON for more than lines
         (["MFR_ID=1", "MFR_ID=2"], (*GARBAGE[:5], 1, *GARBAGE[6:])),
         ([JSON % '"mfr_id":3', "MFR_ID=1"], (*GARBAGE[:5], 3, *GARBAGE[6:])),
+        (["Vendor: nobody", "OEM_ID=74", "start 64, num 40"], GARBAGE),
         (["eMMC Extended CSD Revision: 0xc0"], (*GARBAGE[:3], "emmc", *GARBAGE[4:])),
         ([JSON % '"mem_type":"?"', "UFS fInitialized: 0x1"], (*GARBAGE[:3], "ufs", *GARBAGE[4:])),
         ([], GARBAGE),
