@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What all generations of programmers have in common: the USB library, the loop, a data buffer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any, ClassVar
+
+from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep
+from edl.virtual.programmer.board import Board
+
+XML_BYTES = 4096  # MaxXMLSizeInBytes of all: real-programmer.md 2.3
+
+Steps = Generator[Request, Any, None]  # part of a programmer's work
+Attributes = Mapping[str, str]  # names in lower case, but where the generation says otherwise
+Handler = Callable[[Attributes], Steps]
+
+
+class RefusedError(Exception):
+    """The command ends with these logs and a NAK.
+
+    Attributes:
+        logs: texts with the generation's prefix.
+    """
+
+    def __init__(self, *logs: str) -> None:
+        super().__init__(*logs)
+        self.logs = logs
+
+
+class UnansweredError(Exception):
+    """The command ends with these logs and without any response."""
+
+    def __init__(self, *logs: str) -> None:
+        super().__init__(*logs)
+        self.logs = logs
+
+
+class Leave(Exception):  # noqa: N818  (no error: the programmer has done its work)
+    """The programmer ends.
+
+    Attributes:
+        reason: as in `edl.virtual.link.Exit`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Programmer(ABC):
+    """A programmer: XML packets in, logs, responses and raw data out.
+
+    Attributes:
+        packets: how many packets came in outside raw mode.
+        zlp_aware: the host ends a transfer that fills its last packet with a zero-length packet.
+        buffer: the one buffer through which raw data passes; never cleared.
+    """
+
+    error_prefix: ClassVar[str] = ""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.storage = board.storage
+        self.packets = 0
+        self.zlp_aware = True
+        self.buffer = bytearray(XML_BYTES)
+        self.handlers: dict[str, Handler] = {}
+
+    @abstractmethod
+    def greeting(self) -> Iterator[Request]:
+        """Yield what comes unasked when the programmer starts."""
+
+    @abstractmethod
+    def obey(self, packet: bytes) -> Steps:
+        """Carry out the commands in a packet."""
+
+    @abstractmethod
+    def log(self, text: str) -> Send:
+        """Return a log. The text is sent as it is, not escaped: real-programmer.md 2.1."""
+
+    @abstractmethod
+    def response(self, value: str, **attributes: object) -> Send:
+        """Return a response with these attributes, in this order."""
+
+    def refusal(self, name: str) -> Send:
+        """Return the response that refuses a command before any raw data."""
+        return self.response("NAK")
+
+    def xml_bytes(self) -> int:
+        """Return how much the programmer is ready to take as one XML packet."""
+        return XML_BYTES
+
+    def run(self, *, greet: bool) -> Firmware:
+        """Run until the phone is reset or switched off."""
+        try:
+            if greet:
+                yield from self.greeting()
+            while True:
+                packet = yield from self.receive(self.xml_bytes())
+                self.packets += 1
+                yield from self.obey(packet)
+        except Leave as leave:
+            yield Exit(leave.reason)
+
+    def receive(self, max_bytes: int) -> Generator[Request, bytes, bytes]:
+        """Return what arrives until max_bytes are full or a short packet ends the transfer.
+
+        This is the usb_al library of the real programmers. A completion that is a multiple of the
+        packet size means "more to come", with or without a zero-length packet; a full request is
+        followed by a zero-length packet if the host is said to send them, and whatever comes in its
+        place is lost. real-programmer.md 2.3 and 7 (ZLP matrix).
+        """
+        got = bytearray()
+        packet_bytes = self.board.packet_bytes
+        while len(got) < max_bytes:
+            piece = yield Receive(max_bytes - len(got))
+            got += piece
+            if len(piece) % packet_bytes or not got:
+                return bytes(got)
+        if self.zlp_aware and max_bytes % packet_bytes == 0:
+            yield Receive(packet_bytes)
+        return bytes(got)
+
+    def perform(self, name: str, attributes: Attributes) -> Steps:
+        """Carry out one command that this programmer knows."""
+        try:
+            self._check_lock(name)
+            yield from self.handlers[name](attributes)
+        except RefusedError as refused:
+            yield from map(self.log, refused.logs)
+            yield self.refusal(name)
+        except UnansweredError as unanswered:
+            yield from map(self.log, unanswered.logs)
+
+    def knows(self, name: str) -> bool:
+        """Return whether this build has a command, named in lower case."""
+        return name in self.handlers and name not in self.board.quirks.missing
+
+    def check_policy(self, lun: int, start: int, count: int) -> None:
+        """Refuse what a maker's policy forbids."""
+        if any(extent.touches(lun, start, count) for extent in self.board.quirks.restricted):
+            raise RefusedError(
+                f"{self.error_prefix}range restricted: "
+                f"lun={lun}, start_sector={start}, num_sectors={count}"
+            )
+
+    def wait(self, lun: int, start: int, count: int) -> Steps:
+        """Take the time that the storage takes for these sectors."""
+        if seconds := self.storage.seconds(lun, start, count):
+            yield Sleep(seconds)
+
+    def load(self, lun: int, start: int, count: int) -> Steps:
+        """Read sectors to the beginning of the buffer.
+
+        Raises:
+            StorageError: the buffer then holds what it held before.
+        """
+        yield from self.wait(lun, start, count)
+        data = self.storage.read(lun, start, count)
+        self.buffer[: len(data)] = data
+
+    def store(self, lun: int, start: int, count: int) -> Steps:
+        """Write sectors from the beginning of the buffer.
+
+        Raises:
+            StorageError: nothing was written.
+        """
+        yield from self.wait(lun, start, count)
+        size_bytes = count * self.storage.sector_bytes
+        self.storage.write(lun, start, memoryview(self.buffer)[:size_bytes])
+
+    def raw(self, size_bytes: int) -> Send:
+        """Return the beginning of the buffer as raw data."""
+        return Send(bytes(memoryview(self.buffer)[:size_bytes]))
+
+    def _check_lock(self, name: str) -> None:
+        lock = self.board.quirks.lock
+        if lock is not None and name not in lock.allowed:
+            raise RefusedError(*(self.error_prefix + text for text in lock.texts))
+
+
+def pieces(start: int, count: int, step: int) -> Iterator[tuple[int, int]]:
+    """Yield (first sector, sectors) for every piece of at most step sectors, step at least 1."""
+    stop = start + count
+    while start < stop:
+        yield start, min(step, stop - start)
+        start += step
+
+
+def document(body: str, separator: str) -> bytes:
+    """Return an XML document as programmers send it. Text is bytes: nothing is escaped."""
+    prolog = '<?xml version="1.0" encoding="UTF-8" ?>'
+    return f"{prolog}{separator}<data>{separator}{body}".encode("latin-1", "replace")
+
+
+def attribute_text(attributes: Mapping[str, object]) -> str:
+    """Return attributes as they are written in a response."""
+    return "".join(f' {name}="{value}"' for name, value in attributes.items())

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a programmer runs on, and what may be wrong with the programmer itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edl.virtual.storage import Extent, Storage
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A maker's lock: which commands are refused, and in which words.
+
+    Attributes:
+        texts: logged for every refused command, without the generation's prefix.
+        allowed: commands that work nevertheless, in lower case.
+    """
+
+    texts: tuple[str, ...]
+    allowed: frozenset[str] = frozenset()
+
+
+# Xiaomi and its contract makers, with their spelling: firehose.md 13 and 15.9.
+XIAOMI_LOCK = Lock(
+    ("Only nop and sig tag can be recevied before authentication.",), frozenset({"nop", "sig"})
+)
+# A programmer that takes signed digest tables only: firehose.md 12 and 14.
+VIP_LOCK = Lock(("Verifying signature failed with 3", "Authentication of signed hash failed 0"))
+
+
+@dataclass(frozen=True)
+class Quirks:
+    """Ways in which a programmer may differ from the real ones, or fail.
+
+    Attributes:
+        lock: a maker's lock.
+        restricted: extents that a maker's policy refuses, as Motorola's does: firehose.md 15.10.
+        missing: commands that this build lacks, in lower case, such as getsha256digest.
+        silent_start: no banner.
+        glued: documents that follow one another arrive in one transfer.
+        late_logs: logs come after the response that they should precede.
+        mute_after: after that many packets, take everything and answer nothing.
+        garbage_after: after that many packets, every answer is `garbage`.
+        garbage: what comes then.
+        chatter_after: after that many packets, log for ever and answer nothing.
+    """
+
+    lock: Lock | None = None
+    restricted: tuple[Extent, ...] = ()
+    missing: frozenset[str] = frozenset()
+    silent_start: bool = False
+    glued: bool = False
+    late_logs: bool = False
+    mute_after: int | None = None
+    garbage_after: int | None = None
+    garbage: bytes = b"\xf0\xe9\x88\x14" * 16
+    chatter_after: int | None = None
+
+
+@dataclass
+class Board:
+    """What a programmer runs on.
+
+    Attributes:
+        storage: the phone's flash.
+        chip_serial: serial number of the chip, 32 bits. The default is that of the dialogues.
+        packet_bytes: largest USB packet, 512 at high speed and 1024 at SuperSpeed.
+        payload_bytes: largest payload that the programmer supports, a multiple of 512; None: that
+            of the real one.
+        quirks: how this programmer differs from the real one.
+        memory: bytes that peek reads and poke writes, by address; others are zero.
+    """
+
+    storage: Storage
+    chip_serial: int = 0x1A2B3C4D
+    packet_bytes: int = 512
+    payload_bytes: int | None = None
+    quirks: Quirks = Quirks()
+    memory: dict[int, int] = field(default_factory=dict)

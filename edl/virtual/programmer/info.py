@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What getstorageinfo tells: the texts that several generations share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edl.virtual.storage import EmmcProduct, Lun, Storage, UfsProduct
+
+_EXT_CSD_REVISION, _EXT_CSD_FIRMWARE = (
+    192,
+    254,
+)  # offsets
+
+
+def json_text(storage: Storage, lun: Lun, *, maker_key: str, gap: str) -> str:
+    """Return the JSON, quotes written as entities.
+
+    maker_key: name of the manufacturer's id; gap: what stands before the last member.
+    """
+    product = storage.product
+    if isinstance(product, EmmcProduct):
+        memory, name, firmware = "eMMC", product.name, str(product.firmware)
+    else:
+        memory, name, firmware = "UFS", product.inquiry[8:28], product.inquiry[25:28]
+    numbers = {
+        "total_blocks": lun.sectors,
+        "block_size": lun.sector_bytes,
+        "page_size": lun.sector_bytes,
+        "num_physical": len(storage.luns),
+        maker_key: product.manufacturer_id,
+        "serial_num": serial(storage),
+    }
+    members = ", ".join(f'"{key}":{value}' for key, value in numbers.items())
+    texts = f'"fw_version":"{firmware}","mem_type":"{memory}",{gap}"prod_name":"{name}"'
+    return f'{{"storage_info": {{{members}, {texts}}}}}'.replace('"', "&quot;")
+
+
+def serial(storage: Storage) -> int:
+    """Return the serial number; for UFS four characters of the maker's name, which is none.
+
+    real-programmer-ufs.md, fact 13.
+    """
+    product = storage.product
+    if isinstance(product, EmmcProduct):
+        return product.serial
+    index = product.string_indices[2]
+    return int.from_bytes(product.inquiry.encode("latin-1")[index : index + 4], "big")
+
+
+def common_texts(storage: Storage, lun: Lun, *, physical: int) -> Iterator[str]:
+    """Yield the logs with which generations 2 and 3 begin."""
+    yield f"INFO: Device Total Logical Blocks: 0x{lun.sectors:x}"
+    yield f"INFO: Device Block Size in Bytes: 0x{lun.sector_bytes:x}"
+    yield f"INFO: Device Total Physical Partitions: 0x{physical:x}"
+    yield f"INFO: Device Manufacturer ID: 0x{storage.product.manufacturer_id:x}"
+    yield f"INFO: Device Serial Number: 0x{serial(storage):x}"
+    yield f"INFO: {json_text(storage, lun, maker_key='manufacturer_id', gap='')}"
+
+
+def emmc_texts(product: EmmcProduct) -> Iterator[str]:
+    """Yield two values of EXT_CSD."""
+    yield f"eMMC Extended CSD Revision: 0x{product.ext_csd[_EXT_CSD_REVISION]:x}"
+    yield f"eMMC Firmware Version: 0x{product.ext_csd[_EXT_CSD_FIRMWARE]:x}"
+
+
+def raw_texts(product: EmmcProduct, *ends: int) -> Iterator[tuple[str, str]]:
+    """Yield (range, hex) of EXT_CSD up to each of ends; the driver's structure goes on a little."""
+    data, first = product.ext_csd + bytes(ends[-1] - len(product.ext_csd)), 0
+    for end in ends:
+        yield f"[{first}:{end - 1}]", data[first:end].hex().upper()
+        first = end
+
+
+def ufs_texts(storage: Storage, number: int, lun: Lun, product: UfsProduct) -> Iterator[str]:
+    """Yield the values of UFS descriptors, with the stray equals signs of the real ones."""
+    allocation_bytes = product.allocation_unit * product.erase_block_sectors * 512
+    capacity_bytes = sum(each.sectors * each.sector_bytes for each in storage.luns.values())
+    values = {
+        "fInitialized:": 1,
+        "Current LUN Number: =": number,
+        "Total Active LU:": len(storage.luns),
+        "wManufacturerID:": product.manufacturer_id,
+        "Boot Partition Enabled:": product.boot_enabled,
+        "Raw Device Capacity: =": capacity_bytes // 512,
+        "Min Block Size:": product.min_block,
+        "Erase Block Size:": product.erase_block_sectors,
+        "Allocation Unit Size:": product.allocation_unit,
+        "RPMB ReadWrite Size: =": product.rpmb_unit,
+        "Number of Allocation Uint for This LU:": lun.sectors
+        * lun.sector_bytes
+        // allocation_bytes,
+        "Logical Block Size:": product.block_size_log2,
+        "Provisioning Type:": product.provisioning_type,
+        "LU Write Protect:": product.write_protect,
+        "Boot LUN ID: =": dict(product.boot_lun_ids).get(number, 0),
+        "Memory Type:": product.memory_type,
+        "LU Total Blocks:": lun.sectors,
+        "Supported Memory Types:": product.supported_memory_types,
+        "dEnhanced1MaxNAllocU:": product.enhanced[0],
+        "wEnhanced1CapAdjFac:": product.enhanced[1],
+        "dEnhanced2MaxNAllocU: =": product.enhanced[2],
+        "wEnhanced2CapAdjFac:": product.enhanced[3],
+        "dEnhanced3MaxNAllocU:": product.enhanced[4],
+        "wEnhanced3CapAdjFac:": product.enhanced[5],
+        "dEnhanced4MaxNAllocU:": product.enhanced[6],
+        "wEnhanced4CapAdjFac:": product.enhanced[7],
+        "LUN Enable Bitmask:": sum(1 << each for each in storage.luns),
+        "Logical Block Count:": lun.sectors,
+        "bConfigDescrLock:": product.descriptor_locked,
+        "iManufacturerName String Index:": product.string_indices[0],
+        "iProductName String Index:": product.string_indices[1],
+        "iSerialNumber String Index:": product.string_indices[2],
+        "iOemID String Index:": product.string_indices[3],
+    }
+    for name, value in values.items():
+        yield f"UFS {name} 0x{value:x}"
+    yield f"UFS Inquiry Command Output: {product.inquiry}"
