@@ -95,12 +95,16 @@ def find(
     """Return the phones on the bus that are in EDL or crash-dump mode, also inaccessible ones.
 
     Raises:
-        TransportError: there is no libusb.
+        TransportError: there is no libusb, or it cannot look at the bus.
     """
     backend = backend or libusb()
     by_id = vendor_id is not None or product_id is not None
     phones = []
-    for device in usb.core.find(find_all=True, backend=backend):
+    try:
+        devices = list(usb.core.find(find_all=True, backend=backend))
+    except usb.core.USBError as error:
+        raise TransportError(f"The USB bus cannot be looked at: {error}.") from error
+    for device in devices:
         if vendor_id not in {None, device.idVendor} or product_id not in {None, device.idProduct}:
             continue
         found = _look(device, by_id=by_id)
@@ -174,13 +178,18 @@ def _interface(device: Any) -> Any:  # noqa: ANN401
 
 
 def _product(device: Any) -> tuple[str | None, str | None]:  # noqa: ANN401
-    """Return the product string and why it cannot be read; some phones have none (MSM8937)."""
+    """Return the product string and why it cannot be read; some phones have none (MSM8937).
+
+    The device is closed again: it may be somebody else's.
+    """
     try:
         text = device.product
     except ValueError:  # no language ids: no permission, or a phone without strings
         return None, "its strings cannot be read: perhaps permission is missing"
     except (usb.core.USBError, NotImplementedError) as error:
         return None, str(error)
+    finally:
+        usb.util.dispose_resources(device)
     return (_UNPRINTABLE.sub("?", text) if text else None), None
 
 
