@@ -13,7 +13,10 @@ from edl.formats.rawprogram import ProgramRow, read_rawprogram
 from edl.units import MIB
 
 _LAYOUT = ("rawprogram0.xml", "patch0.xml", "gpt_main0.bin", "gpt_backup0.bin")
-_ZEROS = ("zeros_33sectors.bin", 33 * 512)  # ptool makes it beside the tables: it blanks a partition
+_ZEROS = (
+    "zeros_33sectors.bin",
+    33 * 512,
+)  # ptool makes it beside the tables: it blanks a partition
 _MAX_IMAGE_BYTES = 3 * MIB
 
 
