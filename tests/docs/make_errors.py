@@ -11,8 +11,8 @@ from edl.errors import EdlError, all_errors
 PATH = Path(__file__).parent.parent.parent / "docs" / "errors.md"
 _HEAD = """# Error codes
 
-Every error has a stable code, an exit status, and says what to do. `edl explain CODE` shows the same
-text. Made by `tests/docs/make_errors.py`.
+Every error has a stable code, an exit status, and says what to do. `edl explain CODE` shows the
+same text. Made by `tests/docs/make_errors.py`.
 """
 
 
