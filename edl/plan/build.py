@@ -37,6 +37,7 @@ from edl.plan.patching import number, require_fit
 __all__ = ["Options", "assumed_geometry", "build"]
 
 _BOOT_LABELS = {"xbl", "xbl_a", "sbl1", "sbl1_a"}
+_MAX_NAME_BYTES = 200  # of a file to read into; file systems take 255 with what is appended
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class _Builder:
                     self._patch(row)
                 case PatchRow():
                     self._check_file_patch(row)
-                case PowerRow():
+                case _:  # a PowerRow
                     self._left_out.append((_where(row), "--reset decides, not a row"))
         except DocumentError as error:
             code = "bad-patch" if isinstance(row, PatchRow) else "bad-expression"
@@ -310,17 +311,16 @@ class _Builder:
             self._described += 1
             return
         name = row.filename.replace("\\", "/").rsplit("/", 1)[-1]
-        if name in {"", ".", ".."} or row.sectors == 0:
-            self._note(
-                "bad-read", f"The row reads nothing, or into no file: '{row.filename}'.", row
-            )
+        if name in {"", ".", ".."} or len(name.encode()) > _MAX_NAME_BYTES or row.sectors == 0:
+            told = f"The row reads nothing, or into no file: '{row.filename[:80]}'."
+            self._note("bad-read", told, row, remedy="Use an unchanged package.")
             return
         area = self._area(row, row.start, row.sectors)
         if area is None:
             return
         path = self._options.read_folder / name
-        taken = {step.path for step in self._steps if isinstance(step, ReadOut)}
-        if path in taken or path.exists():
+        taken = {step.path.name.lower() for step in self._steps if isinstance(step, ReadOut)}
+        if name.lower() in taken or path.exists():
             self._note(
                 "would-overwrite",
                 f"The row reads into {path}, which exists already or is read into twice.",
