@@ -317,7 +317,9 @@ class Executor:
 
     def _holds(self, checker: Checker, piece: Piece) -> bool:
         self._check_cancel()
-        return checker.holds(piece.area, piece.digest)
+        holds = checker.holds(piece.area, piece.digest)
+        self._emit(BytesMoved(piece.area.size_bytes))
+        return holds
 
     def _make_bootable(self) -> None:
         if self._plan.bootable is None:
