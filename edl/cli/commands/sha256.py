@@ -11,8 +11,11 @@ import click
 from edl.cli.app import App
 from edl.cli.options import Settings, lun_option, phone_options
 from edl.cli.targets import with_lun
+from edl.device.firehose import Programmer
 from edl.device.storage import Place, Storage, parse_targets
+from edl.errors import CancelledError
 from edl.events import BytesMoved, StepStarted
+from edl.plan.readout import pieces
 
 
 @click.command("sha256")
@@ -34,19 +37,19 @@ def command(settings: Settings, target: tuple[str, ...], lun: int | None) -> Non
     with app.phone() as phone:
         storage = Storage(phone)
         places = [storage.place(one) for one in parsed]
-        for index, place in enumerate(places, 1):
-            app.emit(StepStarted(index, len(places), place.label, place.area.size_bytes))
-            rows.append(_row(app, place, phone.programmer))
+        with app.gentle():
+            for index, place in enumerate(places, 1):
+                app.emit(StepStarted(index, len(places), place.label, place.area.size_bytes))
+                rows.append(_row(app, place, phone.programmer))
     app.result({"digests": rows}, [f"{row['sha256']}  {row['label']}" for row in rows])
 
 
-def _row(app: App, place: Place, programmer: Any) -> dict[str, Any]:  # noqa: ANN401
+def _row(app: App, place: Place, programmer: Programmer) -> dict[str, Any]:
     digest, how = programmer.sha256(place.area), "phone"
     if digest is None:
-        found, how = hashlib.sha256(), "read"
-        programmer.read(place.area, found.update)
-        digest = found.digest()
-    app.emit(BytesMoved(place.area.size_bytes))
+        digest, how = _by_reading(app, place, programmer), "read"
+    else:
+        app.emit(BytesMoved(place.area.size_bytes))
     return {
         "label": place.label,
         "lun": place.area.lun,
@@ -55,3 +58,17 @@ def _row(app: App, place: Place, programmer: Any) -> dict[str, Any]:  # noqa: AN
         "sha256": digest.hex(),
         "computed_by": how,
     }
+
+
+def _by_reading(app: App, place: Place, programmer: Programmer) -> bytes:
+    found = hashlib.sha256()
+
+    def take(data: memoryview) -> None:
+        found.update(data)
+        app.emit(BytesMoved(len(data)))
+
+    for piece, _ in pieces(place.area):
+        if app.cancel.is_set():
+            raise CancelledError("Stopped, as you asked; nothing was changed.")
+        programmer.read(piece, take)
+    return found.digest()
