@@ -11,8 +11,10 @@ The rungs, each one bounded and reported:
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from edl.device.firehose import Programmer
 from edl.device.sahara import BootRom, crash_dump
@@ -43,11 +45,14 @@ _FIREHOSE_MARKS = (b"<?xml", b"<data")
 
 _MAX_LEFTOVER_BYTES = 256 * MIB  # what an interrupted <read> still sends; ours are 64 MiB long
 _LEAVE_S = 5.0
+_COME_BACK_ATTEMPTS = 10
+_COME_BACK_PAUSE_S = 0.3
 _START_ATTEMPTS = 3
 _START_PAUSE_S = 0.5
 
 ChooseLoader = Callable[[PhoneIdentity], Mapping[int, bytes]]
 Reopen = Callable[[], Transport]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -220,8 +225,7 @@ def connect(
     answering = find_out(transport, emit)
     if answering.interrupted and reopen is not None and _leaves(transport):
         emit(Stage("connect", "an earlier upload was interrupted; the boot ROM starts over"))
-        transport = reopen()
-        answering = find_out(transport, emit)
+        transport, answering = _come_back(reopen, lambda back: (back, find_out(back, emit)))
     if answering.interrupted:
         raise ProtocolError(
             f"The phone is stuck in an interrupted upload ({answering.interrupted}).",
@@ -242,9 +246,22 @@ def connect(
             if reopen is None:
                 raise
             emit(Stage("connect", "the programmer comes back on the bus"))
-            phone = _start(reopen(), identity, b"", wishes, emit)
+            phone = _come_back(reopen, lambda back: _start(back, identity, b"", wishes, emit))
     emit(Stage("storage", _describe(phone)))
     return phone
+
+
+def _come_back(reopen: Reopen, use: Callable[[Transport], Result]) -> Result:
+    """Return what use makes of the phone, which has left the bus and comes back.
+
+    For a moment the system may still list it as it was before.
+    """
+    for _ in range(_COME_BACK_ATTEMPTS - 1):
+        try:
+            return use(reopen())
+        except DeviceGoneError:
+            time.sleep(_COME_BACK_PAUSE_S)
+    return use(reopen())
 
 
 def _leaves(transport: Transport) -> bool:

@@ -286,6 +286,32 @@ def test_a_programmer_that_comes_back_on_the_bus(profile: str) -> None:
         assert len(bench.transports) == 2
 
 
+def test_a_phone_that_the_system_lists_for_a_while_after_it_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    with plug("qcm2290,usb3=yes") as bench:
+        first = bench.open()
+
+        def reopen() -> phones.Watched:
+            return bench.open() if len(waits) > 2 else first
+
+        phone = connect.connect(first, bench.loader, Wishes(), reopen=reopen)
+        assert phone.identity.serial == SERIAL
+        assert len(waits) == 3
+
+
+def test_a_phone_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    with plug("qcm2290,usb3=yes") as bench:
+        first = bench.open()
+        with pytest.raises(DeviceGoneError):
+            connect.connect(first, bench.loader, Wishes(), reopen=lambda: first)
+        assert 1 < sum(waits) < 10
+
+
 def test_a_programmer_that_left_for_good() -> None:
     with plug("qcm2290,usb3=yes") as bench:
         transport = bench.open()
