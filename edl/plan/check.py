@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from edl.errors import EdlError
+from edl.errors import DocumentError
 from edl.firehose.commands import Area
 from edl.formats import gpt, gptcheck
 from edl.plan.model import (
@@ -32,6 +32,9 @@ def checked(plan: Plan) -> Plan:
     """Return plan with what these checks find, and with steps that change no sector twice.
 
     Writes that stand there twice are done once, and nothing is erased that is written afterwards.
+
+    Raises:
+        ImageError: a file cannot be read any more.
     """
     plan = _without_twins(plan)
     twice = [*_overwritten(plan), *_erased(plan)]
@@ -132,13 +135,10 @@ def _tables(plan: Plan) -> Iterator[Finding]:
     if plan.errors:
         return
     disk = Disk(plan, lambda area: bytes(area.size_bytes))
-    try:
-        disk.apply_patches()
-        for write in plan.writes:
-            if write.area.start_sector == 0:
-                yield from _table(plan, disk, write)
-    except EdlError as error:
-        yield Finding("table-unreadable", Severity.WARNING, str(error))
+    disk.apply_patches()
+    for write in plan.writes:
+        if write.area.start_sector == 0:
+            yield from _table(plan, disk, write)
 
 
 def _table(plan: Plan, disk: Disk, write: Write) -> Iterator[Finding]:
@@ -159,7 +159,12 @@ def _table(plan: Plan, disk: Disk, write: Write) -> Iterator[Finding]:
         )
         return
     sectors = None if plan.geometry.assumed else plan.geometry.luns[lun]
-    problems = gptcheck.problems(gpt.parse(data, unit), sectors)
+    try:
+        problems = gptcheck.problems(gpt.parse(data, unit), sectors)
+    except DocumentError as error:
+        remedy = "Unpack the whole package again; use an unchanged one."
+        yield Finding("table-damaged", Severity.WARNING, error.message, write.where, remedy)
+        return
     if problems:
         yield Finding(
             "table-not-final",
