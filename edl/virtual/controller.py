@@ -105,6 +105,13 @@ class Controller:
         return isinstance(self._request, Receive)
 
     @property
+    def wanted_bytes(self) -> int:
+        """How many bytes the software's Receive still takes; 0 while it does not listen."""
+        with self._lock:
+            self._run()
+            return self._missing if self.listens else 0
+
+    @property
     def unread(self) -> bytes:
         """What is left of the transfer that waits for the host."""
         return bytes(self._outbox[0].left) if self._outbox else b""
