@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edl.virtual.storage import EmmcProduct, Lun, Storage, UfsProduct
 
-_EXT_CSD_REVISION, _EXT_CSD_FIRMWARE = (
-    192,
-    254,
-)  # offsets
+_EXT_CSD_REVISION, _EXT_CSD_FIRMWARE = 192, 254  # offsets
+_RAW_BYTES = 532
 
 
 def json_text(storage: Storage, lun: Lun, *, maker_key: str, gap: str) -> str:
@@ -64,12 +62,16 @@ def emmc_texts(product: EmmcProduct) -> Iterator[str]:
     yield f"eMMC Firmware Version: 0x{product.ext_csd[_EXT_CSD_FIRMWARE]:x}"
 
 
-def raw_texts(product: EmmcProduct, *ends: int) -> Iterator[tuple[str, str]]:
-    """Yield (range, hex) of EXT_CSD up to each of ends; the driver's structure goes on a little."""
-    data, first = product.ext_csd + bytes(ends[-1] - len(product.ext_csd)), 0
-    for end in ends:
-        yield f"[{first}:{end - 1}]", data[first:end].hex().upper()
-        first = end
+def raw_texts(product: EmmcProduct, lasts: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """Yield (range, hex) of the driver's structure that begins with EXT_CSD.
+
+    lasts: last byte of each piece, as it is printed; it may be one too many.
+    """
+    data = product.ext_csd.ljust(_RAW_BYTES, b"\0")[:_RAW_BYTES]
+    first = 0
+    for last in lasts:
+        yield f"[{first}:{last}]", data[first : last + 1].hex().upper()
+        first = last + 1
 
 
 def ufs_texts(storage: Storage, number: int, lun: Lun, product: UfsProduct) -> Iterator[str]:

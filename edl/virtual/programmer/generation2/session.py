@@ -28,7 +28,7 @@ _DEFAULT_PAYLOAD_BYTES = 131072  # more than the buffer holds: configure without
 _MAX_DIGEST_TABLE_BYTES = 8192
 _MAX_POKE_BYTES = 8
 _PEEK_BYTES = 107  # in one log
-_RAW_ENDS = (266, 532)  # of the pieces in which EXT_CSD is logged
+_RAW_LASTS = (265, 531)  # last bytes of the pieces in which EXT_CSD is logged
 
 # In the order of the banner. A tag is the first one that it begins with.
 _COMMANDS = (
@@ -290,7 +290,7 @@ class Session(Programmer):
         product = self.storage.product
         if isinstance(product, EmmcProduct):
             yield from map(self.log, emmc_texts(product))
-            for span, digits in raw_texts(product, *_RAW_ENDS):
+            for span, digits in raw_texts(product, _RAW_LASTS):
                 body = f'<log value="eMMC_RAW_DATA {span}{digits}" />\n</data>'
                 yield Send(document(body, "\n"))
         else:

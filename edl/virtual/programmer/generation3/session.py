@@ -27,7 +27,7 @@ from edl.virtual.storage import DEVICE_WLUN, RPMB_WLUN, EmmcProduct, Lun, Storag
 PIECE_BYTES = 16384  # of every read and write, whatever was negotiated: 6
 _MAX_DIGEST_TABLE_BYTES = 8192
 _MAX_OPEN_LUNS = 10  # UFS fact 4
-_RAW_ENDS = (178, 356, 533)  # of the pieces in which EXT_CSD is logged
+_RAW_LASTS = (177, 355, 532)  # last bytes of the pieces in which EXT_CSD is logged
 _DEFAULT_DELAY_US = 100
 
 # In the order of the banner.
@@ -322,7 +322,7 @@ class Session(Programmer):
                 texts = [*emmc_texts(product)]
                 texts += [
                     f"eMMC_RAW_DATA{span}{digits}"
-                    for span, digits in raw_texts(product, *_RAW_ENDS)
+                    for span, digits in raw_texts(product, _RAW_LASTS)
                 ]
             else:
                 texts = [*ufs_texts(self.storage, disk.number, disk.lun, product)]
