@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from edl.cli import terminal
-from edl.cli.options import Settings
+from edl.cli.options import SERIAL_REMEDY, Settings
 from edl.errors import CancelledError, EdlError, ImageError, StoppedMidwayError, UsageError
 
 _RED = "\x1b[1;31m"
@@ -56,6 +56,8 @@ def _usage(error: click.ClickException) -> UsageError:
     remedies = []
     if isinstance(error, click.exceptions.NoSuchOption) and error.option_name in _OF_COMMANDS:
         remedies.append(f"'{error.option_name}' belongs behind the command that it is for.")
+    if isinstance(error, click.exceptions.BadOptionUsage) and error.option_name == "--serial":
+        remedies.append(SERIAL_REMEDY)
     context = getattr(error, "ctx", None)
     if context is not None:
         remedies.append(f"See '{context.command_path} --help'.")

@@ -65,7 +65,8 @@ def _handlers(settings: Settings) -> Iterator[logging.Handler]:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(
-                f"The log file {settings.log_file} cannot be written: {reason}."
+                f"The log file {settings.log_file} cannot be written: {reason}.",
+                remedies=("Choose another file: the log is kept in your data folder anyway.",),
             ) from error
     with contextlib.suppress(OSError, EdlError):  # a full disk must not stop a rescue
         folder = home.make_folder(home.home() / "log")

@@ -83,14 +83,14 @@ def one_of(param: click.Parameter, values: tuple[Any, ...]) -> Any:  # noqa: ANN
         if isinstance(value, str) and (value.startswith("--") or not value.strip()):
             raise UsageError(
                 f"Option '{name}' requires an argument.",
-                remedies=(_SERIAL_REMEDY,) if param.name == "serial" else None,
+                remedies=(SERIAL_REMEDY,) if param.name == "serial" else None,
             )
     if len(set(values)) > 1:
         raise UsageError(f"'{name}' is given twice, with two values: {values[0]}, {values[-1]}.")
     return values[0] if values else None
 
 
-_SERIAL_REMEDY = (
+SERIAL_REMEDY = (
     "--serial takes the phone's serial number, which 'edl list' shows. (In bkerler/edl it means"
     " 'use a serial port'; this edl speaks to the phone over USB and needs no such option.)"
 )
@@ -142,7 +142,7 @@ def _from_environment(settings: Settings, ctx: click.Context, param: click.Param
 
 def _checked(name: str, value: Any) -> Any:  # noqa: ANN401
     if name == "serial" and not _SERIAL.fullmatch(value):
-        raise UsageError(f"'{value}' is no serial number.", remedies=(_SERIAL_REMEDY,))
+        raise UsageError(f"'{value}' is no serial number.", remedies=(SERIAL_REMEDY,))
     return value
 
 
@@ -156,7 +156,8 @@ def _refused(*names: str, reason: str) -> Callable[[Function], Function]:
 
     def refuse(_ctx: click.Context, param: click.Parameter, value: Any) -> None:  # noqa: ANN401
         if value is not None:
-            raise UsageError(f"'{param.opts[0]}' is not an option of this edl.", remedies=(reason,))
+            names = "' / '".join(param.opts)
+            raise UsageError(f"'{names}' is not an option of this edl.", remedies=(reason,))
 
     return click.option(
         *names, f"refused_{names[0].lstrip('-').replace('-', '_')}", hidden=True,
