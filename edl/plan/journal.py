@@ -67,11 +67,14 @@ class Journal:
             self.done, good_bytes = _read(path, job)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = path.open("r+b" if good_bytes else "wb")
-            self._file.truncate(good_bytes)  # behind it may stand a torn line
-            self._file.seek(good_bytes)
-            if not good_bytes:
-                self._line({"version": _VERSION, "job": job})
+            with contextlib.ExitStack() as on_failure:
+                self._file: BinaryIO = path.open("r+b" if good_bytes else "wb")
+                on_failure.callback(self.close, finished=False)
+                self._file.truncate(good_bytes)  # behind it may stand a torn line
+                self._file.seek(good_bytes)
+                if not good_bytes:
+                    self._line({"version": _VERSION, "job": job})
+                on_failure.pop_all()
         except OSError as error:
             raise EdlError(
                 f"The journal {path} cannot be written: {error.strerror}.",
