@@ -93,6 +93,7 @@ class Watched:
         self.inner = inner
         self.keeps_transfers = inner.keeps_transfers
         self.packet_bytes = inner.packet_bytes
+        self.sends_zlp = inner.sends_zlp
         self.description = inner.description
         self.waits: list[float] = []
         self.reads = 0

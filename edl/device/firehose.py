@@ -50,6 +50,7 @@ class Programmer:
     """One programmer that runs on a phone."""
 
     def __init__(self, transport: Transport, emit: Emit = ignore) -> None:
+        self._zlp = transport.sends_zlp
         self._talk = Dialogue(transport, emit)
         self._talk.told = self._learn
         self.greeting = Greeting()
@@ -135,7 +136,7 @@ class Programmer:
         An answer without any attribute may be that of an older command, left in the pipe: a yes to
         <configure> always names sizes (executed on all generations), a flat no may not.
         """
-        xml = commands.configure(memory, size, zlp=True)
+        xml = commands.configure(memory, size, zlp=self._zlp)
         response = self._talk.ask("configure", xml, COMMAND_TIMEOUT_S, judge=False).response
         for _ in range(_MAX_ROUNDS):
             bare = set(response.attributes) <= {"value", "rawmode"}

@@ -25,9 +25,9 @@ from edl.units import MIB, format_size
 PIECE_BYTES = 64 * MIB
 
 
-def pieces(area: Area, size: int = PIECE_BYTES) -> Iterator[tuple[Area, int]]:
-    """Yield the pieces of area, of at most size bytes, with their offset in bytes."""
-    step = max(1, size // area.sector_bytes)
+def pieces(area: Area, size: int | None = None) -> Iterator[tuple[Area, int]]:
+    """Yield the pieces of area, of at most size bytes (64 MiB), with their offset in bytes."""
+    step = max(1, (size or PIECE_BYTES) // area.sector_bytes)
     for at in range(0, area.sectors, step):
         count = min(step, area.sectors - at)
         piece = Area(area.lun, area.start_sector + at, count, area.sector_bytes)

@@ -35,6 +35,7 @@ class UsbTransport:
     """One bulk interface of a USB device, claimed for us."""
 
     keeps_transfers = True
+    sends_zlp = True
 
     def __init__(self, device: Any, interface: Any, description: str) -> None:  # noqa: ANN401
         self.description = description
