@@ -158,22 +158,40 @@ def _table(plan: Plan, disk: Disk, write: Write) -> Iterator[Finding]:
             "Use the package for the storage type of this phone.",
         )
         return
-    sectors = None if plan.geometry.assumed else plan.geometry.luns[lun]
-    try:
-        problems = gptcheck.problems(gpt.parse(data, unit), sectors)
-    except DocumentError as error:
-        remedy = "Unpack the whole package again; use an unchanged one."
-        yield Finding("table-damaged", Severity.WARNING, error.message, write.where, remedy)
-        return
-    if problems:
+    problem = _problem(plan, data, unit, lun) or _backup_problem(plan, disk, unit, lun)
+    if problem:
+        remedy = "Give the patch files (patch0.xml, ...) too: they make the table fit the disk."
+        if any(patch.lun == lun for patch in plan.patches):
+            remedy = "Use an unchanged package for this storage size."
         yield Finding(
             "table-not-final",
             Severity.WARNING,
             f"The partition table for LUN {lun} does not fit this disk after all patches:"
-            f" {problems[0]}",
+            f" {problem}",
             write.where,
-            "Give the patch files (patch0.xml, ...) too: they make the table fit the disk.",
+            remedy,
         )
+
+
+def _problem(plan: Plan, data: bytes, unit: int, lun: int, *, backup: bool = False) -> str:
+    """Return what is wrong with the table in data, or nothing."""
+    sectors = None if plan.geometry.assumed else plan.geometry.luns[lun]
+    try:
+        problems = gptcheck.problems(gpt.parse(data, unit, backup=backup), sectors)
+    except DocumentError as error:
+        return error.message
+    return problems[0] if problems else ""
+
+
+def _backup_problem(plan: Plan, disk: Disk, unit: int, lun: int) -> str:
+    """Return what is wrong with the backup at the end of lun, if the plan writes one there."""
+    total = plan.geometry.luns[lun]
+    if not any(_end(write.area) == (lun, total) for write in plan.writes):
+        return ""
+    span = min(_ENTRY_SECTORS.get(unit, 34) - 1, total)
+    data = disk.content(Area(lun, total - span, span, unit))
+    problem = _problem(plan, data, unit, lun, backup=True)
+    return problem and f"The backup: {problem}"
 
 
 def _nothing(plan: Plan) -> Iterator[Finding]:

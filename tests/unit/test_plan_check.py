@@ -251,6 +251,28 @@ def test_a_table_for_another_disk_is_told() -> None:
     assert "said to be at sector 1999, the disk ends with 999." in only(made).message
 
 
+def _with_backup(backup: bytes) -> Plan:
+    primary, last = _table(512, 1000), len(backup) // 512
+    steps = (
+        Write(area(0, 34), BytesContent(primary), "PrimaryGPT", "gpt_main0.bin", f"{RAW}:3"),
+        Write(area(1000 - last, last), BytesContent(backup), "BackupGPT", "b.bin", f"{RAW}:4"),
+    )
+    patches = (Patch(0, 999, 512, 511, 1, 0, "", ""),)
+    return checked(Plan("rawprogram", "", DISK, steps, patches))
+
+
+def test_the_backup_is_judged_where_it_is_written() -> None:
+    whole = create(512, 1000, UUID(int=1), []).images().backup
+    assert _with_backup(whole).findings == ()
+    made = _with_backup(_table(512, 1000)[:-512])  # as Nokia's e2m: the primary in its place
+    finding = only(made)
+    assert (finding.code, finding.where) == ("table-not-final", f"{RAW}:3")
+    assert "The backup: There is no partition table" in finding.message
+    assert finding.remedy == "Use an unchanged package for this storage size."
+    made = _with_backup(whole[:-424] + b"\1" + whole[-423:])
+    assert "The backup: The checksum of the header is wrong." in only(made).message
+
+
 def test_a_table_in_a_whole_image_is_seen() -> None:
     made = _at_zero(_table(4096, 2000).ljust(3 << 20, b"x"), Geometry("ufs", 4096, {0: 1000}))
     assert [finding.code for finding in made.findings] == ["table-not-final"]
@@ -274,7 +296,7 @@ def test_what_is_no_table_is_not_judged(content: bytes) -> None:
 def test_a_table_that_is_cut_off_is_told() -> None:
     made = _at_zero(_table(512, 1000)[:1024], DISK)
     finding = only(made)
-    assert (finding.code, finding.severity) == ("table-damaged", Severity.WARNING)
+    assert (finding.code, finding.severity) == ("table-not-final", Severity.WARNING)
     assert "cut off" in finding.message
     assert finding.where == f"{RAW}:3"
     assert finding.remedy
