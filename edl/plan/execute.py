@@ -182,7 +182,7 @@ class Executor:
             case Erase():
                 self._doing = title
                 self._erase(step)
-            case ReadOut():
+            case _:
                 self._read_out(step)
 
     def _check_cancel(self) -> None:

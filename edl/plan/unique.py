@@ -304,12 +304,15 @@ def _parts(plan: Plan, storage: Storage, found: Found) -> Iterator[tuple[int, in
         total = plan.geometry.luns.get(lun, 0)
         if total <= 2 * span:
             continue
-        try:
-            yield lun, 0, "gpt-primary", storage.read(Area(lun, 0, span, unit))
-            backup = Area(lun, total - span + 1, span - 1, unit)
-            yield lun, backup.start_sector, "gpt-backup", storage.read(backup)
-        except DeviceRefusedError as error:
-            _log.info("table of LUN %d: %s", lun, error)
+        tables = {
+            "gpt-primary": Area(lun, 0, span, unit),
+            "gpt-backup": Area(lun, total - span + 1, span - 1, unit),
+        }
+        for name, area in tables.items():
+            try:
+                yield lun, area.start_sector, name, storage.read(area)
+            except DeviceRefusedError as error:
+                _log.info("%s of LUN %d: %s", name, lun, error)
     for place in found.places:
         if place.area in found.data:
             yield place.area.lun, place.area.start_sector, place.name, found.data[place.area]

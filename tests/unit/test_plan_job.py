@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whole jobs: what the phone is like, what is checked, what goes on after an interruption."""
+
+from __future__ import annotations
+
+import errno
+import random
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edl.chunks import BytesContent
+from edl.device.connect import Wishes
+from edl.device.storage import Storage
+from edl.errors import (
+    DeviceRefusedError,
+    EdlError,
+    ImageError,
+    SafetyError,
+    StoppedMidwayError,
+)
+from edl.events import BytesMoved, Event
+from edl.firehose.commands import Area, Power
+from edl.package import Package, open_package
+from edl.plan import home, job, readout
+from edl.plan.compare import Verify
+from edl.plan.job import Rules
+from edl.plan.model import Erase, Finding, Plan, ReadOut, Severity, Write
+from edl.virtual.programmer.board import Quirks
+from edl.virtual.saved import State
+from tests import phones
+from tests.phones import Bench, carry_out, plan_of, plug, spec
+from tests.virtual.disks import Part, make_bootable, write_gpt
+
+ALL = pytest.mark.parametrize("profile", phones.ALL)
+PIECE = 64 * 1024
+_SILENT = Quirks(missing=frozenset({"getstorageinfo"}))
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readout, "PIECE_BYTES", PIECE)
+
+
+def noise(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def write(bench: Bench, start: int, data: bytes, label: str = "boot") -> Write:
+    unit = bench.flash.sector_bytes
+    area = Area(0, start, len(data) // unit, unit)
+    return Write(area, BytesContent(data), label, "boot.img", "x.xml:1")
+
+
+def package(folder: Path, *rows: str, unit: int = 512) -> Package:
+    """Return a package of these rows; every image that they name holds noise."""
+    folder.mkdir(exist_ok=True)
+    size = f'SECTOR_SIZE_IN_BYTES="{unit}"'
+    text = "".join(f"<{row.replace('UNIT', size)} />\n" for row in rows)
+    (folder / "rawprogram0.xml").write_text(f"<?xml version='1.0' ?>\n<data>\n{text}</data>\n")
+    (folder / "boot.img").write_bytes(noise(3 * PIECE))
+    return open_package([str(folder)])
+
+
+PROGRAM = (
+    'program UNIT file_sector_offset="0" filename="boot.img" label="boot" '
+    'num_partition_sectors="1000" physical_partition_number="{lun}" start_sector="{start}"'
+)
+PATCH = (
+    'patch UNIT byte_offset="8" filename="{file}" physical_partition_number="{lun}" '
+    'size_in_bytes="4" start_sector="{start}" value="7" what="x"'
+)
+
+
+# -- geometry -------------------------------------------------------------------------------------
+
+
+@ALL
+def test_the_luns_that_a_package_is_about(profile: str, tmp_path: Path) -> None:
+    with plug(profile) as bench:
+        storage = bench.storage()
+        rows = [
+            PROGRAM.format(lun=0, start=8),
+            PATCH.format(lun=1, start=1, file="DISK"),
+            PATCH.format(lun=2, start=1, file="gpt_main2.bin"),
+            'power value="reset"',
+        ]
+        made = package(tmp_path / "rom", *rows, unit=bench.flash.sector_bytes)
+        geometry = job.geometry_for(made, storage)
+        assert geometry.luns == {lun: bench.flash.luns[lun].sectors for lun in (0, 1)}
+        assert geometry.memory == bench.flash.kind
+        assert geometry.sector_bytes == bench.flash.sector_bytes
+        assert not geometry.assumed
+
+
+@ALL
+def test_luns_that_the_phone_does_not_have(profile: str) -> None:
+    with plug(profile) as bench:
+        storage = bench.storage()
+        assert set(job.geometry(storage, [0, 9]).luns) == {0}
+        for lun, info in storage.phone.luns.items():
+            storage.phone.luns[lun] = replace(info, luns=None)
+        assert storage.phone.lun_count is None
+        assert set(job.geometry(storage, [0, 9]).luns) == {0}
+
+
+@pytest.mark.parametrize("profile", ["msm8916", "sdm660", "qcm2290", "qcm2290-ufs"])
+def test_a_size_that_only_the_table_tells(profile: str) -> None:
+    with plug(spec(profile, quirks=_SILENT)) as bench:
+        lun = bench.flash.luns[0]
+        write_gpt(lun, [Part("boot", 64, 100)])
+        storage = bench.storage(Wishes(hints=(bench.flash.kind,)))
+        assert job.geometry(storage, [0]).luns == {0: lun.sectors}
+        data = noise(4096)
+        carry_out(bench, plan_of(storage, write(bench, 64, data)), storage)
+        assert lun.read(64, len(data) // bench.flash.sector_bytes) == data
+
+
+@pytest.mark.parametrize("table", ["none", "damaged"])
+def test_a_size_that_nobody_tells(table: str) -> None:
+    with plug(spec("sdm660", quirks=_SILENT)) as bench:
+        lun = bench.flash.luns[0]
+        if table == "damaged":
+            write_gpt(lun, [Part("boot", 64, 100)])
+            sector = bytearray(lun.read(1, 1))
+            sector[32] ^= 1
+            lun.write(1, sector)
+        with pytest.raises(DeviceRefusedError, match="How large LUN 0 is"):
+            job.geometry(bench.storage(), [0])
+
+
+# -- what stops a job -----------------------------------------------------------------------------
+
+
+def test_a_plan_with_errors_is_not_looked_at_and_not_carried_out() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        step = write(bench, 64, noise(512))
+        finding = Finding("x", Severity.ERROR, "It does not fit.")
+        plan = replace(plan_of(storage, step), findings=(finding,))
+        reads = len(bench.flash.operations)
+        same, found = job.prepare(plan, storage, Rules())
+        assert same is plan
+        assert len(bench.flash.operations) == reads
+        with pytest.raises(SafetyError, match="It does not fit"):
+            job.carry_out(plan, storage.phone, found, Rules())
+        assert bench.changes == []
+
+
+def test_room_is_needed_for_all_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(tmp_path)._replace(free=1500)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        steps = [
+            ReadOut(Area(0, start, 2, 512), tmp_path / f"{start}.bin", "x", "") for start in (0, 8)
+        ]
+        carry_out(bench, plan_of(storage, steps[0]), storage)
+        with pytest.raises(ImageError, match="are needed"):
+            carry_out(bench, plan_of(storage, *steps), storage)
+        assert not (tmp_path / "8.bin").exists()
+
+
+# -- resume ---------------------------------------------------------------------------------------
+
+
+def _interrupted(storage: Storage, plan: Plan, pieces: int = 2) -> None:
+    """Carry plan out until so many pieces are written."""
+    cancel, moved = threading.Event(), [0]
+
+    def emit(event: Event) -> None:
+        if isinstance(event, BytesMoved):
+            moved[0] += event.done_bytes
+            if moved[0] >= pieces * PIECE:
+                cancel.set()
+
+    plan, found = job.prepare(plan, storage, Rules())
+    with pytest.raises(StoppedMidwayError):
+        job.carry_out(plan, storage.phone, found, Rules(), emit=emit, cancel=cancel)
+
+
+@ALL
+def test_an_interrupted_job_goes_on_where_it_was(profile: str) -> None:
+    with plug(profile) as bench:
+        storage = bench.storage()
+        data = noise(5 * PIECE)
+        _interrupted(storage, plan_of(storage, write(bench, 64, data)))
+        bench.enter_edl()
+        storage = bench.storage()
+        plan = plan_of(storage, write(bench, 64, data))
+        report = carry_out(bench, plan, storage, Rules(resume=True)).report
+        assert report.resumed_bytes == 2 * PIECE
+        assert report.written_bytes == 3 * PIECE
+        assert report.verified_bytes == 5 * PIECE
+        assert bench.flash.luns[0].read(64, len(data) // bench.flash.sector_bytes) == data
+        again = carry_out(bench, plan, storage, Rules(resume=True)).report
+        assert again.resumed_bytes == 0  # it was finished
+
+
+def test_another_job_does_not_go_on_where_the_last_one_was() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        data = noise(5 * PIECE)
+        _interrupted(storage, plan_of(storage, write(bench, 64, data)))
+        other = plan_of(storage, write(bench, 64, data, "recovery"))
+        assert carry_out(bench, other, storage, Rules(resume=True)).report.resumed_bytes == 0
+
+
+def test_without_resume_it_starts_over() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        plan = plan_of(storage, write(bench, 64, noise(5 * PIECE)))
+        _interrupted(storage, plan)
+        report = carry_out(bench, plan, storage).report
+        assert (report.resumed_bytes, report.written_bytes) == (0, 5 * PIECE)
+
+
+@ALL
+def test_an_erase_does_not_undo_what_was_written_before_the_interruption(profile: str) -> None:
+    with plug(profile) as bench:
+        storage = bench.storage()
+        unit = bench.flash.sector_bytes
+        lun = bench.flash.luns[0]
+        lun.write(0, b"\xee" * (16 * PIECE))
+        data = noise(4 * PIECE)
+        erase = Erase(Area(0, 32, 8 * PIECE // unit, unit), "userdata", "x.xml:1")
+        plan = plan_of(storage, erase, write(bench, 32, data, "userdata"))
+        _interrupted(storage, plan, pieces=6)
+        bench.enter_edl()
+        storage = bench.storage()
+        report = carry_out(bench, plan, storage, Rules(resume=True, verify=Verify.NONE)).report
+        assert report.resumed_bytes > 0
+        rest = 32 + len(data) // unit
+        assert lun.read(32, len(data) // unit) == data
+        assert lun.read(rest, 4 * PIECE // unit) == bytes(4 * PIECE)
+        assert set(lun.read(0, 32)) == {0xEE} == set(lun.read(32 + 8 * PIECE // unit, 8))
+
+
+@ALL
+def test_an_area_that_is_erased_and_written_holds_what_was_written(profile: str) -> None:
+    """The erase is the first piece of the same place: neither may pass for the other."""
+    with plug(profile) as bench:
+        storage = bench.storage()
+        unit = bench.flash.sector_bytes
+        data = noise(3 * PIECE)
+        area = Area(0, 32, len(data) // unit, unit)
+        plan = plan_of(storage, Erase(area, "boot", ""), write(bench, 32, data))
+        carry_out(bench, plan, storage)
+        assert bench.flash.luns[0].read(32, area.sectors) == data
+
+
+def test_a_phone_without_a_name_is_compared_when_its_job_goes_on() -> None:
+    with plug("msm8916", running=True) as bench:
+        storage = bench.storage()
+        assert storage.phone.serial == "unknown"
+        plan = plan_of(storage, write(bench, 64, noise(3 * PIECE)))
+        with pytest.raises(SafetyError, match="does not tell its serial number"):
+            carry_out(bench, plan, storage, Rules(resume=True, verify=Verify.NONE))
+        assert bench.changes == []
+        assert carry_out(bench, plan, storage, Rules(resume=True)).report.verified_bytes
+
+
+def test_an_image_that_vanished_between_the_check_and_the_job(tmp_path: Path) -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        plan = plan_of(storage, write(bench, 64, noise(PIECE)))
+        with pytest.raises(ImageError, match=r"gone\.img cannot be read"):
+            carry_out(bench, plan, storage, sources=(tmp_path / "gone.img",))
+        assert bench.changes == []
+
+
+def test_a_journal_that_cannot_be_made_stops_only_what_needs_it() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        (home.phone_folder("1a2b3c4d") / "journal.jsonl").mkdir(parents=True)
+        plan = plan_of(storage, write(bench, 64, noise(PIECE)))
+        with pytest.raises(EdlError, match="journal"):
+            carry_out(bench, plan, storage, Rules(resume=True))
+        assert bench.changes == []
+        assert carry_out(bench, plan, storage).report.verified_bytes == PIECE
+
+
+def test_a_job_that_writes_nothing_has_no_journal(tmp_path: Path) -> None:
+    with plug("qcm2290") as bench:
+        storage = bench.storage()
+        erase = Erase(Area(0, 8, 8, 512), "misc", "")
+        read = ReadOut(Area(0, 8, 8, 512), tmp_path / "x", "misc", "")
+        assert carry_out(bench, plan_of(storage, erase, read), storage).report.erased_bytes == 4096
+        assert not (home.phone_folder("1a2b3c4d") / "journal.jsonl").exists()
+
+
+# -- the restart ----------------------------------------------------------------------------------
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("action", "word"), [(Power.RESET, "restarting the phone"), (Power.OFF, "switching")]
+)
+def test_the_phone_restarts_at_the_end(profile: str, action: Power, word: str) -> None:
+    with plug(profile) as bench:
+        make_bootable(bench.flash)
+        storage = bench.storage()
+        plan = replace(plan_of(storage, write(bench, 2000, noise(4096))), reset=action)
+        carry_out(bench, plan, storage)
+        assert bench.stages["reset"].startswith(word)
+        assert bench.virtual.state is (State.BOOTED if action is Power.RESET else State.OFF)
+
+
+def test_a_restart_that_fails_does_not_fail_a_job_that_is_done() -> None:
+    quirks = Quirks(missing=frozenset({"power"}))
+    with plug(spec("qcm2290", quirks=quirks)) as bench:
+        storage = bench.storage()
+        plan = replace(plan_of(storage, write(bench, 64, noise(4096))), reset=Power.RESET)
+        assert carry_out(bench, plan, storage).report.verified_bytes == 4096
+        assert "hold its power button" in bench.notices[-1]
+        with pytest.raises(DeviceRefusedError):
+            job.reset(storage.phone, Power.EDL, bench.events.append)
+        assert bench.stages["reset"] == "restarting the phone into EDL mode"
+
+
+def test_ctrl_c_at_the_restart_does_not_undo_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        plan = replace(plan_of(storage, write(bench, 64, noise(4096))), reset=Power.RESET)
+
+        def interrupt(_: Power) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(storage.phone.programmer, "power", interrupt)
+        assert carry_out(bench, plan, storage).report.verified_bytes == 4096
+        assert "was not restarted" in bench.notices[-1]
+
+
+def test_no_restart_against_the_users_wish() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        carry_out(bench, plan_of(storage, write(bench, 64, noise(4096))), storage)
+        assert bench.virtual.state is State.PROGRAMMER
+
+
+# -- all of it ------------------------------------------------------------------------------------
+
+
+@ALL
+def test_a_small_package(profile: str, tmp_path: Path) -> None:
+    with plug(profile) as bench:
+        unit = bench.flash.sector_bytes
+        rows = [PROGRAM.format(lun=0, start=8), PATCH.format(lun=0, start=9, file="DISK")]
+        made = package(tmp_path / "rom", *rows, unit=unit)
+        outcome = phones.write_package(bench, tmp_path / "rom")
+        data = bytearray((tmp_path / "rom" / "boot.img").read_bytes())
+        data[unit + 8 : unit + 12] = (7).to_bytes(4, "little")
+        assert bench.flash.luns[0].read(8, len(data) // unit) == data
+        assert outcome.report.verified_bytes == len(data)
+        assert made.files == (tmp_path / "rom" / "boot.img",)
+
+
+def test_a_disk_that_fills_up_while_rows_are_read(tmp_path: Path) -> None:
+    with plug("sdm660") as bench:
+        bench.flash.luns[0].write(0, b"x" * 4096)
+        storage = bench.storage()
+        (tmp_path / "x.partial").symlink_to("/dev/full")
+        plan = plan_of(storage, ReadOut(Area(0, 0, 8, 512), tmp_path / "x", "x", ""))
+        with pytest.raises(ImageError, match="No space left") as caught:
+            carry_out(bench, plan, storage)
+        assert isinstance(caught.value.__cause__, OSError)
+        assert caught.value.__cause__.errno == errno.ENOSPC
