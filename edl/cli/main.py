@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reset": ("reset", "Restart the phone, or switch it off.", "Control"),
     "set-bootable": ("set_bootable", "Choose the LUN that the phone boots from.", "Control"),
     "nop": ("nop", "Ask the programmer for a sign of life.", "Control"),
+    "doctor": ("doctor", "Look at the computer and the cable.", "Without a phone"),
+    "setup-udev": ("setup_udev", "Let users speak to phones (Linux).", "Without a phone"),
     "virtual": ("virtual", "Make and show virtual phones.", "Without a phone"),
     "explain": ("explain", "Explain an error code.", "Without a phone"),
 }

@@ -62,7 +62,6 @@ LATER = {
     "getactiveslot": _SLOT,
     "setactiveslot": _SLOT,
     "set_active": _SLOT,
-    "doctor": _LIST,
     "monitor": _LIST,
     "loaders": "'edl check FOLDER' shows the loader in a package, and 'edl info' chooses one",
     "upload-loader": "every command uploads the loader when it is needed: edl info --loader FILE",

@@ -8,6 +8,7 @@ import click
 from edl.cli.app import App
 from edl.cli.options import Settings, phone_options
 from edl.errors import NoDeviceError
+from edl.transport import usbids
 from edl.transport.discovery import Found
 
 
@@ -20,16 +21,29 @@ def command(settings: Settings) -> None:
     with app.running(), app.plugged():
         phones = app.find()
         rows = [_row(found) for found in phones]
+        backend = app.virtual.backend if app.virtual is not None else None
+        edl = {found.location for found in phones if found.mode == "edl"}
+        others = [] if edl else usbids.others(backend)
     if not rows:
-        raise NoDeviceError(
-            "No phone in EDL mode is connected.",
-            remedies=(
-                "Put the phone in EDL mode (often: hold both volume keys while plugging it in).",
-                "If a black screen is all there is, hold its power button for 15 seconds first.",
-                "Try another cable and another USB port, without a hub.",
-            ),
-        )
+        raise _none(others)
     app.result({"phones": rows}, map(_line, rows))
+    for other in others:
+        app.say(f"{other}. {other.advice.todo[0]}")
+
+
+def _none(others: list[usbids.Other]) -> NoDeviceError:
+    """Return the error that says that there is no phone, and what is there instead."""
+    told = " ".join(["No phone in EDL mode is connected.", *(f"{other}." for other in others)])
+    if others:
+        return NoDeviceError(told, remedies=others[0].advice.todo)
+    return NoDeviceError(
+        told,
+        remedies=(
+            "Put the phone in EDL mode (often: hold both volume keys while plugging it in).",
+            "If a black screen is all there is, hold its power button for 15 seconds first.",
+            "Try another cable and another USB port, without a hub.",
+        ),
+    )
 
 
 def _line(row: dict[str, str | None]) -> str:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Look at the computer and the cable."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from edl import loaders
+from edl.cli import loading
+from edl.cli.app import App
+from edl.cli.options import Settings, phone_options
+from edl.doctor import examine
+from edl.doctor.model import Check, Computer
+from edl.plan import home
+
+
+@click.command("doctor")
+@phone_options
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Look at the computer and the cable: one line each, with the command that mends it.
+
+    Changes nothing, runs nothing. Ends with 1 if something is bad.
+
+    \b
+    Examples:
+      edl doctor
+      edl --virtual qcm2290 doctor
+    """
+    app = App(context.ensure_object(Settings))
+    places = examine.Places(
+        Path(sys.argv[0]), home.home(), list(loading.search_folders()), loaders.find_programmers
+    )
+    with app.running(), app.plugged():
+        checks = examine.examine(
+            Computer(), places, app.virtual.backend if app.virtual is not None else None
+        )
+    healthy = examine.healthy(checks)
+    rows = [
+        {
+            "name": check.name,
+            "fact": check.fact,
+            "verdict": str(check.verdict),
+            "command": check.command,
+        }
+        for check in checks
+    ]
+    app.result({"checks": rows, "healthy": healthy}, map(line, checks))
+    context.exit(0 if healthy else 1)
+
+
+def line(check: Check) -> str:
+    """Return check in a line: fact, verdict, command."""
+    text = f"{check.fact}: {check.verdict}"
+    return f"{text}; {check.command}" if check.command else text

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The phone and the cable: what is plugged in, whether it may be opened, and who has it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import usb.core
+import usb.util
+
+from edl.doctor import system, udev
+from edl.doctor.model import Check, Computer, Verdict
+from edl.transport.discovery import Found
+from edl.transport.usbids import Other, what_is
+
+# sahara.md 13.2: boot ROMs run at high speed on nearly everything
+_SPEEDS = {
+    usb.util.SPEED_LOW: "low speed, 1.5 Mbit/s",
+    usb.util.SPEED_FULL: "full speed, 12 Mbit/s",
+    usb.util.SPEED_HIGH: "high speed, 480 Mbit/s",
+    usb.util.SPEED_SUPER: "SuperSpeed, 5 Gbit/s",
+    5: "SuperSpeed+, 10 Gbit/s",
+}
+_ENTER = "Hold both volume keys while plugging the phone in (often), or: adb reboot edl"
+_AGAIN = "Plug the phone in again."
+_USB_PORT = re.compile(r"(tty|cdc-wdm)[A-Za-z]*\d+")
+
+
+def seen(phones: Sequence[Found], others: Sequence[Other]) -> list[Check]:
+    """Tell what is on the bus."""
+    checks = [_seen(phone) for phone in phones]
+    checks += [Check("other-device", str(o), Verdict.WARN, o.advice.todo[0]) for o in others]
+    if not phones:
+        checks.insert(0, Check("phone", "no phone in EDL mode is seen", Verdict.WARN, _ENTER))
+    return checks
+
+
+def _seen(phone: Found) -> Check:
+    who = f"phone {phone.serial}" if phone.serial else f"phone {_ids(phone)}"
+    if phone.mode == "edl":
+        return Check("phone", f"{who} is in EDL mode at USB {phone.location}", Verdict.OK)
+    # an interface of 0x13 tells a crash dump where the ids do not
+    advice = what_is(phone.vendor_id, phone.product_id, None, [(0xFF, 0xFF, 0x13)])
+    command = advice.todo[0] if advice else ""
+    fact = f"{who} at USB {phone.location} has crashed ({phone.mode}) and takes no programmer"
+    return Check("phone", fact, Verdict.BAD, command)
+
+
+def cable(phone: Found) -> list[Check]:
+    """Look at the way from the computer to the phone."""
+    return [_speed(phone), _hubs(phone)]
+
+
+def _speed(phone: Found) -> Check:
+    name, speed = "usb-speed", phone.device.speed
+    if speed not in _SPEEDS:
+        fact = f"how fast USB {phone.location} runs is not told"
+        return Check(name, fact, Verdict.UNKNOWN)
+    fact = f"USB {phone.location} runs at {_SPEEDS[speed]}"
+    if speed in {usb.util.SPEED_LOW, usb.util.SPEED_FULL}:
+        return Check(name, fact, Verdict.WARN, "Take another cable and another USB port.")
+    return Check(name, fact, Verdict.OK)
+
+
+def _hubs(phone: Found) -> Check:
+    name, hubs = "hub", len(phone.ports) - 1
+    if not phone.ports:
+        fact = f"whether there is a hub on the way to USB {phone.location} is not told"
+        return Check(name, fact, Verdict.UNKNOWN)
+    if not hubs:
+        return Check(name, f"no hub is on the way to USB {phone.location}", Verdict.OK)
+    fact = f"{hubs} hub{'s are' if hubs > 1 else ' is'} on the way to USB {phone.location}"
+    command = "If transfers fail, plug the phone into a port of the computer itself."
+    return Check(name, fact, Verdict.WARN, command)
+
+
+def opening(phone: Found) -> list[Check]:
+    """Try to open the phone, where there is no other way to know whether that works."""
+    try:
+        return [_open_check(phone, phone.device.get_active_configuration), _driver_check(phone)]
+    finally:
+        usb.util.dispose_resources(phone.device)
+
+
+def _open_check(phone: Found, attempt: Callable[[], Any]) -> Check:
+    name, where = "access", f"the phone at USB {phone.location}"
+    try:
+        attempt()
+    except NotImplementedError:
+        fact = f"the driver that has {where} does not let programs in"
+        command = "Give the phone the driver WinUSB with Zadig, or use its COM port: --port COM5"
+        return Check(name, fact, Verdict.BAD, command)
+    except usb.core.USBError as error:
+        if error.errno in {errno.EACCES, errno.EPERM}:
+            fact = f"{where} may not be opened: permission is missing"
+            return Check(
+                name, fact, Verdict.BAD, "Run edl as administrator, or see: edl explain access"
+            )
+        return Check(name, f"{where} cannot be opened: {error}", Verdict.BAD, _AGAIN)
+    return Check(name, f"{where} can be opened", Verdict.OK)
+
+
+def _driver_check(phone: Found) -> Check:
+    name = "driver"
+    try:
+        taken = phone.device.is_kernel_driver_active(phone.interface.bInterfaceNumber)
+    except (NotImplementedError, usb.core.USBError):
+        fact = f"this system does not tell which driver has the phone at USB {phone.location}"
+        return Check(name, fact, Verdict.UNKNOWN)
+    if taken:
+        fact = f"a driver of the system has the phone at USB {phone.location}; edl takes it away"
+        return Check(name, fact, Verdict.OK)
+    return Check(name, f"no driver has the phone at USB {phone.location}", Verdict.OK)
+
+
+def node(phone: Found) -> str:
+    """Return the file through which Linux lets programs speak to phone."""
+    return f"/dev/bus/usb/{phone.bus:03d}/{phone.address:03d}"
+
+
+def access(phone: Found, computer: Computer) -> Check:
+    """Look at the permissions of the phone's file (Linux)."""
+    name, place = "access", node(phone)
+    if not computer.exists(place):
+        fact = f"{place} is not there, although the phone is seen"
+        return Check(name, fact, Verdict.UNKNOWN, _AGAIN)
+    if computer.may_open(computer.path(place)):
+        return Check(name, f"you may open the phone ({place})", Verdict.OK)
+    fact = f"you may not open the phone ({place})"
+    if not udev.read_rules(computer).granting:
+        return Check(name, fact, Verdict.BAD, f"{udev.INSTALL}; then plug the phone in again")
+    if computer.environment.get("SSH_CONNECTION"):
+        fact += ": the udev rule is for who sits at the computer, and you came by SSH"
+        return Check(name, fact, Verdict.BAD, f'sudo setfacl -m "u:$USER:rw" {place}')
+    return Check(name, f"{fact}, though a udev rule is there", Verdict.BAD, _AGAIN)
+
+
+def drivers(phone: Found, computer: Computer) -> list[Check]:
+    """Look which drivers of the kernel and which programs have the phone (Linux)."""
+    devices = computer.path("/sys/bus/usb/devices")
+    if not devices.is_dir():
+        fact = "the kernel does not show here which drivers have the phone"
+        return [Check("driver", fact, Verdict.UNKNOWN)]
+    interfaces = sorted(devices.glob(f"{phone.location}:*"))
+    bound = {path.name: driver for path in interfaces if (driver := _driver(path))}
+    checks = [_bound(interface, driver) for interface, driver in bound.items() if driver != "usbfs"]
+    if not checks:
+        fact = f"no driver of the kernel has the phone at USB {phone.location}"
+        checks = [Check("driver", fact, Verdict.OK)]
+    places = [node(phone), *(f"/dev/{port}" for path in interfaces for port in _ports(path))]
+    return [*checks, *_holders(places, computer, claimed="usbfs" in bound.values())]
+
+
+def _driver(interface: Path) -> str:
+    try:
+        return (interface / "driver").readlink().name
+    except OSError:
+        return ""
+
+
+def _ports(interface: Path) -> list[str]:
+    """Return the names of the serial ports that a driver has made of an interface."""
+    return sorted({path.name for path in interface.rglob("*") if _USB_PORT.fullmatch(path.name)})
+
+
+def _bound(interface: str, driver: str) -> Check:
+    if driver == "qcserial":
+        fact = f"the driver qcserial has the phone ({interface}); edl takes it away when it starts"
+        return Check("driver", fact, Verdict.OK)
+    fact = f"the driver {driver} has the phone ({interface})"
+    command = f"echo {interface} | sudo tee /sys/bus/usb/drivers/{driver}/unbind"
+    return Check("driver", fact, Verdict.WARN, command)
+
+
+def _holders(places: Sequence[str], computer: Computer, *, claimed: bool) -> list[Check]:
+    """Look for the programs that have one of places open."""
+    held, hidden = [], 0
+    for number, name in computer.processes():
+        try:
+            held += [(number, name)] * bool(_open_files(number, computer) & set(places))
+        except OSError:
+            hidden += 1
+    if held:
+        return [_holder(number, name, claimed=claimed) for number, name in held]
+    if claimed:
+        fact = "another program uses the phone; which one, only root can see"
+        return [Check("holder", fact, Verdict.BAD, f"sudo fuser -v {places[0]}")]
+    if hidden:
+        fact = "no program of yours has the phone open; those of other users cannot be seen"
+        return [Check("holder", fact, Verdict.UNKNOWN, f"sudo fuser -v {' '.join(places)}")]
+    return [Check("holder", "no other program has the phone open", Verdict.OK)]
+
+
+def _open_files(number: int, computer: Computer) -> set[str]:
+    folder = computer.path(f"/proc/{number}/fd")
+    files = set()
+    for name in os.listdir(folder):  # noqa: PTH208  # names are enough
+        try:
+            files.add(str((folder / name).readlink()))
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return files
+
+
+def _holder(number: int, name: str, *, claimed: bool) -> Check:
+    fact = f"{name} (process {number}) has the phone open"
+    commands = {system.MODEM_MANAGER: system.STOP_MODEM_MANAGER, "adb": "adb kill-server"}
+    verdict = Verdict.BAD if claimed or name == system.MODEM_MANAGER else Verdict.WARN
+    return Check("holder", fact, verdict, commands.get(name, f"kill {number}"))
+
+
+def _ids(phone: Found) -> str:
+    return f"{phone.vendor_id:04x}:{phone.product_id:04x}"
