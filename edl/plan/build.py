@@ -207,7 +207,7 @@ class _Builder:
                     self._left_out.append((_where(row), "--reset decides, not a row"))
         except DocumentError as error:
             code = "bad-patch" if isinstance(row, PatchRow) else "bad-expression"
-            self._note(code, error.message, row)
+            self._note(code, error.message, row, remedy="Use an unchanged package.")
         except ImageError as error:
             self._note(error.code, error.message, row, remedy=next(iter(error.remedies), ""))
 

@@ -74,7 +74,7 @@ class FilePatches:
             try:
                 sectors.add(patch_file(data, patch, unit, disk))
             except DocumentError as error:
-                self._note("bad-patch", error.message, patch)
+                self._note("bad-patch", error.message, patch, remedy="Use an unchanged package.")
         return {at: bytes(data[at * unit : (at + 1) * unit]) for at in sectors}
 
 
