@@ -13,6 +13,7 @@ import pytest
 
 from edl.cli.main import run
 from edl.virtual.sample import make_sample
+from tests import builds
 from tests.cli import schema
 from tests.conftest import REPO
 
@@ -75,9 +76,15 @@ def phone(edl: Edl, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def whole(edl: Edl, phone: Path, sample: Path) -> Path:
-    """Return a phone with the sample package on it, in EDL mode again."""
-    assert edl("--virtual", phone, "rawprogram", sample, "-q").status == 0
+def board(golden: Callable[[str], builds.Build]) -> Path:
+    """Return the package of a board with 17 partitions, which tests leave as it is."""
+    return golden("apq8016-sbc-emmc").folder
+
+
+@pytest.fixture
+def whole(edl: Edl, phone: Path, board: Path) -> Path:
+    """Return a phone with that board's package on it, in EDL mode again."""
+    assert edl("--virtual", phone, "rawprogram", board, "-q").status == 0
     assert edl("virtual", "edl", phone).status == 0
     return phone
 

@@ -80,17 +80,14 @@ def test_a_package(edl: Edl, phone: Path, sample: Path) -> None:
 def test_partitions(edl: Edl, whole: Path, tmp_path: Path) -> None:
     base = ("--virtual", whole, "--json")
     image = tmp_path / "x.img"
-    assert held(edl(*base, "read", "xbl_a,0/0+34", "-d", tmp_path), "read").status == 0
-    assert (
-        held(edl(*base, "read", "xbl_a", image), "read").last["files"][0]["bytes"]
-        == 3 << 20 | 1 << 19
-    )
+    assert held(edl(*base, "read", "aboot,0/0+34", "-d", tmp_path), "read").status == 0
+    assert held(edl(*base, "read", "aboot", image), "read").last["files"][0]["bytes"] == 1 << 20
     for name, line in (
-        ("write", ("write", "xbl_a", image)),
-        ("a dry run of write", ("write", "xbl_a", image, "-n")),
-        ("erase", ("erase", "xbl_a", "-y")),
-        ("a dry run of erase", ("erase", "xbl_a", "-n")),
-        ("sha256", ("sha256", "xbl_a", "xbl_b")),
+        ("write", ("write", "aboot", image)),
+        ("a dry run of write", ("write", "aboot", image, "-n")),
+        ("erase", ("erase", "aboot", "-y")),
+        ("a dry run of erase", ("erase", "aboot", "-n")),
+        ("sha256", ("sha256", "aboot", "hyp")),
         ("set-bootable", ("set-bootable", "0")),
         ("reset", ("reset", "--mode", "edl")),
     ):

@@ -111,9 +111,9 @@ def test_a_word_that_can_be_no_file_is_left_alone() -> None:
 def test_bkerlers_reads(edl: Edl, whole: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "a.img", tmp_path / "b.img"
     options = ("--memory=eMMC", "--lun=0", f"--loader={LOADER}", "--skipresponse", "--debugmode")
-    result = edl("--virtual", whole, "r", "xbl_a,xbl_b", f"{first},{second}", *options)
+    result = edl("--virtual", whole, "r", "aboot,hyp", f"{first},{second}", *options)
     assert result.status == 0
-    assert first.read_bytes() == second.read_bytes()
+    assert (first.stat().st_size, second.stat().st_size) == (1 << 20, 1 << 19)
     assert hashlib.sha256(first.read_bytes()).hexdigest() in result.out
     sectors = tmp_path / "gpt.bin"
     assert edl("--virtual", whole, "rs", "0", "34", sectors, "--lun=0").status == 0
@@ -123,14 +123,14 @@ def test_bkerlers_reads(edl: Edl, whole: Path, tmp_path: Path) -> None:
 def test_bkerlers_writes(edl: Edl, whole: Path, tmp_path: Path) -> None:
     image, back = tmp_path / "new.img", tmp_path / "back.img"
     image.write_bytes(b"new" * 512)
-    assert edl("--virtual", whole, "w", "xbl_a", image, "--memory=emmc").status == 0
-    assert edl("--virtual", whole, "ws", "138240", image).status == 0
-    assert edl("--virtual", whole, "rs", "138240", "3", back).status == 0
+    assert edl("--virtual", whole, "w", "aboot", image, "--memory=emmc").status == 0
+    assert edl("--virtual", whole, "ws", "135176", image).status == 0
+    assert edl("--virtual", whole, "rs", "135176", "3", back).status == 0
     assert back.read_bytes() == image.read_bytes()
-    assert edl("--virtual", whole, "w", "xbl_a", image, "--skipwrite", "--json").last["dry_run"]
-    assert edl("--virtual", whole, "e", "xbl_a", "--yes").status == 0
-    assert edl("--virtual", whole, "es", "138240", "3", "-y").status == 0
-    assert edl("--virtual", whole, "rs", "138240", "3", back, "--force").status == 0
+    assert edl("--virtual", whole, "w", "aboot", image, "--skipwrite", "--json").last["dry_run"]
+    assert edl("--virtual", whole, "e", "aboot", "--yes").status == 0
+    assert edl("--virtual", whole, "es", "135176", "3", "-y").status == 0
+    assert edl("--virtual", whole, "rs", "135176", "3", back, "--force").status == 0
     assert back.read_bytes() == bytes(1536)
 
 
@@ -192,7 +192,7 @@ def test_fastboots_lines(edl: Edl, whole: Path, tmp_path: Path) -> None:
     image = tmp_path / "boot.img"
     image.write_bytes(b"image" * 100)
     assert "1a2b3c4d" in edl("--virtual", whole, "devices").out
-    assert edl("--virtual", whole, "flash", "xbl_b", image).status == 0
+    assert edl("--virtual", whole, "flash", "hyp", image).status == 0
     assert edl("--virtual", whole, "reboot").out == "The phone restarts.\n"
 
 
