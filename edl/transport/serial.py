@@ -9,6 +9,7 @@ stuck on something that we have not read yet.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -31,6 +32,12 @@ from edl.errors import (
 )
 from edl.transport import Buffer
 from edl.transport.discovery import EDL_IDS
+
+_FAILURES: tuple[type[Exception], ...] = (OSError, ValueError)
+with contextlib.suppress(ImportError):  # Windows has none
+    import termios
+
+    _FAILURES += (termios.error,)
 
 _log = logging.getLogger(__name__)
 
@@ -119,14 +126,14 @@ class SerialTransport:
         self._port: Any = None
         try:
             self._port = _open(name)
-        except (serial.SerialException, OSError, ValueError) as error:
+        except _FAILURES as error:
             raise _open_error(error, name) from error
 
     def read(self, timeout_s: float) -> memoryview:
         """See Transport: what has arrived, as much as there is."""
         try:
             count = self._read(timeout_s)
-        except (serial.SerialException, OSError) as error:
+        except OSError as error:  # pyserial's own are such
             raise self._failed(error, "read from") from error
         if count is None:
             raise TransportTimeoutError(f"{self.description} did not answer in time.")
@@ -160,7 +167,7 @@ class SerialTransport:
             else:
                 self._port.write_timeout = max(timeout_s, _BLIND_WRITE_S)
                 self._port.write(view)
-        except (serial.SerialException, OSError) as error:
+        except OSError as error:  # pyserial's own are such
             raise self._failed(error, "write to") from error
 
     def _write(self, view: memoryview, timeout_s: float) -> None:
@@ -184,7 +191,7 @@ class SerialTransport:
         try:
             if self._stuck and self._port.is_open:
                 self._port.reset_output_buffer()
-        except (serial.SerialException, OSError) as error:
+        except _FAILURES as error:
             _log.debug("closing %s: %s", self.description, error)
         finally:
             self._port.close()

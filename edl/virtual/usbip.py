@@ -42,6 +42,7 @@ _SUBMIT = struct.Struct(">5I2I2I I8s")
 _MAX_QUEUED_BYTES = 64 * 1024 * 1024  # four times what Linux lends to all users of usbfs
 _RECEIVE_BYTES = 256 * 1024
 _BUS = 1
+_LAST_PORT = 0xFFFF
 
 
 class _BadClientError(Exception):
@@ -158,13 +159,7 @@ class UsbIpServer:
         Raises:
             TransportError: that is not possible.
         """
-        try:
-            self._listener = socket.create_server((host, port))
-        except (OSError, OverflowError) as error:
-            raise TransportError(
-                f"Cannot listen at {host}:{port}: {error}.",
-                remedies=("Name another port: --usbip HOST:PORT.",),
-            ) from error
+        self._listener = _listen(host, port)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self._listener.setblocking(False)
         self._phone = phone
@@ -250,6 +245,18 @@ class UsbIpServer:
         self._clients.remove(client)
         self._selector.unregister(client.connection)
         client.connection.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    remedies = ("Name another port: --usbip HOST:PORT.",)
+    if not 0 <= port <= _LAST_PORT:  # the socket module would leave a socket open
+        message = f"Cannot listen at {host}:{port}: there is no such port."
+        raise TransportError(message, remedies=remedies)
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        message = f"Cannot listen at {host}:{port}: {error}."
+        raise TransportError(message, remedies=remedies) from error
 
 
 def _bus_id(device: UsbDevice) -> str:
