@@ -12,7 +12,7 @@ from edl.doctor import phone as phones_checks
 from edl.doctor import software, system
 from edl.doctor.model import Check, Computer, Verdict
 from edl.errors import TransportError
-from edl.transport import discovery, usbids
+from edl.transport import discovery, serial, usbids
 from edl.transport.discovery import Found
 
 
@@ -70,14 +70,14 @@ def _phones(backend: Any, computer: Computer | None) -> list[Check]:  # noqa: AN
 
 
 def _held(phone: Found, computer: Computer | None) -> list[Check]:
-    if computer is None or not computer.is_linux:
+    if computer is None or not computer.is_linux:  # elsewhere only opening tells
         return phones_checks.opening(phone)
     return [phones_checks.access(phone, computer), *phones_checks.drivers(phone, computer)]
 
 
 def _system(computer: Computer, *, needed: bool) -> list[Check]:
     if not computer.is_linux:
-        return []
+        return phones_checks.ports(serial.find_ports())
     return [
         system.rule(computer, needed=needed),
         system.modem_manager(computer),

@@ -16,6 +16,7 @@ import usb.util
 from edl.doctor import system, udev
 from edl.doctor.model import Check, Computer, Verdict
 from edl.transport.discovery import Found
+from edl.transport.serial import FoundPort
 from edl.transport.usbids import Other, what_is
 
 # sahara.md 13.2: boot ROMs run at high speed on nearly everything
@@ -28,6 +29,7 @@ _SPEEDS = {
 }
 _ENTER = "Hold both volume keys while plugging the phone in (often), or: adb reboot edl"
 _AGAIN = "Plug the phone in again."
+_WINUSB = "Give the phone the driver WinUSB with Zadig."
 _USB_PORT = re.compile(r"(tty|cdc-wdm)[A-Za-z]*\d+")
 
 
@@ -93,8 +95,7 @@ def _open_check(phone: Found, attempt: Callable[[], Any]) -> Check:
         attempt()
     except NotImplementedError:
         fact = f"the driver that has {where} does not let programs in"
-        command = "Give the phone the driver WinUSB with Zadig, or use its COM port: --port COM5"
-        return Check(name, fact, Verdict.BAD, command)
+        return Check(name, fact, Verdict.BAD, _WINUSB)
     except usb.core.USBError as error:
         if error.errno in {errno.EACCES, errno.EPERM}:
             fact = f"{where} may not be opened: permission is missing"
@@ -116,6 +117,19 @@ def _driver_check(phone: Found) -> Check:
         fact = f"a driver of the system has the phone at USB {phone.location}; edl takes it away"
         return Check(name, fact, Verdict.OK)
     return Check(name, f"no driver has the phone at USB {phone.location}", Verdict.OK)
+
+
+def ports(found: Sequence[FoundPort]) -> list[Check]:
+    """Tell which serial ports are phones: there a driver such as QDLoader has them (Windows)."""
+    return [
+        Check(
+            "serial-port",
+            f"{port.name} is a phone in EDL mode, held by a driver for serial ports",
+            Verdict.WARN,
+            _WINUSB,
+        )
+        for port in found
+    ]
 
 
 def node(phone: Found) -> str:

@@ -114,11 +114,8 @@ def _files(computer: Computer) -> list[Path]:
     """Return the rule files that count, in order of their names."""
     files: dict[str, Path] = {}
     for folder in FOLDERS:
-        try:
-            for path in computer.path(folder).glob("*.rules"):
-                files.setdefault(path.name, path)
-        except OSError:
-            continue
+        for path in computer.path(folder).glob("*.rules"):
+            files.setdefault(path.name, path)
     return [files[name] for name in sorted(files)]
 
 

@@ -84,6 +84,14 @@ def test_list_says_what_is_there_instead(edl: Edl, monkeypatch: pytest.MonkeyPat
     assert "fastboot oem edl" in result.err
 
 
+def test_list_says_what_helps_where_nothing_is(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "libusb", bus)
+    result = edl("list")
+    assert result.status == 3
+    assert "No phone in EDL mode is connected.\n" in result.err
+    assert "hold both volume keys" in result.err
+
+
 def test_list_says_what_to_do_about_a_crash(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = bus({"ids": (0x05C6, 0x900E)})
     monkeypatch.setattr(discovery, "libusb", lambda: backend)
