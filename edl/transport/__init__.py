@@ -13,8 +13,8 @@ class Transport(Protocol):
 
     One read returns one transfer on media that have transfers (USB); on byte streams (serial
     ports) it returns what has arrived. `keeps_transfers` says which it is. `packet_bytes` is the
-    size of the packets that transfers are made of, 0 where there are none. `sends_zlp`: a write with
-    zlp that fills its last packet does end with a zero-length packet.
+    size of the packets that transfers are made of, 0 where there are none. `sends_zlp`: a write
+    with zlp that fills its last packet does end with a zero-length packet.
     """
 
     keeps_transfers: bool

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from edl.cli.main import ALIASES, COMMANDS
+from edl.cli.main import COMMANDS, HIDDEN
+from edl.cli.names import ALIASES
 from edl.errors import all_errors
 from tests.conftest import REPO
 from tests.docs import make_errors
@@ -55,8 +56,6 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_aliases_lead_to_commands() -> None:
-    from edl.cli.main import HIDDEN  # noqa: PLC0415
-
     assert set(ALIASES.values()) <= set(COMMANDS) | set(HIDDEN)
 
 
