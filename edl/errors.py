@@ -219,6 +219,15 @@ class DocumentError(ImageError):
     code = "document"
 
 
+class DiskError(ImageError):
+    """This computer's disk does not take or give a file: it is full, read-only or not yours.
+
+    The phone is as the message says; where it says nothing, nothing was written to it.
+    """
+
+    code = "disk"
+
+
 class VerifyError(EdlError):
     """What the phone holds is not what was sent. Nothing may be called written.
 

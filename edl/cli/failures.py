@@ -14,7 +14,7 @@ import click
 
 from edl.cli import terminal
 from edl.cli.options import SERIAL_REMEDY, Settings
-from edl.errors import CancelledError, EdlError, ImageError, StoppedMidwayError, UsageError
+from edl.errors import CancelledError, DiskError, EdlError, StoppedMidwayError, UsageError
 
 _RED = "\x1b[1;31m"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -41,7 +41,7 @@ def _as_edl_error(error: BaseException, settings: Settings) -> EdlError:
             return _usage(error)
         case OSError() if error.errno in _FULL:
             what = f"{error.filename}" if error.filename else "A file or the output"
-            return ImageError(
+            return DiskError(
                 f"{what} cannot be written: {error.strerror}.",
                 remedies=("Make room on this computer's disk, or choose another one.",),
             )

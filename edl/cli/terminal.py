@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-from edl.errors import ImageError
+from edl.errors import DiskError
 
 _UNSURE = {"", "dumb", "unknown"}
 
@@ -62,7 +62,7 @@ def out(lines: Iterable[str]) -> None:
 
     Raises:
         BrokenPipeError: whoever read them is gone.
-        ImageError: they cannot be written, for example because the disk is full.
+        DiskError: they cannot be written, for example because the disk is full.
     """
     if sys.stdout is None:
         return
@@ -74,7 +74,7 @@ def out(lines: Iterable[str]) -> None:
         raise
     except (OSError, ValueError) as error:
         drop(sys.stdout)
-        raise ImageError(
+        raise DiskError(
             f"The output cannot be written: {getattr(error, 'strerror', None) or error}.",
             remedies=("Send it somewhere else; the phone is as the messages above say.",),
         ) from error

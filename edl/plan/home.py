@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 
-from edl.errors import EdlError
+from edl.errors import DiskError, EdlError
 from edl.identity import PhoneIdentity
 
 _SAFE = re.compile(r"[^0-9A-Za-z_.-]+")
@@ -36,12 +36,12 @@ def make_folder(path: Path) -> Path:
     """Return path, made if need be.
 
     Raises:
-        EdlError: it cannot be made.
+        DiskError: it cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EdlError(
+        raise DiskError(
             f"The folder {path} cannot be made: {error.strerror}.",
             remedies=("Set EDL_HOME to a folder that you may write to.",),
         ) from error

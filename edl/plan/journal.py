@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edl.chunks import BytesContent, Content, FileContent, FillContent
-from edl.errors import EdlError
+from edl.errors import DiskError
 from edl.firehose.commands import Area
 from edl.plan.model import Plan, as_data
 from edl.plan.patching import Overlaid
@@ -58,7 +58,7 @@ class Journal:
         """Open it. resume: keep what an interrupted run of the same job has done.
 
         Raises:
-            EdlError: it cannot be written.
+            DiskError: it cannot be written.
         """
         self._path = path
         self.done: dict[Area, bytes] = {}
@@ -76,7 +76,7 @@ class Journal:
                     self._line({"version": _VERSION, "job": job})
                 on_failure.pop_all()
         except OSError as error:
-            raise EdlError(
+            raise DiskError(
                 f"The journal {path} cannot be written: {error.strerror}.",
                 remedies=("Make room on the disk, or set EDL_HOME to a folder that has some.",),
             ) from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edl.device.firehose import Programmer
-from edl.errors import CancelledError, ImageError
+from edl.errors import CancelledError, DiskError
 from edl.events import BytesMoved, Emit, ignore
 from edl.firehose.commands import Area
 from edl.units import MIB, format_size
@@ -49,7 +49,7 @@ def read_to_file(
     Raises:
         ReadFailedError: sectors could not be read; the file does not exist then.
         CancelledError: stopped by cancel.
-        ImageError: the file cannot be written, for example because the disk is full.
+        DiskError: the file cannot be written, for example because the disk is full.
     """
     partial = path.with_name(path.name + ".partial")
     digest = hashlib.sha256()
@@ -66,7 +66,7 @@ def read_to_file(
         partial.replace(path)
     except OSError as error:
         _remove(partial)
-        raise ImageError(
+        raise DiskError(
             f"{path} cannot be written: {error.strerror}.",
             remedies=(f"Make room for {format_size(area.size_bytes)}, or choose another folder.",),
         ) from error
@@ -80,14 +80,14 @@ def require_room(folder: Path, size_bytes: int) -> None:
     """Make sure that folder has room for size_bytes.
 
     Raises:
-        ImageError: it has not, or it does not exist.
+        DiskError: it has not, or it does not exist.
     """
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise ImageError(f"The folder {folder} cannot be used: {error.strerror}.") from error
+        raise DiskError(f"The folder {folder} cannot be used: {error.strerror}.") from error
     if free < size_bytes:
-        raise ImageError(
+        raise DiskError(
             f"{folder} has {format_size(free)} free, {format_size(size_bytes)} are needed.",
             remedies=("Make room, or choose a folder on another disk.",),
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
-from edl.errors import ImageError, UsageError
+from edl.errors import DiskError, UsageError
 from edl.formats.rawprogram import ProgramRow, read_rawprogram
 from edl.units import MIB
 
@@ -55,7 +55,7 @@ def make_sample(folder: Path, loader: Path | None = None) -> int:
 
     Raises:
         UsageError: folder is not empty.
-        ImageError: it cannot be written.
+        DiskError: it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,5 +71,5 @@ def make_sample(folder: Path, loader: Path | None = None) -> int:
             (folder / "prog_firehose_ddr.elf").write_bytes(loader.read_bytes())
             count += 1
     except OSError as error:
-        raise ImageError(f"No package can be made in {folder}: {error.strerror}.") from error
+        raise DiskError(f"No package can be made in {folder}: {error.strerror}.") from error
     return count
