@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edl.errors import UsageError
 
-_HAS_LUN = re.compile(r"\d{1,3}(?:/.*)?")
+_HAS_LUN = re.compile(r"\d{1,3}(?:/.*)?", re.ASCII)
 
 
 def with_lun(text: str, lun: int | None) -> list[str]:

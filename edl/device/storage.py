@@ -23,8 +23,8 @@ _MAX_TABLE_BYTES = 1024 * 1024
 _UFS_LUNS = 8  # a UFS device has at most 8 ordinary LUNs
 _TARGET = re.compile(
     r"(?:(?P<lun>\d{1,3})(?:/(?:(?P<start>0x[0-9a-f]+|\d+)(?:\+(?P<sectors>0x[0-9a-f]+|\d+))?"
-    r"|(?P<inside>[^/]+))?)?|(?P<name>[^/]+))",
-    re.IGNORECASE,
+    r"|(?P<inside>[^/]+)))?|(?P<name>[^/]+))",
+    re.IGNORECASE | re.ASCII,
 )
 
 
