@@ -47,6 +47,7 @@ class Package:
     loader_named: bool = False
     left_out: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    _located: dict[tuple[str, str], Path | None] = field(default_factory=dict, compare=False)
     _listings: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False)
 
     @property
@@ -97,6 +98,12 @@ class Package:
         Raises:
             PackageError: it lies outside the package, or several files could be meant.
         """
+        key = (filename, document)
+        if key not in self._located:
+            self._located[key] = self._search(filename, document)
+        return self._located[key]
+
+    def _search(self, filename: str, document: str) -> Path | None:
         plain = filename.replace("\\", "/")
         if _ABSOLUTE.match(plain):
             raise PackageError(
