@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep
 from edl.virtual.programmer import Board, programmer
-from edl.virtual.storage import Operation
+from edl.virtual.storage import Operation, emmc
 
 PROLOG = '<?xml version="1.0" encoding="UTF-8" ?>'
 CONFIGURE = (
@@ -17,6 +17,14 @@ CONFIGURE = (
     'MaxDigestTableSizeInBytes="8192" MaxPayloadSizeToTargetInBytes="16384" ZlpAwareHost="1" '
     'SkipStorageInit="0" TargetName="8960" />'
 )
+
+KINDS = ("msm8916", "msm8953", "sdm660", "qcm2290")
+GENERATION = {"msm8916": 1, "msm8953": 1, "sdm660": 2, "qcm2290": 3}
+
+# Responses in the form of `short`; those of generation 3 say rawmode.
+ACK, NAK = 'R[value="ACK"]', 'R[value="NAK"]'
+ACK3, NAK3 = 'R[value="ACK" rawmode="false"]', 'R[value="NAK" rawmode="false"]'
+ACK_RAW = 'R[value="ACK" rawmode="true"]'
 
 
 @dataclass(frozen=True)
@@ -159,3 +167,17 @@ def events(board: Board) -> list[tuple[str | int, ...]]:
     done = [*board.storage.events]
     board.storage.events.clear()
     return done
+
+
+def doc(body: str) -> str:
+    """Return a packet in the safe form."""
+    return f"{PROLOG}<data>{body}</data>"
+
+
+def talk_to(kind: str, board: Board | None = None, *, configured: bool = True) -> Talk:
+    """Start a programmer, by default on an eMMC of 65536 sectors, and configure it."""
+    talk = Talk.start(kind, board or Board(emmc(record=True)))
+    if configured:
+        memory = "emmc" if talk.board.storage.kind == "emmc" else "ufs"
+        talk.xml(CONFIGURE.replace("emmc", memory))
+    return talk

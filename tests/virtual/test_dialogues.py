@@ -16,11 +16,19 @@ import pytest
 from edl.virtual.programmer import Board
 from edl.virtual.storage import emmc, ufs
 from tests.conftest import shared
-from tests.virtual.dialogue import CONFIGURE, PROLOG, Talk, Transfer, events, operations, short
+from tests.virtual.dialogue import (
+    CONFIGURE,
+    KINDS,
+    PROLOG,
+    Talk,
+    Transfer,
+    events,
+    operations,
+    short,
+)
 
-KINDS = ("msm8916", "msm8953", "sdm660", "qcm2290")
-
-# What differs from the real programmers: (file, case, what the file says) and why. Nothing else may.
+# What differs from the real programmers: (file, case, what the file says), and why.
+# Nothing else may.
 _NOT_LISTED = "the recorder lists no opening of LUN 0 here, though the session is a new one"
 DIFFERENCES = {
     (

@@ -137,10 +137,6 @@ class Attributes:
         """Assign a number, as the programmer itself does."""
         self._numbers[name] = value
 
-    def set_text(self, name: str, value: str) -> None:
-        """Assign a text, as the programmer itself does."""
-        self._texts[name] = value
-
     def assign(self, wanted: str, value: str) -> bool:
         """Assign what the host sends, and return whether the attribute is known.
 

@@ -30,7 +30,7 @@ _MAX_POKE_BYTES = 8
 _PEEK_BYTES = 107  # in one log
 _RAW_LASTS = (265, 531)  # last bytes of the pieces in which EXT_CSD is logged
 
-# In the order of the banner. A tag is the first one that it begins with.
+# In the order of the banner.
 _COMMANDS = (
     "program",
     "configure",
@@ -145,9 +145,8 @@ class Session(Programmer):
         """Assign the attributes of a packet, and return its command."""
         scanner = Scanner(bytes(self.buffer[:XML_BYTES]), packet_bytes)
         tag = scanner.tag()
-        known = (name for name in _COMMANDS if tag.lower().startswith(name) and self.knows(name))
-        name = next(known, None)
-        if name is None:
+        name = tag.lower()
+        if not self.knows(name):
             raise RefusedError(f"**WARNING Ignoring Unrecognized tag '{tag}'")
         self.attributes.begin()
         for attribute, value in scanner.attributes():
