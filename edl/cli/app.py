@@ -22,10 +22,12 @@ from edl.cli.progress import Display, Quiet, display
 from edl.device import connect
 from edl.device.connect import Phone, Wishes
 from edl.errors import (
+    AccessError,
     EdlError,
     NoDeviceError,
     PackageError,
     SafetyError,
+    TransportError,
     UsageError,
     WrongSectorSizeError,
     WrongStorageError,
@@ -34,9 +36,9 @@ from edl.events import Notice, Stage, StepStarted
 from edl.identity import PhoneIdentity
 from edl.plan import home
 from edl.plan.model import Finding, Plan, Severity, findings_data, plural
-from edl.transport import discovery
+from edl.transport import Transport, discovery, serial
 from edl.transport.discovery import Found
-from edl.transport.usb import UsbTransport
+from edl.transport.serial import FoundPort
 from edl.units import parse_size
 
 if TYPE_CHECKING:
@@ -233,7 +235,7 @@ class App:
         with self.running(), self.plugged():
             found = self._wait()
             self.seen = True
-            if found.mode == "crash dump":
+            if isinstance(found, Found) and found.mode == "crash dump":
                 raise NoDeviceError(
                     f"The phone at USB {found.location} is in crash-dump mode (900E), not in EDL.",
                     remedies=("Hold the power button for 15 seconds, then enter EDL mode (9008).",),
@@ -241,15 +243,18 @@ class App:
             self.emit(Stage("found", _describe(found)))
             with contextlib.ExitStack() as opened:
 
-                def open_it(phone: Found) -> UsbTransport:
-                    transport = phone.open()
+                def open_it(phone: Found | FoundPort) -> Transport:
+                    transport = self._open(phone)
                     opened.callback(transport.close)
                     return transport
 
                 yield self._connect(found, open_it, package)
 
     def _connect(
-        self, found: Found, open_it: Callable[[Found], UsbTransport], package: Package | None
+        self,
+        found: Found | FoundPort,
+        open_it: Callable[[Found | FoundPort], Transport],
+        package: Package | None,
     ) -> Phone:
         loader = loading.Loader(self.settings, package, self.emit)
         known = home.recall(found.serial) if found.serial else None
@@ -280,7 +285,41 @@ class App:
             payload_bytes=_payload(settings.max_payload),
         )
 
-    def _wait(self, wait_s: float | None = None) -> Found:
+    def _open(self, found: Found | FoundPort) -> Transport:
+        """Open the phone: by its serial port, where that is what its driver makes of it."""
+        try:
+            return found.open()
+        except AccessError:
+            port = self._port_instead() if isinstance(found, Found) else None
+            if port is not None:
+                with contextlib.suppress(NoDeviceError, TransportError):
+                    transport = port.open()
+                    self.emit(Stage("found", f"not usable over USB, but as {port.name}"))
+                    return transport
+            raise
+
+    def _port_instead(self) -> FoundPort | None:
+        """Return the serial port of the phone that is meant, where USB does not work."""
+        settings = self.settings
+        if self.virtual is not None or settings.vid is not None or settings.pid is not None:
+            return None
+        return serial.only_port(settings.serial)
+
+    def _choose(self) -> Found | FoundPort:
+        """Return the phone that is meant: over USB if possible, else at a serial port."""
+        if self.settings.port is not None:
+            if self.virtual is not None:
+                raise UsageError("--port and --virtual (EDL_PORT, EDL_VIRTUAL) exclude each other.")
+            return serial.named(self.settings.port)
+        try:
+            return discovery.choose(self.find(), self.settings.serial)
+        except (NoDeviceError, TransportError):
+            port = self._port_instead()
+            if port is None:
+                raise
+            return port
+
+    def _wait(self, wait_s: float | None = None) -> Found | FoundPort:
         """Return the phone that is meant, waiting for it to be plugged in."""
         if wait_s is None:
             wait_s = self.settings.wait
@@ -291,7 +330,7 @@ class App:
         told = False
         while True:
             try:
-                found = discovery.choose(self.find(), self.settings.serial)
+                found = self._choose()
             except NoDeviceError:
                 if time.monotonic() >= deadline:
                     raise
@@ -323,12 +362,15 @@ def _stop(errors: tuple[Finding, ...]) -> EdlError:
     )
 
 
-def _describe(found: Found) -> str:
+def _describe(found: Found | FoundPort) -> str:
     if found.serial:
         who = f"phone {found.serial}"
+    elif isinstance(found, FoundPort):
+        who = found.product or "phone"
     else:
         who = found.product or f"phone {found.vendor_id:04x}:{found.product_id:04x}"
-    return f"{who} in EDL mode at USB {found.location}"
+    where = f"USB {found.location}" if isinstance(found, Found) else found.name
+    return f"{who} in EDL mode at {where}"
 
 
 def _id(text: str | None, option: str) -> int | None:

@@ -39,6 +39,7 @@ class Settings:
     pid: str | None = None
     wait: float | None = None
     max_payload: str | None = None
+    port: str | None = None
     virtual: str | None = None
     no_identify: bool = False
     json: bool = False
@@ -92,7 +93,7 @@ def one_of(param: click.Parameter, values: tuple[Any, ...]) -> Any:  # noqa: ANN
 
 SERIAL_REMEDY = (
     "--serial takes the phone's serial number, which 'edl list' shows. (In bkerler/edl it means"
-    " 'use a serial port'; this edl speaks to the phone over USB and needs no such option.)"
+    " 'use a serial port'; that is --port PORT here, and found out where USB does not work.)"
 )
 
 
@@ -186,6 +187,8 @@ _PHONE: tuple[Callable[[Any], Any], ...] = (
         help="Storage type [default: found out].",
     ),
     _shared("-S", "--serial", metavar="SERIAL", help="The phone with this serial number."),
+    _shared("--port", "--portname", "port", metavar="PORT",
+            help="Serial port with the phone (COM5, /dev/ttyUSB0), instead of USB."),
     _shared("--vid", metavar="HEX", help="USB vendor id, if it is an unusual one."),
     _shared("--pid", metavar="HEX", help="USB product id, if it is an unusual one."),
     _shared(
@@ -212,14 +215,9 @@ _OUTPUT: tuple[Callable[[Any], Any], ...] = (
         "--color", type=click.Choice(["auto", "always", "never"]), help="Colours [default: auto].",
     ),
 )  # fmt: skip
-_SERIAL_PORT = (
-    "Serial ports are not built in yet: on Linux and macOS edl speaks USB by itself, on Windows"
-    " install the WinUSB driver for the phone (Zadig)."
-)
 _FOREIGN: tuple[Callable[[Any], Any], ...] = (
     _refused("-s", reason="It means storage in qdl and a serial number in fastboot: write --memory"
              " or --serial."),
-    _refused("--port", "--portname", reason=_SERIAL_PORT),
     _refused("--slot", reason="For slot a or b name the partition (boot_a); storage slots are not"
              " built in yet."),
     _refused("--genxml", reason="Writing XML from a phone is not built in yet."),

@@ -59,16 +59,17 @@ class _Port(serial.Serial):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class FoundPort:
-    """A serial port with a phone in EDL mode behind it.
+    """A serial port with a phone in EDL mode behind it, as far as one can tell.
 
-    name: what the system calls it, such as COM5 or /dev/ttyUSB0. product: what the phone or its
-    driver calls itself.
+    name: what the system calls it, such as COM5 or /dev/ttyUSB0. vendor_id, product_id: 0 where
+    the port was named and is no USB device that we know. product: what the phone or its driver
+    calls itself.
     """
 
     name: str
-    vendor_id: int
-    product_id: int
-    product: str
+    vendor_id: int = 0
+    product_id: int = 0
+    product: str = ""
 
     @property
     def serial(self) -> str | None:
@@ -84,6 +85,34 @@ class FoundPort:
 def find_ports() -> list[FoundPort]:
     """Return the serial ports with a phone in EDL mode behind them, by name."""
     return phone_ports(list_ports.comports())
+
+
+def named(name: str) -> FoundPort:
+    """Return the port with that name.
+
+    Raises:
+        NoDeviceError: there is none.
+    """
+    ports = list_ports.comports()
+    for port in phone_ports(ports):
+        if port.name == name:
+            return port
+    if name not in {port.device for port in ports} and not Path(name).exists():
+        raise NoDeviceError(f"There is no serial port {name}.")
+    return FoundPort(name)
+
+
+def only_port(serial_number: str | None) -> FoundPort | None:
+    """Return the one port of a phone in EDL mode, or None where there is none, or a choice.
+
+    serial_number: of the phone that is meant. A port that does not tell its phone's, as on Windows,
+    is taken if it is the only one.
+    """
+    ports = find_ports()
+    if serial_number is not None:
+        wanted = serial_number.lower().removeprefix("0x").zfill(8)
+        ports = [port for port in ports if port.serial in {wanted, None}]
+    return ports[0] if len(ports) == 1 else None
 
 
 def phone_ports(ports: list[Any]) -> list[FoundPort]:

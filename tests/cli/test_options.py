@@ -147,7 +147,7 @@ def test_bkerlers_bare_serial_is_explained(line: list[str], edl: Edl) -> None:
         (["--log-file", "/no/such/folder/log"], "The log file /no/such/folder/log cannot be"),
         (["--log-file", "a\0b"], "cannot be written: embedded null byte"),
         (["-s", "ufs"], "'-s' is not an option of this edl."),
-        (["--portname", "COM4"], "'--port' / '--portname' is not an option of this edl."),
+        (["--portname", "COM4"], "--port and --virtual (EDL_PORT, EDL_VIRTUAL) exclude"),
         (["--slot", "0"], "'--slot' is not an option of this edl."),
         (["--genxml"], "'--genxml' is not an option of this edl."),
         (["--finalize-provisioning"], "'--finalize-provisioning' is not an option of this edl."),

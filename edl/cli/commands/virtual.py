@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edl.cli.app import App
 from edl.cli.loading import search_folders
 from edl.cli.options import Settings, output_options
+from edl.errors import UsageError
 from edl.units import format_size
+
+if TYPE_CHECKING:
+    from edl.virtual.phone import Phone
+
+_USBIP = "127.0.0.1:3240"
 
 
 @click.group("virtual")
@@ -106,6 +114,68 @@ def sample(settings: Settings, folder: str) -> None:
             f"Next: edl check {shlex.quote(folder)}, or edl rehearse {shlex.quote(folder)}",
         ],
     )
+
+
+@command.command("serve")
+@click.argument("phone")
+@click.option("--pty", is_flag=True, help="On a serial port (a pty), as Windows' QDLoader driver.")
+@click.option("--no-zlp", is_flag=True, help="The port ends no transfer, as Linux' qcserial.")
+@click.option("--link", metavar="PATH", help="Keep a link to the port at PATH.")
+@click.option(
+    "--usbip",
+    metavar="[HOST:PORT]",
+    is_flag=False,
+    flag_value=_USBIP,
+    help=f"Over USB/IP [default: {_USBIP}].",
+)
+@output_options
+@click.pass_obj
+def serve(
+    settings: Settings, phone: str, pty: bool, no_zlp: bool, link: str | None, usbip: str | None
+) -> None:
+    """Let other programs talk to a virtual phone, until it leaves or Ctrl-C.
+
+    PHONE is a profile or the folder of a virtual phone. With --usbip and Linux' vhci_hcd
+    (usbip attach -r 127.0.0.1 -b 1-1) it is a USB device to every program.
+
+    \b
+    Examples:
+      edl virtual serve my-phone --pty --link /tmp/edl-port
+      edl virtual serve qcm2290 --usbip
+    """
+    from edl.virtual.phone import Phone  # noqa: PLC0415
+
+    if pty == (usbip is not None):
+        raise UsageError("Say how to serve the phone: --pty or --usbip.")
+    if not pty and (no_zlp or link):
+        raise UsageError("--no-zlp and --link belong to --pty.")
+    app = App(settings)
+    with contextlib.suppress(KeyboardInterrupt), app.running(), Phone.named(phone) as virtual:
+        if usbip is None:
+            _serve_pty(app, virtual, zlp=not no_zlp, link=Path(link) if link else None)
+        else:
+            _serve_usbip(app, virtual, usbip)
+
+
+def _serve_pty(app: App, phone: Phone, *, zlp: bool, link: Path | None) -> None:
+    from edl.virtual.serve import serve_pty  # noqa: PLC0415
+
+    def announce(name: str) -> None:
+        app.result({"port": name, "host": None, "tcp_port": None}, [name])
+
+    serve_pty(phone, announce, app.cancel, zlp=zlp, link=link)
+
+
+def _serve_usbip(app: App, phone: Phone, where: str) -> None:
+    from edl.virtual.usbip import UsbIpServer  # noqa: PLC0415
+
+    host, _, port = where.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--usbip takes HOST:PORT, not '{where}'.")
+    with contextlib.closing(UsbIpServer(phone, host.strip("[]"), int(port))) as server:
+        at, number = server.address
+        app.result({"port": None, "host": at, "tcp_port": number}, [f"{at}:{number}"])
+        server.run(app.cancel)
 
 
 def _test_loader(folder: Path) -> Path:
