@@ -526,7 +526,7 @@ def test_generation_2_sets_0_for_nonsense() -> None:
         ("msm8953", "edl", None),
         ("sdm660", "reset_to_edl", "reset_to_edl"),
         ("sdm660", "off", "off"),
-        ("sdm660", "resett", None),
+        ("sdm660", "resets", None),
         ("qcm2290", "edl", "reset"),
         ("qcm2290", "reset_to_edl", "reset_to_edl"),
     ],
