@@ -82,7 +82,7 @@ def test_a_full_disk_is_no_bug(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(explain, "_data", full)
     result = edl("explain")
-    assert (result.status, code(result.err)) == (7, "image")
+    assert (result.status, code(result.err)) == (7, "disk")
     assert "A file or the output cannot be written: No space left on device." in result.err
 
 
