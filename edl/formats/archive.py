@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import IO, BinaryIO
 
 from edl.errors import DocumentError
@@ -68,12 +69,12 @@ _OTHERS = {
 class Member:
     """One file inside an archive; its content can be had once, before the next member.
 
-    name: with those of the archives around it, safe to print. head: the first HEAD_BYTES, or all.
-    problem: why it cannot be read, in words; empty if it can.
+    name: with those of the archives around it, safe to print. size_bytes: None if only the end will
+    tell. head: the first HEAD_BYTES, or all. problem: why it cannot be read, empty if it can.
     """
 
     name: str
-    size_bytes: int
+    size_bytes: int | None
     head: bytes = b""
     problem: str = ""
     _rest: Stream | None = None
@@ -87,20 +88,24 @@ class Member:
         """
         if self._rest is None:
             raise DocumentError(f"{self.name}: {self.problem}")
-        if self.size_bytes > MAX_MEMBER_BYTES:
-            raise DocumentError(
-                f"{self.name} has {self.size_bytes} bytes: unpack the archive first."
-            )
-        data = self.head + take(self._rest, self.size_bytes - len(self.head))
-        if len(data) != self.size_bytes:
+        size = MAX_MEMBER_BYTES + 1 if self.size_bytes is None else self.size_bytes
+        if self.size_bytes is not None and size > MAX_MEMBER_BYTES:
+            raise self._too_large()
+        data = self.head + take(self._rest, size - len(self.head))
+        if len(data) > MAX_MEMBER_BYTES:
+            raise self._too_large()
+        if self.size_bytes is not None and len(data) != size:
             raise DocumentError(f"{self.name} is cut off.")
         return data
+
+    def _too_large(self) -> DocumentError:
+        return DocumentError(f"{self.name} is too large to look into: unpack the archive first.")
 
 
 def is_archive(head: bytes) -> bool:
     """Return whether a file that begins with head, HEAD_BYTES or all, is one that can be read.
 
-    What is compressed may turn out to hold a single file and no archive.
+    A single compressed file counts as an archive of one.
     """
     return (
         head.startswith((*_ZIP_MAGICS, _SINGLE_MAGIC))
@@ -170,18 +175,21 @@ def _member(parent: str, name: str, size_bytes: int, stream: Stream) -> Member:
 
 
 def _stream_members(stream: Stream, head: bytes, name: str, budget: Budget) -> Iterator[Member]:
-    magic = compression(head)
-    if magic is not None:
-        unpacked = Unpacked(stream, magic, budget)
-        head = take(unpacked, HEAD_BYTES)
-        stream = Preread(head, unpacked)
+    if (magic := compression(head)) is not None:
+        stream = Unpacked(stream, magic, budget)
+        head = take(stream, HEAD_BYTES)
+        stream = Preread(head, stream)
     if tar.is_header(head):
         for inner, section in tar.tar_members(stream):
             yield _member(name, inner, section.left_bytes, section)
     elif head.startswith(_SINGLE_MAGIC):
         yield from _single_members(stream, name)
+    elif magic is not None:
+        stream.skip(len(head))
+        inner = PurePosixPath(name).stem
+        yield Member(_shown(f"{name}/{inner}"), None, head, _rest=stream)
     else:
-        raise DocumentError(f"{_shown(name)} holds no archive of a kind that can be read.")
+        raise DocumentError(f"{_shown(name)} is no archive of a kind that can be read.")
 
 
 def _single_members(stream: Stream, name: str) -> Iterator[Member]:
