@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from edl.identity import (
     Hwid,
     PhoneIdentity,
     chip_names,
-    maker_names,
     parts_of_soc,
     soc_names,
     socs_of_part,
@@ -93,18 +92,24 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A loader file, and what is to be expected of it."""
+    """A loader file, and what is to be expected of it. title: what to call it instead of path."""
 
     path: Path
     image: Image
     verdict: Verdict
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people know it as."""
+        return self.title or self.path.name
 
     @property
     def note(self) -> str:
         """What a user should know before it is sent, empty if it simply fits."""
         said = () if self.verdict.fit is Fit.EXACT else (self.verdict.reason,)
         text = " ".join((*said, *self.verdict.details))
-        return text and f"{self.path.name}: {text}"
+        return text and f"{self.name}: {text}"
 
 
 def looks_like_programmer(head: bytes) -> bool:
@@ -119,16 +124,16 @@ def looks_like_programmer(head: bytes) -> bool:
 
 def match(image: Image, phone: PhoneIdentity) -> Verdict:
     """Return whether phone will start image, and why."""
-    if unsuitable := _unsuitable(image):
-        return unsuitable
+    if verdict := unsuitable(image):
+        return verdict
     if phone.pk_hash is None:
-        return Verdict(Fit.UNKNOWN, "The phone did not tell which key it trusts.", _notes(image))
+        return _match_unknown(image, phone)
     if not any(phone.pk_hash) or phone.pk_hash in DEFAULT_PK_HASHES:
         return _match_unfused(image, phone)
     return _match_fused(image, phone, phone.pk_hash)
 
 
-def _unsuitable(image: Image) -> Verdict | None:
+def unsuitable(image: Image) -> Verdict | None:
     """Return why no phone at all will start image as a Firehose programmer, or None."""
     bound, protocol = image.main.binding, image.programmer.protocol
     if protocol is Protocol.STREAMING:
@@ -143,10 +148,18 @@ def _unsuitable(image: Image) -> Verdict | None:
     return None
 
 
+def _match_unknown(image: Image, phone: PhoneIdentity) -> Verdict:
+    """Judge for a phone that did not tell its key; its chip may say enough."""
+    bound = image.main.binding
+    if bound and (bound.by_soc or bound.msm_id) and chip_fits(bound, phone) is False:
+        return Verdict(Fit.OTHER_CHIP, _other_chip(bound, phone), remarks(image))
+    return Verdict(Fit.UNKNOWN, "The phone did not tell which key it trusts.", remarks(image))
+
+
 def _match_unfused(image: Image, phone: PhoneIdentity) -> Verdict:
     """Judge for a phone that most likely has secure boot switched off."""
     bound = image.main.binding
-    notes = _notes(image)
+    notes = remarks(image)
     if image.main.cut_off:
         return _damaged(image, 0x08)
     if bound and (bound.by_soc or bound.msm_id) and chip_fits(bound, phone) is False:
@@ -157,13 +170,13 @@ def _match_unfused(image: Image, phone: PhoneIdentity) -> Verdict:
 
 def _match_fused(image: Image, phone: PhoneIdentity, pk_hash: bytes) -> Verdict:
     """Judge for a phone that trusts one key only."""
-    main, notes = image.main, _notes(image)
+    main, notes = image.main, remarks(image)
     if main.vendor is None and image.problems:
         return _damaged(image, 0x26)
     if main.vendor is None:
         reason = "It has no signature; this phone starts only what its maker signed."
         return Verdict(Fit.WRONG_KEY, reason, notes, status=0x23)
-    if not any(_same_digest(root.digest, pk_hash) for root in image.root_hashes):
+    if not any(same_digest(root.digest, pk_hash) for root in image.root_hashes):
         return Verdict(Fit.WRONG_KEY, _other_key(image, pk_hash), notes, status=0x21)
     bound = main.binding
     if bound is None:
@@ -172,7 +185,7 @@ def _match_fused(image: Image, phone: PhoneIdentity, pk_hash: bytes) -> Verdict:
     chip = chip_fits(bound, phone)
     if chip is False:
         return Verdict(Fit.OTHER_CHIP, _other_chip(bound, phone), notes, status=0x21)
-    if other := _other_model(bound, phone):
+    if other := other_model(bound, phone):
         return Verdict(Fit.OTHER_MODEL, other, notes, status=0x21)
     if bound.serials and phone.serial is not None and phone.serial not in bound.serials:
         reason = "It is signed for certain phones only, and this one is not among them."
@@ -191,7 +204,7 @@ def _damaged(image: Image, status: int) -> Verdict:
     return Verdict(Fit.DAMAGED, f"It is damaged: {first}", (*others, *_locks(image)), status)
 
 
-def _same_digest(ours: bytes, theirs: bytes) -> bool:
+def same_digest(ours: bytes, theirs: bytes) -> bool:
     """Return whether two PK hashes are equal; one may be cut to its beginning."""
     size = min(len(ours), len(theirs))
     return size >= _MIN_PREFIX_BYTES and ours[:size] == theirs[:size]
@@ -218,7 +231,7 @@ def chip_fits(bound: Binding, phone: PhoneIdentity) -> bool | None:
     return phone.soc_number in socs_of_part(wanted)
 
 
-def _other_model(bound: Binding, phone: PhoneIdentity) -> str | None:
+def other_model(bound: Binding, phone: PhoneIdentity) -> str | None:
     """Return how maker or model differ, or None. Zeros are no wildcards."""
     if phone.hwid is None:
         return None
@@ -237,10 +250,10 @@ def _other_model(bound: Binding, phone: PhoneIdentity) -> str | None:
 
 
 def _other_chip(bound: Binding, phone: PhoneIdentity) -> str:
-    return f"It is made for {_chip_words(bound)}; the phone has {phone.chip or 'another chip'}."
+    return f"It is made for {chip_words(bound)}; the phone has {phone.chip or 'another chip'}."
 
 
-def _chip_words(bound: Binding) -> str:
+def chip_words(bound: Binding) -> str:
     """Return the chips that bound names, in words."""
     if bound.by_soc:
         numbers = bound.soc_versions
@@ -260,14 +273,19 @@ def _other_key(image: Image, pk_hash: bytes) -> str:
         return "Its certificates cannot be read."
     root = signer.chain.roots[0].common_name
     ours = next((h.digest for h in image.root_hashes if len(h.digest) == len(pk_hash)), b"")
-    kind = "signed with test keys" if _TEST_NAMES.search(root) else "signed with another key"
+    kind = "signed with test keys" if is_test_name(root) else "signed with another key"
     return (
         f"It is {kind}: the root is '{root}' ({ours.hex()[:16]}...), "
         f"the phone trusts {pk_hash.hex()[:16]}..."
     )
 
 
-def _notes(image: Image) -> tuple[str, ...]:
+def is_test_name(common_name: str) -> bool:
+    """Return whether a root certificate of that name belongs to throw-away or test keys."""
+    return _TEST_NAMES.search(common_name) is not None
+
+
+def remarks(image: Image) -> tuple[str, ...]:
     """Return what users should know about a loader whatever the phone is."""
     prefix = ("It lies behind a prefix of 12 bytes, which few phones take.",)
     prefixed = image.container is Container.PREFIXED_ELF
@@ -279,55 +297,30 @@ def _locks(image: Image) -> tuple[str, ...]:
     return tuple(f"{lock.maker} has restricted it: it {lock.text}." for lock in locks)
 
 
-def describe(image: Image) -> tuple[tuple[str, str], ...]:
-    """Return what image is, for people: labels and values, the most important first."""
-    programmer, main = image.programmer, image.main
-    generation = f", generation {programmer.generation.name}" if programmer.generation else ""
-    kind = f"{programmer.protocol.value} programmer" if programmer.protocol else "no programmer"
-    version = f", header version {main.version}" if main.version else ""
-    rows = [("content", kind + generation)]
-    if main.binding:
-        rows += _binding_rows(main.binding)
-    if main.vendor and main.vendor.chain:
-        chain = main.vendor.chain
-        names = f"{chain.leaf.common_name} / {chain.roots[0].common_name}"
-        rows += [("signed by", names), ("signature", main.vendor.scheme or "does not verify")]
-    else:
-        rows.append(("signed by", "nobody"))
-    rows += [(f"PK hash: {h.algorithm} of {h.of}", h.digest.hex()) for h in image.root_hashes]
-    rows += [
-        ("form", image.container.value + version),
-        ("build", programmer.version or ""),
-        ("storage", ", ".join(sorted(programmer.storage))),
-        ("commands", ", ".join(sorted(programmer.commands))),
-        *(("note", note) for note in _notes(image)),
-    ]
-    return tuple((label, value) for label, value in rows if value)
-
-
-def _binding_rows(bound: Binding) -> list[tuple[str, str]]:
-    makers = " or ".join(maker_names(bound.oem_id))
-    return [
-        ("signed as", bound.kind),
-        ("chip", _chip_words(bound)),
-        ("OEM id", f"{bound.oem_id:#06x}" + (f" ({makers})" if makers else "")),
-        ("model id", f"{bound.model_id:#06x}"),
-        ("rollback version", str(bound.rollback)),
-        ("serial numbers", ", ".join(f"{number:08x}" for number in bound.serials)),
-    ]
-
-
 def find_programmers(folder: Path) -> list[Path]:
     """Return the Firehose programmers in folder and below, by their content, in order of name.
 
     Files that cannot be read are passed over. Links are not followed.
     """
-    return sorted(path for path, image in _images(_files(folder)) if image.is_programmer)
+    return sorted(
+        path
+        for path, image in _images(files(folder, _MAX_FILES, _MAX_DEPTH))
+        if image.is_programmer
+    )
 
 
-def rank(paths: Iterable[Path], phone: PhoneIdentity) -> list[Candidate]:
-    """Return the boot images among paths with their verdicts, best for phone first."""
-    found = [Candidate(path, image, match(image, phone)) for path, image in _images(paths)]
+def rank(
+    paths: Iterable[Path], phone: PhoneIdentity, titles: Mapping[Path, str] | None = None
+) -> list[Candidate]:
+    """Return the boot images among paths with their verdicts, best for phone first.
+
+    titles: what to call files whose own names say nothing.
+    """
+    titles = titles or {}
+    found = [
+        Candidate(path, image, match(image, phone), titles.get(path, ""))
+        for path, image in _images(paths)
+    ]
     return sorted(found, key=_rank)
 
 
@@ -338,21 +331,25 @@ def choose(paths: Iterable[Path], phone: PhoneIdentity) -> Candidate:
         ImageError: none of them will start; the message says why not.
     """
     ranked = rank(paths, phone)
+    if not ranked or not ranked[0].verdict.fit.may_start:
+        raise none_fits(ranked)
+    return ranked[0]
+
+
+def none_fits(ranked: Sequence[Candidate]) -> ImageError:
+    """Return the error that says why none of ranked will start."""
     if not ranked:
-        raise ImageError("None of the files is a programmer (loader).")
-    best = ranked[0]
-    if not best.verdict.fit.may_start:
-        words = [f"{entry.path.name}: {entry.verdict.reason}" for entry in ranked[:_MAX_SHOWN]]
-        raise ImageError(
-            "No loader fits the phone. " + " ".join(words),
-            remedies=("Look for a loader in the maker's own package for exactly this model.",),
-        )
-    return best
+        return ImageError("None of the files is a programmer (loader).")
+    words = [f"{entry.name}: {entry.verdict.reason}" for entry in ranked[:_MAX_SHOWN]]
+    return ImageError(
+        "No loader fits the phone. " + " ".join(words),
+        remedies=("Look for a loader in the maker's own package for exactly this model.",),
+    )
 
 
 def _rank(candidate: Candidate) -> tuple[int, bool, int, tuple[int, int, int], bool, str]:
     """Return the sort key: fit, no lock, highest rollback version, newest build, not `lite`."""
-    image, name = candidate.image, candidate.path.name.lower()
+    image, name = candidate.image, candidate.name.lower()
     rollback = image.main.binding.rollback if image.main.binding else 0
     year, month, day = image.programmer.build_date or (0, 0, 0)
     return (
@@ -365,22 +362,25 @@ def _rank(candidate: Candidate) -> tuple[int, bool, int, tuple[int, int, int], b
     )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the regular files in folder and below, at most _MAX_FILES."""
+def files(folder: Path, most: int, depth: int) -> Iterator[Path]:
+    """Yield the regular files in folder and below. Links are not followed.
+
+    most: how many entries are looked at. depth: how many folders deep.
+    """
     pending = [(folder, 0)]
     count = 0
     while pending:
-        place, depth = pending.pop()
+        place, level = pending.pop()
         try:
             entries = sorted(os.scandir(place), key=lambda entry: entry.name)
         except OSError:
             continue
         for entry in entries:
             count += 1
-            if count > _MAX_FILES:
+            if count > most:
                 return
-            if entry.is_dir(follow_symlinks=False) and depth < _MAX_DEPTH:
-                pending.append((place / entry.name, depth + 1))
+            if entry.is_dir(follow_symlinks=False) and level < depth:
+                pending.append((place / entry.name, level + 1))
             elif entry.is_file(follow_symlinks=False):
                 yield place / entry.name
 

@@ -217,11 +217,11 @@ def _commands(data: bytes) -> frozenset[str]:
 
 def _storage(data: bytes) -> frozenset[str]:
     """Return the storage types whose names lie near that of the most frequent one."""
-    found: set[bytes] = set()
+    found: set[str] = set()
     for place in _hits(data, b"eMMC", whole=True):
-        start = max(0, place - _STORAGE_REACH_BYTES)
-        found.update(data[start : place + _STORAGE_REACH_BYTES].split(b"\0"))
-    return frozenset(name for word, name in _STORAGE.items() if word in found)
+        near = data[max(0, place - _STORAGE_REACH_BYTES) : place + _STORAGE_REACH_BYTES]
+        found.update(name for word, name in _STORAGE.items() if b"\0" + word + b"\0" in near)
+    return frozenset(found)
 
 
 def _locks(

@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edl.describe import as_data, describe, summary
 from edl.errors import DocumentError, ImageError
 from edl.formats import der
 from edl.formats.certificates import read_chain
 from edl.formats.mbn import Image, read_image
 from edl.formats.programmer import read_programmer
 from edl.identity import PhoneIdentity
-from edl.loaders import describe, match
+from edl.loaders import match
 from loaders import make_dummies
 from loaders.signing import VENDOR, VENDOR_EC, Vendor
 
@@ -26,6 +28,8 @@ PHONE = PhoneIdentity(serial=1, hwid=make_dummies.MSM8916, pk_hash=b"\x01" * 32)
 def used(image: Image) -> None:
     """Ask everything that image can be asked."""
     assert describe(image)
+    assert summary(image)
+    assert json.dumps(as_data(image))
     assert match(image, PHONE).reason
     assert image.pk_hash is None or len(image.pk_hash) in {32, 48}
 

@@ -2,23 +2,25 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edl import loaders
+from edl.collection.entry import from_data
+from edl.describe import describe
 from edl.errors import ImageError
 from edl.formats.binding import Binding as Bound
 from edl.formats.mbn import read_image
 from edl.identity import PhoneIdentity
-from edl.loaders import Fit, chip_fits, describe, looks_like_programmer, match
+from edl.loaders import Fit, chip_fits, looks_like_programmer, match
 from edl.virtual.verifier import Fuses, Status, check_image
 from loaders import make_dummies
 from loaders.contents import programmer
 from loaders.images import Binding, Recipe, elf_image
-from loaders.make_dummies import COMMITTED, MSM8916, MSM8953, SDM660
+from loaders.make_dummies import COMMITTED, MSM8916, MSM8953, QCM2290, SDM660
 from loaders.signing import OTHER, VENDOR, VENDOR_EC, VENDOR_PSS, Vendor
 from tests.conftest import REPO
 
@@ -49,17 +51,29 @@ def test_committed_loaders_are_made_again_to_the_bit(name: str) -> None:
     assert (REPO / "loaders" / name).read_bytes() == COMMITTED[name]()
 
 
-def test_index_says_what_the_committed_loaders_hold() -> None:
-    index = tomllib.loads((REPO / "loaders" / "index.toml").read_text("utf-8"))
-    entries = {entry["file"]: entry for entry in index["loader"]}
-    assert set(entries) == set(COMMITTED)
-    for name, entry in entries.items():
-        data = (REPO / "loaders" / name).read_bytes()
-        image = read_image(data)
-        phone = PhoneIdentity(hwid=int(entry["hwid"], 16), pk_hash=bytes.fromhex(entry["pk_hash"]))
-        assert hashlib.sha256(data).hexdigest() == entry["sha256"]
-        assert match(image, phone).fit is Fit.EXACT
-        assert phone.chip == entry["chip"]
+@pytest.mark.parametrize(
+    ("name", "hwid", "algorithm", "chip"),
+    [
+        ("prog_emmc_firehose_8916_test.mbn", MSM8916, "sha256", "MSM8916"),
+        ("prog_emmc_firehose_8953_test.mbn", MSM8953, "sha256", "MSM8953"),
+        ("prog_emmc_ufs_firehose_sdm660_test.elf", SDM660, "sha256", "SDM660"),
+        ("prog_firehose_ddr_qcm2290_test.elf", QCM2290, "sha384", "QCM2290"),
+    ],
+)
+def test_index_says_what_the_committed_loaders_hold(
+    name: str, hwid: int, algorithm: str, chip: str
+) -> None:
+    index = json.loads((REPO / "loaders" / "index.json").read_text("utf-8"))
+    assert [row["file"] for row in index["loaders"]] == list(COMMITTED)
+    (row,) = (row for row in index["loaders"] if row["file"] == name)
+    data = (REPO / "loaders" / name).read_bytes()
+    assert (row["sha256"], row["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
+    pk_hash = hashlib.new(algorithm, VENDOR.root_bytes).digest()
+    assert row["root_hashes"][0] == pk_hash.hex()
+    phone = PhoneIdentity(hwid=hwid, pk_hash=pk_hash)
+    assert from_data(row).may_fit(phone)
+    assert match(read_image(data), phone).fit is Fit.EXACT
+    assert phone.chip == chip
 
 
 def test_generator_writes_every_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +213,15 @@ def test_locked_programmer_and_odd_container_are_told() -> None:
         "Xiaomi has restricted it: it works only after Xiaomi has authorised it.",
     )
     assert "prefix of 12 bytes" in match(read_image(GOOD["v3_prefixed.mbn"]), PHONE).details[0]
+
+
+def test_phone_that_tells_its_chip_only() -> None:
+    image = read_image(GOOD["v3.mbn"])
+    assert match(image, PhoneIdentity(hwid=MSM8916)).fit is Fit.UNKNOWN
+    other = match(image, PhoneIdentity(hwid=MSM8953))
+    assert (other.fit, other.status) == (Fit.OTHER_CHIP, None)
+    unbound = read_image(GOOD["v3_unsigned.mbn"])
+    assert match(unbound, PhoneIdentity(hwid=MSM8953)).fit is Fit.UNKNOWN
 
 
 # Which chip
@@ -376,7 +399,7 @@ def test_description_of_a_loader() -> None:
     assert said["form"] == "ELF, header version 6"
     assert said["storage"] == "emmc, nand, spinor, ufs"
     root = hashlib.sha384(VENDOR_EC.root_bytes).hexdigest()
-    assert said["PK hash: sha384 of the root certificate"] == root
+    assert said["PK hash sha384"] == f"{root} (of the root certificate)"
 
 
 def test_description_of_what_is_broken_or_not_signed() -> None:
