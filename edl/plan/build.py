@@ -83,10 +83,10 @@ class _Builder:
         self._patched = FilePatches(geometry, self._note)
 
     def plan(self) -> Plan:
-        self._check_counting()
-        self._check_names()
         luns = self._options.luns
         rows = [row for row in self._package.rows if not luns or row.lun in luns]
+        self._check_counting(rows)
+        self._check_names()
         for row in rows:
             self._prepare(row)
         # Patches come last: they change what the other rows put there.
@@ -119,10 +119,10 @@ class _Builder:
         where = _where(row) if row is not None else ""
         self._findings.append(Finding(code, severity, _shown(message), where, remedy))
 
-    def _check_counting(self) -> None:
+    def _check_counting(self, rows: list[Row]) -> None:
         """Sector size of the package against the storage: once, not a row."""
         right = self._geometry.sector_bytes
-        wrong = [row for row in self._package.rows if row.sector_bytes not in {None, right}]
+        wrong = [row for row in rows if row.sector_bytes not in {None, right}]
         if wrong:
             kind = {512: "eMMC", 4096: "UFS"}
             size = wrong[0].sector_bytes or 0
@@ -136,7 +136,7 @@ class _Builder:
             )
         for warning in self._package.warnings:
             where, _, text = warning.partition(": ")
-            self._findings.append(Finding("odd-figures", Severity.WARNING, text, where))
+            self._findings.append(Finding("odd-row", Severity.WARNING, text, where))
 
     def _check_names(self) -> None:
         """Names that the user gave against those of the package: a typo must not go unnoticed."""
@@ -210,6 +210,9 @@ class _Builder:
             self._note(code, error.message, row, remedy="Use an unchanged package.")
         except ImageError as error:
             self._note(error.code, error.message, row, remedy=next(iter(error.remedies), ""))
+        except OSError as error:
+            told = f"{error.filename} cannot be used: {error.strerror}."
+            self._note("image", told, row, remedy="Choose another folder.")
 
     def _spare(self, row: Row) -> None:
         """Note where row, which is left out, would have written."""
@@ -360,9 +363,9 @@ class _Builder:
         One that would change what is left out is left out too: it was made for what the package
         writes there, and not for what the phone has.
         """
-        if any(isinstance(step, Write) and overlaps(step.area, sector) for step in self._steps):
+        if not self._options.only and not any(overlaps(area, sector) for area in self._spared):
             return True
-        return not self._options.only and not any(overlaps(area, sector) for area in self._spared)
+        return any(isinstance(step, Write) and overlaps(step.area, sector) for step in self._steps)
 
     def _bootable(self) -> int | None:
         """Return what setbootablestoragedrive should get: where the first boot loader is written.

@@ -96,6 +96,12 @@ def test_rows_for_another_sector_size_are_told_once(tmp_path: Path) -> None:
     assert made.steps == ()
 
 
+def test_rows_of_other_luns_may_count_otherwise(tmp_path: Path) -> None:
+    row = program("a.img").replace('"512"', '"4096"').replace('number="0"', 'number="1"')
+    made = plan(rom(tmp_path, program("a.img"), row, a=b"a"), luns=frozenset({0}))
+    assert made.findings == ()
+
+
 def test_sector_sizes_without_a_name_are_told_by_their_number(tmp_path: Path) -> None:
     row = program("a.img").replace('"512"', '"2048"')
     made = plan(rom(tmp_path, row, a=b"a"), Geometry("nvme", 1024, {0: 1000}))
@@ -160,7 +166,7 @@ def test_files_outside_are_an_error_even_if_missing_ones_are_allowed(tmp_path: P
 
 def test_odd_figures_are_warned_of(tmp_path: Path) -> None:
     made = plan(rom(tmp_path, program("a.img", 100, 8, size_in_KB="5.0"), a=b"a"))
-    assert found(made) == [("odd-figures", f"{RAW}:3")]
+    assert found(made) == [("odd-row", f"{RAW}:3")]
     assert only(made).severity is Severity.WARNING
     assert only(made).message == "size_in_KB='5.0' does not fit 8 sectors."
 
@@ -244,6 +250,13 @@ def test_reads_overwrite_nothing(tmp_path: Path) -> None:
     assert found(made) == [("would-overwrite", f"{RAW}:3"), ("would-overwrite", f"{RAW}:5")]
     assert made.findings[0].remedy == "Move that file away, or choose another folder with --dir."
     assert len(made.steps) == 1
+
+
+def test_a_folder_that_cannot_be_read_into_is_an_error(tmp_path: Path) -> None:
+    made = plan(rom(tmp_path, read("x.bin")), read_folder=tmp_path / ("x" * 300))
+    assert found(made) == [("image", f"{RAW}:3")]
+    assert "File name too long" in only(made).message
+    assert only(made).remedy == "Choose another folder."
 
 
 def test_a_name_that_is_too_long_to_read_into_is_an_error(tmp_path: Path) -> None:
