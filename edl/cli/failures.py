@@ -46,7 +46,7 @@ def _as_edl_error(error: BaseException, settings: Settings) -> EdlError:
                 remedies=("Make room on this computer's disk, or choose another one.",),
             )
         case click.Abort() | KeyboardInterrupt() | EOFError():
-            return _interrupted(settings)
+            return _interrupted(error, settings)
         case _:
             return _bug(error, settings)
 
@@ -71,13 +71,15 @@ _OF_COMMANDS = {
 }  # fmt: skip
 
 
-def _interrupted(settings: Settings) -> EdlError:
+def _interrupted(error: BaseException, settings: Settings) -> EdlError:
     """Return the error for Ctrl-C where no step was running, or for a no to a question."""
     if not settings.changing:
         return CancelledError("Stopped, as you asked; nothing was written.")
-    error = StoppedMidwayError("Stopped, as you asked.", remedies=(_RESUME,))
-    error.state = _HALF_DONE
-    return error
+    if isinstance(error.__context__, EdlError):  # it came while the job was ending already
+        return error.__context__
+    failure = StoppedMidwayError("Stopped, as you asked.", remedies=(_RESUME,))
+    failure.state = _HALF_DONE
+    return failure
 
 
 def _bug(error: BaseException, settings: Settings) -> EdlError:

@@ -171,10 +171,21 @@ def _nobody_reads() -> int:
 def _invoke(arguments: list[str], settings: Settings) -> int:
     try:
         with cli.make_context("edl", arguments, obj=settings) as context:
-            cli.invoke(context)
+            _invoke_with_help(context)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         terminal.out(error.format_message().splitlines())
         return 2
     return 0
+
+
+def _invoke_with_help(context: click.Context) -> None:
+    """Run the command; who made a mistake in its line is sent to its help at least."""
+    try:
+        cli.invoke(context)
+    except UsageError as error:
+        if not error.remedies:
+            name = context.invoked_subcommand
+            error.remedies = (f"See '{' '.join(filter(None, ('edl', name, '--help')))}'.",)
+        raise
