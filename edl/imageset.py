@@ -27,7 +27,24 @@ _RANGE = f"from 1 to {MAX_IMAGES - 1}"
 _MAX_CONFIG_BYTES = 64 * KIB
 _MAX_XML_FILES = 200
 
+# What firmware of SM8850 and SM8845 calls them (bkerler/edl issue 772, meta-qcom PR 1929).
+_USUAL_NAMES = {
+    13: "prog_firehose_ddr.elf",
+    21: "xbl_sc.elf",
+    36: "multi_image_qti.mbn",
+    37: "multi_image.mbn",
+    38: "xbl_config_devprg.elf",
+    59: "sequencer_ram.elf",
+    60: "signed_firmware_soc_view.elf",
+    61: "tme_config.elf",
+}
+
 ImageSet = dict[int, bytes]
+
+
+def usual_name(image_id: int) -> str | None:
+    """Return what the file for a Sahara id is mostly called; None if that is not known."""
+    return _USUAL_NAMES.get(image_id)
 
 
 def is_list(text: str) -> bool:

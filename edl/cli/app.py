@@ -264,14 +264,33 @@ class App:
                 home.remember(f"{identity.serial:08x}", identity)
             return loader.images(identity if identity.pk_hash or known is None else known)
 
-        return connect.connect(
-            open_it(found),
-            images,
-            self._wishes(package, loader),
-            self.emit,
-            known,
-            reopen=lambda: open_it(self._wait(_COME_BACK_S)),
-        )
+        with loader.offering_others():
+            return connect.connect(
+                open_it(found),
+                images,
+                self._wishes(package, loader),
+                self.emit,
+                known,
+                reopen=lambda: open_it(self._wait(_COME_BACK_S)),
+            )
+
+    def identity(self) -> PhoneIdentity:
+        """Return who the connected phone says it is, without giving it a loader.
+
+        A phone whose boot ROM cannot be asked any more told it to an earlier run, or nobody.
+        """
+        with self.running(), self.plugged():
+            found = self._wait()
+            self.seen = True
+            self.emit(Stage("found", _describe(found)))
+            with contextlib.closing(found.open()) as transport:
+                answering = connect.find_out(transport, self.emit)
+                rom, hello = answering.boot_rom, answering.hello
+                identity = PhoneIdentity() if rom is None or hello is None else rom.identify(hello)
+            if identity.serial is not None:  # at once: it cannot be asked again
+                home.remember(f"{identity.serial:08x}", identity)
+            known = home.recall(found.serial) if found.serial else None
+            return identity if identity.pk_hash or known is None else known
 
     def _wishes(self, package: Package | None, loader: loading.Loader) -> Wishes:
         settings = self.settings

@@ -3,29 +3,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import edl
-from edl import loaders
+from edl import imageset, loaders
 from edl.cli.options import Settings
 from edl.cli.targets import is_file, is_folder
-from edl.errors import ImageError, UsageError
+from edl.collection.store import Collection
+from edl.errors import ImageError, ProgrammerRefusedError, UsageError
 from edl.events import Emit, Notice, Stage
+from edl.formats.mbn import read_image
 from edl.identity import PhoneIdentity
+from edl.imageset import PROGRAMMER_ID, ImageSet
+from edl.loaders import Candidate, Fit
 from edl.plan import home
 from edl.units import format_size
 
 if TYPE_CHECKING:
     from edl.package import Package
-
-_MAX_BYTES = 64 * 1024 * 1024
-_BY_ID = re.compile(r"(\d{1,3}):(.+)")
-_PROGRAMMER_ID = 13
 
 
 class Loader:
@@ -33,8 +34,10 @@ class Loader:
 
     def __init__(self, settings: Settings, package: Package | None, emit: Emit) -> None:
         self._option = _home(settings.loader)
+        self._virtual = settings.virtual is not None
         self._package = package
         self._emit = emit
+        self._others: list[Candidate] = []  # that fit as well, best first
 
     def storage_hints(self) -> Iterator[str]:
         """Yield the storage types that the loader's name speaks of."""
@@ -48,6 +51,20 @@ class Loader:
         if self._package is not None:
             yield from self._package.loaders
 
+    @contextlib.contextmanager
+    def offering_others(self) -> Iterator[None]:
+        """In here, a phone that refuses the loader is told of together with the next best one."""
+        try:
+            yield
+        except ProgrammerRefusedError as error:
+            if self._others:
+                best = self._others[0]
+                line = f"Or enter EDL mode again and try the next one: --loader {best.path}"
+                if best.title:
+                    line += f" ({best.title})"
+                error.remedies = (*error.remedies[:2], line)
+            raise
+
     def images(self, identity: PhoneIdentity) -> Mapping[int, bytes]:
         """Return images by Sahara id for the phone that identity describes.
 
@@ -57,7 +74,7 @@ class Loader:
         """
         option = self._option
         if option is None:
-            return {_PROGRAMMER_ID: self._read(self._found(identity))}
+            return self._of_package(identity) or self._single(self._found(identity))
         if is_folder(option):
             paths = loaders.find_programmers(Path(option))
             if not paths:
@@ -65,53 +82,111 @@ class Loader:
                     f"No programmer (loader) was found in {option}.",
                     remedies=("Name the file itself: --loader FILE.",),
                 )
-            return {_PROGRAMMER_ID: self._read(self._best(paths, identity))}
-        if _BY_ID.match(option) and not is_file(Path(option)):
-            return dict(_by_id(part) for part in option.split(","))
-        return {_PROGRAMMER_ID: self._named(Path(option), identity)}
+            ranked = loaders.rank(paths, identity)
+            return self._single(self._best(ranked) or _none_fits(ranked))
+        if imageset.is_list(option) and not is_file(Path(option)):
+            return self._told(imageset.of_list(option), "images by id", identity)
+        return self._named(Path(option), identity)
 
-    def _found(self, identity: PhoneIdentity) -> Path:
-        """Return the best loader of the package, else of the first folder that has any."""
-        if paths := list(self._candidates()):
-            return self._best(paths, identity)
-        for folder in search_folders():
-            if paths := loaders.find_programmers(folder):
-                return self._best(paths, identity)
+    def _of_package(self, identity: PhoneIdentity) -> ImageSet | None:
+        """Return the images that the package's own sahara_config names, if it has one."""
+        roots = self._package.roots if self._package is not None else ()
+        config = imageset.find_config(roots)
+        if config is None:
+            return None
+        images = imageset.of_file(config, imageset.read_file(config)) or {}
+        ranked = _judged(config, images, identity)
+        if ranked and not ranked[0].verdict.fit.may_start:
+            _none_fits(ranked)
+        return self._told(images, config.name, identity)
+
+    def _found(self, identity: PhoneIdentity) -> Candidate:
+        """Return the best loader of the package, else of the user's, else of the test ones."""
+        refused: list[Candidate] = []
+        for titles in self._sources(identity):
+            ranked = loaders.rank(titles, identity, titles)
+            if best := self._best(ranked):
+                return best
+            refused += ranked
+        if refused:
+            _none_fits(refused)
         raise UsageError(
             "No programmer (loader) was found for this phone.",
             remedies=(
                 f"Name it with --loader FILE: a programmer signed for {identity.describe()}.",
                 "Look for prog_*firehose*.mbn/.elf in the stock package of exactly this model.",
+                "'edl loaders add PATH' takes programmers out of packages and keeps them.",
             ),
         )
 
-    def _best(self, paths: list[Path], identity: PhoneIdentity) -> Path:
-        """Return the loader among paths that fits; one that the phone would refuse is not sent."""
-        best = loaders.choose(paths, identity)
+    def _sources(self, identity: PhoneIdentity) -> Iterator[Mapping[Path, str]]:
+        """Yield where loaders come from, nearest first: files with the names people know."""
+        yield dict.fromkeys(self._candidates(), "")
+        own: dict[Path, str] = {}
+        for kept in collections():
+            own |= kept.candidates(identity)
+        yield own
+        folders = [folder for folder in search_folders() if folder in _test_folders()]
+        tests = [path for folder in folders for path in loaders.find_programmers(folder)]
+        # no real phone has public keys fused; on one that checks none, a dummy would start nothing
+        if not self._virtual:
+            found = loaders.rank(tests, identity)
+            tests = [c.path for c in found if c.verdict.fit in {Fit.EXACT, Fit.LIKELY}]
+        yield dict.fromkeys(tests, "")
+
+    def _best(self, ranked: list[Candidate]) -> Candidate | None:
+        """Return the best of ranked if it fits; one that the phone would refuse is not sent."""
+        fitting = [candidate for candidate in ranked if candidate.verdict.fit.may_start]
+        if not fitting:
+            return None
+        best = fitting[0]
+        self._others = [candidate for candidate in fitting if candidate.image != best.image]
         if best.note:
             self._emit(Notice(best.note))
-        return best.path
+        return best
 
-    def _named(self, path: Path, identity: PhoneIdentity) -> bytes:
+    def _named(self, path: Path, identity: PhoneIdentity) -> ImageSet:
         """Return the file that the user names. Whether the phone takes it, the phone decides."""
-        data = self._read(path)
-        if not loaders.looks_like_programmer(data):
+        data = imageset.read_file(path)
+        images = imageset.of_file(path, data)
+        if images is None and not loaders.looks_like_programmer(data):
             raise ImageError(
                 f"{path} is no programmer (loader).",
                 remedies=(
                     "Look for prog_*firehose*.mbn/.elf in the stock package of exactly this model.",
-                    f"If you are sure, send it all the same: --loader {_PROGRAMMER_ID}:{path}",
+                    f"If you are sure, send it all the same: --loader {PROGRAMMER_ID}:{path}",
                 ),
             )
-        for candidate in loaders.rank([path], identity):
+        return self._told(images or {PROGRAMMER_ID: data}, path.name, identity)
+
+    def _single(self, candidate: Candidate) -> ImageSet:
+        data = imageset.read_file(candidate.path)
+        self._emit(Stage("loader", f"{candidate.name}, {format_size(len(data))}"))
+        return {PROGRAMMER_ID: data}
+
+    def _told(self, images: ImageSet, name: str, identity: PhoneIdentity) -> ImageSet:
+        """Return images; say what they are, and what to expect of them."""
+        size = format_size(sum(map(len, images.values())))
+        if len(images) > 1:
+            size += f", images {', '.join(map(str, sorted(images)))}"
+        self._emit(Stage("loader", f"{name}, {size}"))
+        for candidate in _judged(Path(name), images, identity):
             if not candidate.verdict.fit.may_start:
                 self._emit(Notice(f"{candidate.note} It is sent all the same, as you named it."))
-        return data
+        return images
 
-    def _read(self, path: Path) -> bytes:
-        data = read_file(path)
-        self._emit(Stage("loader", f"{path.name}, {format_size(len(data))}"))
-        return data
+
+def _judged(path: Path, images: ImageSet, identity: PhoneIdentity) -> list[Candidate]:
+    """Return the programmer among images, if there is one that can be read, with its verdict."""
+    try:
+        image = read_image(images.get(PROGRAMMER_ID, b""))
+    except ImageError:
+        return []
+    return [Candidate(path, image, loaders.match(image, identity))]
+
+
+def _none_fits(ranked: list[Candidate]) -> NoReturn:
+    raise loaders.none_fits(ranked)
 
 
 def _home(text: str | None) -> str | None:
@@ -121,32 +196,22 @@ def _home(text: str | None) -> str | None:
     return os.path.expanduser(text)  # noqa: PTH111  # takes any text
 
 
-def _by_id(part: str) -> tuple[int, bytes]:
-    match = _BY_ID.fullmatch(part)
-    if match is None:
-        raise UsageError(f"'{part}' is not ID:FILE.")
-    return int(match[1]), read_file(Path(match[2]))
+def collections() -> Iterator[Collection]:
+    """Yield the user's collections: the folders in EDL_LOADERS, and their own.
 
-
-def read_file(path: Path) -> bytes:
-    """Return the content of a loader file, of at most 64 MiB.
-
-    Raises:
-        ImageError: it cannot be read, or is too large to be a loader.
+    Only the last keeps its index beside the loaders.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise ImageError(
-            f"The loader {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            remedies=("Check the name after --loader.",),
-        ) from error
-    if not data:
-        raise ImageError(f"The loader {path} is empty.")
-    if len(data) > _MAX_BYTES:
-        raise ImageError(f"{path} is no programmer: it is larger than {_MAX_BYTES} bytes.")
-    return data
+    for folder in search_folders():
+        if folder == own_folder():
+            yield Collection(folder)
+        elif folder not in _test_folders():
+            digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()
+            yield Collection(folder, home.home() / "indexes" / f"{digest[:16]}.json")
+
+
+def own_folder() -> Path:
+    """Return the folder of the user's own collection; it need not exist."""
+    return home.home() / "loaders"
 
 
 def search_folders() -> Iterator[Path]:
@@ -154,6 +219,13 @@ def search_folders() -> Iterator[Path]:
     for folder in os.environ.get("EDL_LOADERS", "").split(os.pathsep):
         if folder:
             yield Path(folder)
-    yield home.home() / "loaders"
-    yield Path(edl.__file__).parent.parent / "loaders"
-    yield Path(sys.prefix) / "share" / "edl" / "loaders"
+    yield own_folder()
+    yield from _test_folders()
+
+
+def _test_folders() -> tuple[Path, ...]:
+    """Return where the loaders of the virtual phones are: in a checkout, or installed."""
+    return (
+        Path(edl.__file__).parent.parent / "loaders",
+        Path(sys.prefix) / "share" / "edl" / "loaders",
+    )

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "nop": ("nop", "Ask the programmer for a sign of life.", "Control"),
     "doctor": ("doctor", "Look at the computer and the cable.", "Without a phone"),
     "setup-udev": ("setup_udev", "Let users speak to phones (Linux).", "Without a phone"),
+    "loaders": ("loaders", "Keep, show and choose loaders (programmers).", "Without a phone"),
     "virtual": ("virtual", "Make and show virtual phones.", "Without a phone"),
     "explain": ("explain", "Explain an error code.", "Without a phone"),
 }

@@ -63,7 +63,6 @@ LATER = {
     "setactiveslot": _SLOT,
     "set_active": _SLOT,
     "monitor": _LIST,
-    "loaders": "'edl check FOLDER' shows the loader in a package, and 'edl info' chooses one",
     "upload-loader": "every command uploads the loader when it is needed: edl info --loader FILE",
     "repair-gpt": "'edl printgpt' shows what is wrong; writing the package writes sound tables",
     "provision": "a wrong layout destroys UFS storage for good, so it comes when it is safe",

@@ -16,6 +16,7 @@ from edl.errors import (
 )
 from edl.events import Emit, Stage, ignore
 from edl.identity import PhoneIdentity
+from edl.imageset import usual_name
 from edl.sahara import host, identity
 from edl.sahara.host import SaharaHost
 from edl.sahara.packets import Exec, Mode
@@ -93,7 +94,9 @@ class BootRom:
     def send(self, packet: bytes) -> None:
         """Send one packet that the core made. What the phone says late blocks it: take that."""
         _log.debug("> %s", packet.hex())
-        for left in reversed(range(_SEND_ATTEMPTS)):
+        left = _SEND_ATTEMPTS
+        while True:
+            left -= 1
             try:
                 self._transport.write(packet, _SHORT_S)
             except TransportTimeoutError as error:
@@ -154,11 +157,8 @@ class BootRom:
                 return b""
             case host.AnswerAnnounced() as announced:
                 self.send(self._host.fetch(announced))
-                match self.next_event(_COMMAND_TIMEOUT_S):
-                    case host.Answered(_, data):
-                        return data
-                    case other:
-                        raise ProtocolError(f"{other} came where an answer was due.")
+                answer = self.next_event(_COMMAND_TIMEOUT_S)
+                return answer.data if isinstance(answer, host.Answered) else None
             case host.ImageEnded(_, status):
                 _log.info("%s: %s", question.name, words(status))
                 return None
@@ -338,7 +338,12 @@ def _refused(image_id: int, status: Status) -> ProgrammerRefusedError:
 def _missing_image_remedy(image_id: int) -> str:
     if image_id == 7:
         return "This is a NAND modem: it needs its NPRG programmer, which is not a Firehose file."
-    return "This phone starts from several images: take all of them from its stock package."
+    name = usual_name(image_id)
+    which = f" (image {image_id} is mostly called {name})" if name else ""
+    return (
+        f"This phone starts from several images{which}: take all of them from its stock package,"
+        " with --loader ID:FILE,ID:FILE or its sahara_config XML."
+    )
 
 
 def crash_dump() -> ProtocolError:

@@ -7,7 +7,8 @@ import pytest
 
 from edl import imageset
 from edl.errors import ImageError, UsageError
-from edl.imageset import find_config, is_list, of_file, of_list
+from edl.formats.sahara_config import read_sahara_config
+from edl.imageset import find_config, is_list, of_file, of_list, usual_name
 from tests.unit.test_cpio import END, entry
 from tests.unit.test_sahara_config import KAANAPALI
 
@@ -67,6 +68,13 @@ def test_files_of_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         with pytest.raises(ImageError, match=told):
             of_list(f"13:{name}")
+
+
+def test_names_are_those_of_real_firmware() -> None:
+    config = read_sahara_config(KAANAPALI, "q.xml")
+    for number, path in config.images.items():
+        assert path.endswith(usual_name(number) or "")
+    assert usual_name(99) is None
 
 
 # CPIO
