@@ -204,7 +204,7 @@ def test_the_second_stops_at_once(job: Callable[..., Job]) -> None:
     first.send(signal.SIGINT)  # on a busy computer the piece may be done by now
     assert first.finish() == 10
     assert re.search(r"error\[stopped-midway\]: Stopped (at once, )?as you asked\.\n", first.told)
-    assert "on the phone: 1 of 3 steps are done; 'large' is incomplete" in first.told
+    assert re.search(r"on the phone: [12] of 3 steps are done", first.told)
 
 
 def test_a_wait_is_left_at_once(environment: dict[str, str]) -> None:

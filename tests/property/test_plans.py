@@ -301,7 +301,7 @@ def carried_out(plan: Plan, disks: dict[int, bytearray]) -> dict[int, bytearray]
     return final
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(packages())
 def test_what_is_carried_out_is_what_the_rows_say(made: tuple[Geometry, list[Spec]]) -> None:
     geometry, rows = made
@@ -340,7 +340,7 @@ def wild(draw: st.DrawFn) -> tuple[Geometry, list[Spec]]:
     return geometry, draw(st.permutations([*rows, *more]))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(wild())
 def test_a_plan_without_errors_is_sound_and_others_say_where(
     made: tuple[Geometry, list[Spec]],
