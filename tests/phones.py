@@ -20,6 +20,7 @@ from typing import Any
 from edl.device import connect
 from edl.device.connect import ChooseLoader, Wishes
 from edl.device.storage import Storage
+from edl.errors import TransportTimeoutError
 from edl.events import DeviceLog, Event, Notice, Stage
 from edl.firehose.commands import Area
 from edl.identity import PhoneIdentity
@@ -120,6 +121,47 @@ class Watched:
 
     def close(self) -> None:
         self.inner.close()
+
+
+class Script:
+    """A transport to nowhere: says what it was told to say, one transfer a read.
+
+    blocks_after: number of writes after which it takes no more.
+
+    Attributes:
+        written: what was written.
+    """
+
+    keeps_transfers = True
+    packet_bytes = 512
+    sends_zlp = True
+    description = "The script"
+
+    def __init__(self, *lines: bytes, blocks_after: int | None = None) -> None:
+        self._lines = list(lines)
+        self._blocks_after = blocks_after
+        self.written: list[bytes] = []
+
+    @property
+    def taken(self) -> int:
+        """How many writes it has taken."""
+        return len(self.written)
+
+    def say(self, *lines: bytes) -> None:
+        self._lines += lines
+
+    def read(self, timeout_s: float) -> memoryview:
+        if not self._lines:
+            raise TransportTimeoutError("silence")
+        return memoryview(self._lines.pop(0))
+
+    def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
+        if self._blocks_after is not None and self.taken >= self._blocks_after:
+            raise TransportTimeoutError("it takes nothing")
+        self.written.append(bytes(data))
+
+    def close(self) -> None:
+        self._lines.clear()
 
 
 @dataclass

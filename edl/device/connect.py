@@ -330,7 +330,7 @@ def _attach(programmer: Programmer, first: bytes, emit: Emit) -> None:
 def _learn_storage(phone: Phone, wishes: Wishes) -> None:
     """Configure, and make sure that the storage answers; each type is tried at most once."""
     first = [wishes.memory.lower()] if wishes.memory else [*wishes.hints, *_STORAGES]
-    refused: DeviceRefusedError | None = None
+    refused: list[DeviceRefusedError] = []
     for memory in dict.fromkeys(first):
         try:
             _configure(phone.programmer, memory, wishes)
@@ -339,12 +339,11 @@ def _learn_storage(phone: Phone, wishes: Wishes) -> None:
                 _probe(phone)
         except (WrongStorageError, WrongSectorSizeError) as error:
             _log.info("storage %s: %s", memory, error)
-            refused = refused or error
+            refused.append(error)
         else:
             phone.luns[0] = info
             return
-    if refused is not None:
-        raise refused
+    raise refused[0]
 
 
 def _probe(phone: Phone) -> None:

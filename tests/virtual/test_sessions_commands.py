@@ -28,7 +28,7 @@ from edl.virtual.programmer.board import VIP_LOCK, XIAOMI_LOCK, Lock, Quirks
 from edl.virtual.saved import State
 from edl.virtual.storage import Extent, Faults
 from tests import phones
-from tests.phones import Watched, plug, spec
+from tests.phones import Script, plug, spec
 from tests.virtual.disks import make_bootable
 
 ALL = pytest.mark.parametrize("profile", phones.ALL)
@@ -60,6 +60,11 @@ def still_works(phone: Phone) -> bool:
     program(phone, where, data)
     told = phone.programmer.sha256(where)
     return read(phone, where) == data and told in {None, hashlib.sha256(data).digest()}
+
+
+def put(script: Script, phone: Phone) -> None:
+    """Put script in the place of the transport that phone uses."""
+    phone.programmer._talk._transport = script
 
 
 # -- read -----------------------------------------------------------------------------------------
@@ -143,11 +148,11 @@ def test_a_programmer_that_ends_a_read_early() -> None:
     """A yes with bytes missing is no yes."""
     with plug("sdm660") as bench:
         phone = bench.connect()
-        script = Script(bench.transports[0])
+        script = Script()
         script.say(b'<?xml version="1.0" ?><data><response value="ACK" rawmode="true" /></data>')
         script.say(bytes(512))
         script.say(b'<?xml version="1.0" ?><data><response value="ACK" rawmode="false" /></data>')
-        script.replace(phone)
+        put(script, phone)
         with pytest.raises(ProtocolError, match="512 bytes missing"):
             read(phone, area(phone, 0, 2))
 
@@ -156,21 +161,21 @@ def test_a_programmer_that_sends_sectors_without_an_answer() -> None:
     """Those of TCL do: bkerler/edl#232, #740."""
     with plug("sdm660") as bench:
         phone = bench.connect()
-        script = Script(bench.transports[0])
+        script = Script()
         script.say(b"\x5a" * 1024)
         script.say(b'<?xml version="1.0" ?><data><response value="ACK" rawmode="false" /></data>')
-        script.replace(phone)
+        put(script, phone)
         assert read(phone, area(phone, 0, 2)) == b"\x5a" * 1024
 
 
 def test_a_programmer_that_gives_up_within_the_data() -> None:
     with plug("sdm660") as bench:
         phone = bench.connect()
-        script = Script(bench.transports[0])
+        script = Script()
         script.say(b'<?xml version="1.0" ?><data><response value="ACK" rawmode="true" /></data>')
         script.say(b'<?xml version="1.0" ?><data><log value="Read failed at sector 0" /></data>')
         script.say(b'<?xml version="1.0" ?><data><response value="NAK" rawmode="false" /></data>')
-        script.replace(phone)
+        put(script, phone)
         with pytest.raises(ReadFailedError):
             read(phone, area(phone, 0, 2))
 
@@ -283,9 +288,9 @@ def test_flash_that_never_gets_on_is_given_up() -> None:
 def test_a_yes_without_raw_mode_is_no_yes(answer: bytes) -> None:
     with plug("sdm660") as bench:
         phone = bench.connect()
-        script = Script(bench.transports[0])
+        script = Script()
         script.say(b'<?xml version="1.0" ?><data>' + answer + b"</data>")
-        script.replace(phone)
+        put(script, phone)
         with pytest.raises(ProtocolError, match="does not wait for data"):
             program(phone, area(phone, 0, 1), bytes(512))
 
@@ -294,13 +299,13 @@ def test_a_no_in_the_middle_of_the_data_ends_it() -> None:
     """A USB error on the phone's side: real-programmer.md 7, AttemptRetry."""
     with plug("sdm660") as bench:
         phone = bench.connect()
-        script = Script(bench.transports[0], blocks_after=3)
+        script = Script(blocks_after=3)
         prolog = b'<?xml version="1.0" ?><data>'
         script.say(prolog + b'<response value="ACK" rawmode="true" /></data>')
         script.say(prolog + b'<log value="USB read has failed. Returned 0 bytes." /></data>')
         script.say(prolog + b'<response value="ACK" /></data>')
         script.say(prolog + b'<response value="NAK" rawmode="false" AttemptRetry="1" /></data>')
-        script.replace(phone)
+        put(script, phone)
         with pytest.raises(WriteFailedError) as caught:
             program(phone, area(phone, 0, 640), bytes(640 * 512))
         assert caught.value.device_log == ("USB read has failed. Returned 0 bytes.",)
@@ -311,12 +316,12 @@ def test_words_without_end_in_the_middle_of_the_data(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(dialogue, "_MAX_STALE", 50)
     with plug("sdm660") as bench:
         phone = bench.connect()
-        script = Script(bench.transports[0], blocks_after=1)
+        script = Script(blocks_after=1)
         prolog = b'<?xml version="1.0" ?><data>'
         script.say(prolog + b'<response value="ACK" rawmode="true" /></data>')
         for _ in range(100):
             script.say(prolog + b'<response value="ACK" /></data>')
-        script.replace(phone)
+        put(script, phone)
         with pytest.raises(ProtocolError, match="sends without end"):
             program(phone, area(phone, 0, 640), bytes(640 * 512))
 
@@ -385,9 +390,9 @@ def test_a_programmer_without_digests_is_asked_once(profile: str) -> None:
 def test_a_flat_yes_is_no_digest() -> None:
     with plug("msm8916") as bench:
         phone = bench.connect()
-        script = Script(bench.transports[0])
+        script = Script()
         script.say(b'<?xml version="1.0" ?><data><response value="ACK" /></data>')
-        script.replace(phone)
+        put(script, phone)
         assert phone.programmer.sha256(area(phone, 0, 1)) is None
         assert phone.programmer.digest_works is False
 
@@ -451,7 +456,7 @@ def test_a_phone_that_leaves_before_it_answers_has_obeyed(profile: str) -> None:
 def test_a_phone_that_stays_and_says_nothing_has_not_obeyed() -> None:
     with plug("sdm660") as bench:
         phone = bench.connect()
-        Script(bench.transports[0]).replace(phone)
+        put(Script(), phone)
         with pytest.raises(TransportTimeoutError):
             phone.programmer.power(Power.RESET)
 
@@ -529,11 +534,11 @@ def test_all_commands_with_manners_of_their_own(profile: str, quirks: Quirks) ->
 def test_a_lock_that_shows_late_stops_at_once(profile: str, lock: Lock) -> None:
     with plug(profile) as bench:
         phone = bench.connect()
-        script = Script(bench.transports[0])
+        script = Script()
         for text in lock.texts:
             script.say(b'<?xml version="1.0" ?><data><log value="%s" /></data>' % text.encode())
         script.say(b'<?xml version="1.0" ?><data><response value="NAK" /></data>')
-        script.replace(phone)
+        put(script, phone)
         with pytest.raises(AuthorizationError):
             program(phone, area(phone, 0, 1), bytes(phone.sector_bytes))
         assert script.taken == 1
@@ -563,33 +568,3 @@ def test_a_command_that_is_not_known_is_a_no(profile: str) -> None:
         with pytest.raises(DeviceRefusedError):
             program(phone, area(phone, 0, 1), bytes(512))
         assert bench.changes == []
-
-
-class Script(Watched):
-    """Takes the place of the phone behind a transport: says what it was told to say.
-
-    blocks_after: number of transfers after which it takes no more, until all has been said.
-    """
-
-    def __init__(self, transport: Watched, blocks_after: int | None = None) -> None:
-        super().__init__(transport.inner)
-        self._lines: list[bytes] = []
-        self._blocks_after = blocks_after
-        self.taken = 0
-
-    def say(self, data: bytes) -> None:
-        self._lines.append(data)
-
-    def replace(self, phone: Phone) -> None:
-        """Put it in the place of the transport that phone uses."""
-        phone.programmer._talk._transport = self
-
-    def read(self, timeout_s: float) -> memoryview:
-        if not self._lines:
-            raise TransportTimeoutError("silence")
-        return memoryview(self._lines.pop(0))
-
-    def write(self, data: object, timeout_s: float, *, zlp: bool = False) -> None:
-        if self._blocks_after is not None and self.taken >= self._blocks_after:
-            raise TransportTimeoutError("it takes nothing")
-        self.taken += 1

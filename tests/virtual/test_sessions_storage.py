@@ -278,6 +278,12 @@ def test_a_table_with_more_entries_than_usual_is_read_whole() -> None:
         assert len(best.partitions) == 160
 
 
+def test_an_entry_without_sectors_is_no_partition() -> None:
+    with plug("sdm660") as bench:
+        write_gpt(bench.flash.luns[0], [Part("odd", 300, 299), *_PARTS])
+        assert [part.name for _, part in bench.storage().partitions()] == [p.name for p in _PARTS]
+
+
 def test_a_table_that_cannot_be_read_hides_no_other() -> None:
     broken = flash.Faults(unreadable=(flash.Extent(0, 0, 1),))
     with plug(spec("qcm2290-ufs", broken=broken)) as bench:

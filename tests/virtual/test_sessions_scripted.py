@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Words that no virtual phone says, spoken by a script: odd ones, endless ones, wrong ones."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from edl.device import dialogue, sahara
+from edl.device.connect import find_out
+from edl.device.firehose import Programmer
+from edl.device.sahara import BootRom
+from edl.errors import (
+    DeviceRefusedError,
+    ProgrammerRefusedError,
+    ProtocolError,
+    TransportTimeoutError,
+)
+from edl.firehose.commands import Area
+from edl.sahara import host
+from edl.sahara.packets import Mode
+from tests.phones import Script
+
+AREA = Area(0, 0, 1, 512)
+HELLO = struct.pack("<6I", 1, 0x30, 2, 1, 1024, 0) + bytes(24)
+CMD_READY = struct.pack("<2I", 11, 8)
+DONE_RESP = struct.pack("<3I", 6, 12, 1)
+DONE_RESP_MORE = struct.pack("<3I", 6, 12, 0)
+RESET_RESP = struct.pack("<2I", 8, 8)
+DATA = b"programmer" * 100
+
+
+def end_of_image(status: int = 0, image: int = 13) -> bytes:
+    return struct.pack("<4I", 4, 16, image, status)
+
+
+def read_data(offset: int, length: int, image: int = 13) -> bytes:
+    return struct.pack("<5I", 3, 20, image, offset, length)
+
+
+def execute_resp(command: int, size: int) -> bytes:
+    return struct.pack("<4I", 14, 16, command, size)
+
+
+def xml(*elements: str) -> bytes:
+    """Return a document in the frame of generation 3, which trails nothing."""
+    prolog = '<?xml version="1.0" encoding="UTF-8" ?>'
+    return f"{prolog}\n<data>\n{''.join(elements)}</data>".encode()
+
+
+ACK, NAK = '<response value="ACK" />', '<response value="NAK" />'
+
+
+def configured(size: int, value: str = "ACK") -> bytes:
+    return xml(
+        f'<response value="{value}" MemoryName="eMMC" MaxPayloadSizeToTargetInBytes="{size}" />'
+    )
+
+
+def greeted(*lines: bytes) -> tuple[BootRom, host.HelloSeen, Script]:
+    script = Script(HELLO, *lines)
+    rom = BootRom(script)
+    hello = rom.next_event(1)
+    assert isinstance(hello, host.HelloSeen)
+    return rom, hello, script
+
+
+# -- Sahara ---------------------------------------------------------------------------------------
+
+
+def test_an_answer_of_no_bytes_is_an_answer() -> None:
+    rom, hello, script = greeted(
+        CMD_READY, execute_resp(1, 0), execute_resp(2, 0), execute_resp(3, 0), HELLO
+    )
+    identity = rom.identify(hello)
+    assert (identity.serial, identity.hwid, identity.pk_hash) == (None, None, None)
+    assert [struct.unpack_from("<I", data)[0] for data in script.written] == [2, 13, 13, 13, 12]
+
+
+def test_questions_end_where_the_boot_rom_loses_interest() -> None:
+    """It greets, or asks for the image, where an answer is due: the upload goes on from there."""
+    rom, hello, _ = greeted(CMD_READY, HELLO, read_data(0, 64), read_data(0, 64))
+    assert rom.identify(hello).serial is None
+    assert rom._pushed[0] == hello
+
+
+def test_stale_packets_before_the_greeting_are_passed_over() -> None:
+    rom, hello, _ = greeted(CMD_READY, end_of_image(0x1F), CMD_READY, end_of_image(0x1F), HELLO)
+    rom.identify(hello)
+    assert rom._pushed == [hello]
+
+
+@pytest.mark.parametrize("stale", [CMD_READY, end_of_image(0x1F)])
+def test_packets_without_end_are_passed_over_only_so_long(
+    stale: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sahara, "_MAX_STALE", 5)
+    rom, hello, script = greeted(CMD_READY, end_of_image(0x1F), *[stale] * 40)
+    rom.identify(hello)
+    assert script.read(1)  # not all were taken
+
+
+def test_a_boot_rom_that_talks_nonsense_in_command_mode_is_greeted_anew() -> None:
+    rom, hello, script = greeted(b"\x99" * 24, b"\x98" * 24, end_of_image(1), HELLO)
+    rom.identify(hello)
+    assert rom._pushed == [hello]
+    assert len(script.written) == 1  # listening was enough
+
+
+def test_a_boot_rom_that_passes_over_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sahara, "_MAX_STALE", 3)
+    rom, hello, script = greeted(end_of_image(0x18), *[end_of_image(1)] * 9)
+    rom.identify(hello)
+    kinds = [struct.unpack_from("<I", data)[0] for data in script.written]
+    assert kinds == [2, 12, 19, 2]  # command mode, switch mode, start over, knock
+
+
+def test_what_comes_late_is_taken_before_the_next_word() -> None:
+    class Late(Script):
+        """Takes nothing until what it says has been read."""
+
+        def write(self, data: object, timeout_s: float, *, zlp: bool = False) -> None:
+            if self._lines:
+                raise TransportTimeoutError("it wants to be heard first")
+            self.written.append(b"taken")
+
+    script = Late(HELLO)
+    rom = BootRom(script)
+    rom.send(b"12345678")
+    assert script.written == [b"taken"]
+    assert isinstance(rom.next_event(1), host.HelloSeen)
+
+
+def test_a_packet_that_is_never_taken() -> None:
+    rom = BootRom(Script(blocks_after=0))
+    with pytest.raises(TransportTimeoutError):
+        rom.send(b"12345678")
+
+
+def test_a_packet_that_is_taken_in_part() -> None:
+    class Half(Script):
+        def write(self, data: object, timeout_s: float, *, zlp: bool = False) -> None:
+            self.written.append(b"half")
+            raise TransportTimeoutError("half", done_bytes=4)
+
+    script = Half()
+    with pytest.raises(TransportTimeoutError):
+        BootRom(script).send(b"12345678")
+    assert script.written == [b"half"]
+
+
+def test_an_upload_from_hello_to_the_first_words_of_the_programmer() -> None:
+    rom, hello, script = greeted(
+        read_data(0, 100), read_data(100, 900), end_of_image(), DONE_RESP_MORE + xml(ACK)
+    )
+    rom.push_back(hello)
+    rom.upload({13: DATA})
+    assert script.written[1:3] == [DATA[:100], DATA[100:]]
+    assert rom.leftover() == xml(ACK)
+
+
+@pytest.mark.parametrize("last", [[DONE_RESP], [xml(ACK)], []], ids=["done", "xml", "silence"])
+def test_ways_in_which_an_upload_ends(last: list[bytes]) -> None:
+    rom, hello, _ = greeted(read_data(0, 100), end_of_image(), *last)
+    rom.push_back(hello)
+    rom.upload({13: DATA})
+
+
+def test_an_upload_that_falls_silent_before_its_end() -> None:
+    rom, hello, _ = greeted(read_data(0, 100))
+    rom.push_back(hello)
+    with pytest.raises(TransportTimeoutError):
+        rom.upload({13: DATA})
+
+
+def test_several_images_end_only_with_the_last() -> None:
+    rom, hello, _ = greeted(
+        read_data(0, 8, 33), end_of_image(0, 33), DONE_RESP_MORE,
+        HELLO, read_data(0, 8), end_of_image(), DONE_RESP,
+    )  # fmt: skip
+    rom.push_back(hello)
+    rom.upload({33: DATA, 13: DATA})
+
+
+def test_command_mode_in_the_middle_of_an_upload_is_left() -> None:
+    rom, hello, script = greeted(CMD_READY, HELLO, read_data(0, 8), end_of_image(), DONE_RESP)
+    rom.push_back(hello)
+    rom.upload({13: DATA})
+    assert struct.unpack_from("<I", script.written[1])[0] == 12
+
+
+def test_a_crash_dump_in_the_middle_of_an_upload() -> None:
+    rom, hello, _ = greeted(struct.pack("<4I", 9, 16, 0x1000, 64))
+    rom.push_back(hello)
+    with pytest.raises(ProtocolError, match="crash-dump mode"):
+        rom.upload({13: DATA})
+
+
+def test_a_packet_that_has_no_place_in_an_upload() -> None:
+    rom, hello, _ = greeted()
+    rom.push_back(hello)
+    rom.push_back(host.ResetAnswered())
+    with pytest.raises(ProtocolError, match="in the middle of the upload"):
+        rom.upload({13: DATA})
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"), [(0, 1001), (999, 2), (5000, 1), (0, 0x0FFFFFFF)], ids=str
+)
+def test_pieces_that_the_file_does_not_have(offset: int, length: int) -> None:
+    rom, hello, script = greeted(read_data(offset, length), end_of_image(8), RESET_RESP)
+    rom.push_back(hello)
+    with pytest.raises(ProgrammerRefusedError, match="which has 1000") as caught:
+        rom.upload({13: DATA})
+    assert "cut short" in caught.value.remedies[0]
+    resets = [data for data in script.written if data[0] == 7]
+    assert len(resets) == 2  # the first one was taken for data
+
+
+def test_a_phone_that_asks_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sahara, "_MAX_EVENTS", 10)
+    rom, hello, _ = greeted(*[read_data(0, 100)] * 20)
+    rom.push_back(hello)
+    with pytest.raises(ProtocolError, match="without end"):
+        rom.upload({13: DATA})
+
+
+def test_a_block_that_fills_its_packets_is_nudged_only_where_nothing_comes() -> None:
+    class Slow(Script):
+        """Says nothing more until a zero-length packet comes."""
+
+        def read(self, timeout_s: float) -> memoryview:
+            if len(self.written) == 2 and timeout_s < 5:
+                raise TransportTimeoutError("it waits")
+            return super().read(timeout_s)
+
+    big = DATA * 2
+    slow = Slow(HELLO, read_data(0, 512), end_of_image(), DONE_RESP)
+    rom = BootRom(slow)
+    rom.push_back(rom.next_event(1))
+    rom.upload({13: big})
+    assert slow.written[1:3] == [big[:512], b""]
+    script = Script(HELLO, read_data(0, 512) + read_data(512, 512), end_of_image(), DONE_RESP)
+    rom = BootRom(script)
+    rom.push_back(rom.next_event(1))
+    rom.upload({13: big})
+    assert b"" not in script.written
+
+
+def test_a_nudge_that_is_not_taken_is_no_failure() -> None:
+    class Deaf(Script):
+        def read(self, timeout_s: float) -> memoryview:
+            if len(self.written) == 2 and timeout_s < 5:
+                raise TransportTimeoutError("it thinks")
+            return super().read(timeout_s)
+
+        def write(self, data: object, timeout_s: float, *, zlp: bool = False) -> None:
+            if zlp:
+                raise TransportTimeoutError("it did not wait for this")
+            super().write(data, timeout_s)  # type: ignore[arg-type]
+
+    script = Deaf(HELLO, read_data(0, 512), end_of_image(), DONE_RESP)
+    rom = BootRom(script)
+    rom.push_back(rom.next_event(1))
+    rom.upload({13: DATA})
+
+
+def test_a_reset_that_nobody_answers() -> None:
+    script = Script()
+    BootRom(script).reset()
+    assert len(script.written) == 1
+
+
+def test_a_reset_that_is_answered_with_other_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sahara, "_MAX_STALE", 3)
+    script = Script(*[HELLO] * 20)
+    BootRom(script).reset()
+    assert len(script.written) == 2
+
+
+# -- what answers ---------------------------------------------------------------------------------
+
+
+def test_a_memory_offer_out_of_the_blue() -> None:
+    with pytest.raises(ProtocolError, match="crash-dump mode"):
+        find_out(Script(struct.pack("<4I", 9, 16, 0x1000, 64)))
+
+
+def test_a_programmer_whose_words_begin_late_in_a_transfer() -> None:
+    answering = find_out(Script(b"\0\0\r\n" + xml(ACK)))
+    assert answering.programmer_first is not None
+    assert answering.programmer_first.endswith(xml(ACK))
+
+
+def test_a_programmer_behind_a_packet() -> None:
+    answering = find_out(Script(CMD_READY[:4], CMD_READY[4:] + xml(ACK)))
+    assert answering.boot_rom is not None
+
+
+def test_words_of_a_programmer_in_pieces() -> None:
+    answering = find_out(Script(b"<?x", b"ml version='1.0' ?><data>"))
+    assert answering.boot_rom is None
+
+
+def test_a_greeting_that_says_crash_and_asks_for_no_image() -> None:
+    crashed = HELLO[:20] + struct.pack("<I", Mode.MEMORY_DEBUG) + HELLO[24:]
+    with pytest.raises(ProtocolError, match="crash-dump mode"):
+        find_out(Script(crashed, end_of_image(0x18)))
+
+
+# -- Firehose -------------------------------------------------------------------------------------
+
+
+def test_offers_that_never_meet() -> None:
+    lines = [configured(size, "NAK") for size in (524288, 262144, 131072, 65536)]
+    with pytest.raises(DeviceRefusedError):
+        Programmer(Script(*lines)).configure("emmc")
+
+
+@pytest.mark.parametrize("size", [0, 100, 511])
+def test_an_offer_that_is_none(size: int) -> None:
+    with pytest.raises(DeviceRefusedError):
+        Programmer(Script(configured(size, "NAK"))).configure("emmc")
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, 1 << 21, 1 << 40])
+def test_a_yes_that_grants_all_and_more(size: int) -> None:
+    programmer = Programmer(Script(configured(size)))
+    programmer.configure("emmc")
+    assert programmer.payload_bytes == 1 << 20
+
+
+def test_a_yes_that_grants_less_is_asked_again() -> None:
+    script = Script(configured(20000), configured(16384))
+    programmer = Programmer(script)
+    programmer.configure("emmc")
+    assert programmer.payload_bytes == 16384
+    assert b'MaxPayloadSizeToTargetInBytes="16384"' in script.written[1]
+
+
+def test_stale_answers_before_the_one_to_configure() -> None:
+    programmer = Programmer(Script(xml(NAK), xml(NAK), xml(ACK), configured(1 << 20)))
+    programmer.configure("emmc")
+    assert programmer.memory == "emmc"
+
+
+def test_nothing_but_stale_answers() -> None:
+    programmer = Programmer(Script(*[xml(NAK)] * 10))
+    with pytest.raises(DeviceRefusedError):
+        programmer.configure("emmc")
+
+
+def test_a_port_without_zero_length_packets_says_so() -> None:
+    script = Script(configured(1 << 20))
+    script.sends_zlp = False
+    Programmer(script).configure("emmc")
+    assert b'ZlpAwareHost="0"' in script.written[0]
+
+
+def test_a_command_that_is_never_taken() -> None:
+    with pytest.raises(TransportTimeoutError, match="did not answer <nop>"):
+        Programmer(Script(blocks_after=0)).ping()
+
+
+def test_a_command_that_is_taken_in_part() -> None:
+    class Half(Script):
+        def write(self, data: object, timeout_s: float, *, zlp: bool = False) -> None:
+            raise TransportTimeoutError("half", done_bytes=4)
+
+    with pytest.raises(ProtocolError, match="took only a part of <nop>"):
+        Programmer(Half()).ping()
+
+
+def test_an_answer_that_follows_the_word_that_there_is_none() -> None:
+    lost = '<log value="ERROR: Failed to run the last command -1" />'
+    assert not Programmer(Script(xml(lost), xml(NAK))).ping()
+    assert not Programmer(Script(xml(lost))).ping()
+    assert Programmer(Script(xml(lost), xml(ACK))).ping()
+
+
+def test_junk_before_and_behind() -> None:
+    assert Programmer(Script(b"junk" * 20, xml(ACK))).ping()
+    sink = bytearray()
+    raw = '<response value="ACK" rawmode="true" />'
+    end = '<response value="ACK" rawmode="false" />'
+    script = Script(xml(raw), bytes(512), b"junk" * 20, xml(end))
+    Programmer(script).read(AREA, sink.extend)
+    assert sink == bytes(512)
+
+
+def test_words_of_the_phone_in_the_middle_of_a_read() -> None:
+    raw = '<response value="ACK" rawmode="true" />'
+    script = Script(xml(raw), xml('<log value="reading" />'), bytes(512), xml(ACK))
+    sink = bytearray()
+    Programmer(script).read(AREA, sink.extend)
+    assert sink == bytes(512)
+
+
+def test_data_that_nobody_asked_for() -> None:
+    """Sectors where a command awaits its answer: their programmer is out of step with us."""
+    raw = '<response value="ACK" rawmode="true" />'
+    programmer = Programmer(Script(xml(raw) + bytes(100)))
+    programmer._talk.host.expect_raw(512, 512)
+    programmer._talk.host.receive(bytes(512), whole_transfer=True)
+    with pytest.raises(ProtocolError, match="Raw data came"):
+        programmer._talk.answer("nop", 1)
+
+
+@pytest.mark.parametrize("line", [b"junk" * 20, xml("<nothing />")], ids=["junk", "nothing"])
+def test_words_without_end_are_no_answer(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "_MAX_STALE", 50)
+    with pytest.raises((ProtocolError, TransportTimeoutError)):
+        Programmer(Script(*[line] * 60)).ping()
+
+
+def test_a_greeting_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "_MAX_STALE", 50)
+    with pytest.raises(ProtocolError, match="sends without end"):
+        Programmer(Script(*[xml(ACK)] * 60)).hear_greeting()
+
+
+def test_documents_without_end_that_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "_MAX_STALE", 50)
+    empty = xml('<other value="" />')
+    with pytest.raises(ProtocolError, match="sends without end"):
+        Programmer(Script(*[empty] * 60)).ping()
+
+
+def test_last_words_that_are_cut_short() -> None:
+    """What trails a refusal is read as far as it goes; the refusal is what counts."""
+    endless = b'<?xml version="1.0" ?><data><log value="' + b"x" * 70000
+    with pytest.raises(DeviceRefusedError, match="refused <setbootablestoragedrive>"):
+        Programmer(Script(xml(NAK), endless)).set_bootable(0)
+
+
+def test_a_refusal_without_a_reason_says_so() -> None:
+    with pytest.raises(DeviceRefusedError, match="It gave no reason"):
+        Programmer(Script(xml(NAK))).set_bootable(0)
+
+
+def test_a_storage_that_trails_its_answer() -> None:
+    info = Programmer(
+        Script(xml(ACK), xml('<log value="num_partition_sectors=4096" />'))
+    ).storage_info(0)
+    assert info.sectors == 4096
