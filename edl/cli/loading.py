@@ -28,6 +28,9 @@ from edl.units import format_size
 if TYPE_CHECKING:
     from edl.package import Package
 
+_MAX_FILES = 20_000
+_MAX_DEPTH = 4
+
 
 class Loader:
     """Chooses the images for the boot ROM of one phone."""
@@ -76,13 +79,13 @@ class Loader:
         if option is None:
             return self._of_package(identity) or self._single(self._found(identity))
         if is_folder(option):
-            paths = loaders.find_programmers(Path(option))
-            if not paths:
+            ranked = loaders.rank(files_in(Path(option)), identity)
+            ranked = [candidate for candidate in ranked if candidate.image.is_programmer]
+            if not ranked:
                 raise ImageError(
                     f"No programmer (loader) was found in {option}.",
                     remedies=("Name the file itself: --loader FILE.",),
                 )
-            ranked = loaders.rank(paths, identity)
             return self._single(self._best(ranked) or _none_fits(ranked))
         if imageset.is_list(option) and not is_file(Path(option)):
             return self._told(imageset.of_list(option), "images by id", identity)
@@ -194,6 +197,11 @@ def _home(text: str | None) -> str | None:
     if text is None or not text.startswith("~"):
         return text
     return os.path.expanduser(text)  # noqa: PTH111  # takes any text
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder that the user names, which may hold a whole library."""
+    return loaders.files(folder, _MAX_FILES, _MAX_DEPTH)
 
 
 def collections() -> Iterator[Collection]:

@@ -16,7 +16,7 @@ from edl import loaders
 from edl.collection.entry import Entry
 from edl.collection.store import Collection
 from edl.errors import ImageError
-from edl.formats import archive
+from edl.formats import archive, cpio
 from edl.formats.mbn import MAX_IMAGE_BYTES, Image, read_image
 
 _MAX_FILES = 100_000  # of one folder and those below
@@ -148,6 +148,9 @@ def _judged(where: str, data: bytes, *, named: bool) -> _Found:
     """Return the file with that content, or its beginning, as a programmer or as none."""
     if kind := archive.foreign_kind(data):
         reason = f"It is an archive of the kind {kind}: unpack it first."
+        return _Found(where, reason=reason, named=named)
+    if data.startswith(cpio.MAGIC):
+        reason = "It is a set of several images, not one loader: name it with --loader."
         return _Found(where, reason=reason, named=named)
     try:
         image = read_image(data)

@@ -207,7 +207,9 @@ def test_show_as_data(name: str, edl: Edl, tmp_path: Path) -> None:
 
 
 def test_show_what_is_none(edl: Edl, rom: Path, tmp_path: Path) -> None:
-    assert "but an archive: unpack it first" in edl("loaders", "show", rom).err
+    result = edl("loaders", "show", rom)
+    assert (result.status, f"{rom} is an archive." in result.err) == (7, True)
+    assert f"  try: Take the loaders out of it: edl loaders add {rom}\n" in result.err
     assert edl("loaders", "show", tmp_path / "absent").status == 7
     assert "No loader whose digest begins with 'abcdef'" in edl("loaders", "show", "abcdef").err
 

@@ -299,6 +299,7 @@ def test_files_by_name(take: Take, tmp_path: Path, kept: Collection) -> None:
         "changed": BAD["bad_segment.mbn"],
         "rar": b"Rar!\x1a\x07\x01\x00" + bytes(5000),
         "small": b"\x7fELF",
+        "set": b"070701" + b"0" * 200,
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -319,6 +320,10 @@ def test_files_by_name(take: Take, tmp_path: Path, kept: Collection) -> None:
         "changed": ("taken", "Segments that differ from their hash: 2."),
         "rar": ("not taken", "It is an archive of the kind RAR: unpack it first."),
         "small": ("not taken", "The image does not begin with an ELF header."),
+        "set": (
+            "not taken",
+            "It is a set of several images, not one loader: name it with --loader.",
+        ),
         "absent": ("not taken", "It cannot be read: No such file or directory."),
     }
     assert [entry.name for entry in again(kept).entries] == ["changed", "good"]

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 from edl import imageset, loaders
 from edl.cli import loading
 from edl.cli.app import App
+from edl.cli.ids import described, digits, hwid_of, is_hex
 from edl.cli.options import Settings, output_options, phone_options
 from edl.cli.targets import is_file, is_folder
 from edl.collection.entry import Entry
@@ -21,20 +23,15 @@ from edl.collection.gather import Fate, Outcome, gather
 from edl.collection.store import Collection
 from edl.describe import as_data, chip_name, describe, summary
 from edl.errors import ImageError, UsageError
-from edl.formats.mbn import read_image
+from edl.formats import archive
+from edl.formats.mbn import Image, read_image
 from edl.identity import PhoneIdentity
 from edl.loaders import Candidate, Fit
 from edl.plan.model import plural
 from edl.units import format_size
 
-_HEX = re.compile(r"(?:0x)?([0-9a-f]+)", re.IGNORECASE)
 _DIGEST_DIGITS = 10  # of a SHA-256, as it is shown
 _KEY_DIGITS = 16  # of a PK hash, as it is shown
-_HWID_DIGITS = 16
-_CHIP_DIGITS = 8
-_KEY_SIZES = (64, 96)  # digits of a whole PK hash
-_MAX_FILES = 20_000  # of a folder
-_MAX_DEPTH = 4
 _MOST_SHOWN = 20  # loaders that do not fit
 
 _hwid = click.option("--hwid", metavar="HEX", help="HWID of a phone: 16 hex digits, or 8 (chip).")
@@ -153,12 +150,12 @@ def list_(settings: Settings, hwid: str | None, pkhash: str | None) -> None:
 
 def _wanted(entry: Entry, hwid: str | None, pk_hash: str | None) -> bool:
     if pk_hash is not None:
-        digits = _digits(pk_hash, "--pkhash")
-        if not any(text.startswith(digits) for text in entry.root_hashes):
+        wanted = digits(pk_hash, "--pkhash")
+        if not any(text.startswith(wanted) for text in entry.root_hashes):
             return False
     if hwid is None:
         return True
-    number, whole = _hwid_of(hwid)
+    number, whole = hwid_of(hwid)
     bound = entry.binding
     if bound is None or not loaders.chip_fits(bound, PhoneIdentity(hwid=number)):
         return False
@@ -230,17 +227,28 @@ def show(settings: Settings, file: str) -> None:
     app = App(settings)
     with app.running():
         path = _path_of(file)
-        image = read_image(imageset.read_file(path))
+        image = _image(path)
     rows = describe(image)
     width = max(len(label) for label, _ in rows)
     lines = [*summary(image), "", *(f"  {label:<{width}}  {value}" for label, value in rows)]
     app.result({"file": str(path), **as_data(image)}, lines)
 
 
+def _image(path: Path) -> Image:
+    """Return the boot image at path."""
+    with contextlib.suppress(OSError), path.open("rb") as opened:
+        if archive.is_archive(opened.read(archive.HEAD_BYTES)):
+            raise ImageError(
+                f"{path} is an archive.",
+                remedies=(f"Take the loaders out of it: edl loaders add {shlex.quote(str(path))}",),
+            )
+    return read_image(imageset.read_file(path))
+
+
 def _path_of(text: str) -> Path:
     """Return the file that is meant: a path, or one that is kept, by the digits of its digest."""
     kept = Collection(loading.own_folder())
-    if not is_file(Path(text)) and _HEX.fullmatch(text):
+    if not is_file(Path(text)) and is_hex(text):
         return kept.path(kept.find(text))
     return Path(text)
 
@@ -266,7 +274,7 @@ def match(settings: Settings, files: tuple[str, ...], hwid: str | None, pkhash: 
       edl loaders match --hwid 0x0008c0e100720000 --pkhash 57158eaf1814d78f...  FOLDER
     """
     app = App(settings)
-    phone = app.identity() if hwid is None and pkhash is None else _described(hwid, pkhash)
+    phone = app.identity() if hwid is None and pkhash is None else described(hwid, pkhash)
     if phone.hwid is None and phone.pk_hash is None:
         raise UsageError(
             "The phone did not tell who it is.",
@@ -299,7 +307,7 @@ def _pool(files: tuple[str, ...], phone: PhoneIdentity) -> tuple[dict[Path, str]
     if files:
         found: dict[Path, str] = {}
         for file in files:
-            inner = loaders.files(Path(file), _MAX_FILES, _MAX_DEPTH) if is_folder(file) else ()
+            inner = loading.files_in(Path(file)) if is_folder(file) else ()
             found |= dict.fromkeys(inner or [_path_of(file)], "")
         return found, 0
     titles: dict[Path, str] = {}
@@ -346,40 +354,6 @@ def _candidate_data(candidate: Candidate) -> dict[str, Any]:
         "details": list(verdict.details),
         "status": None if verdict.status is None else f"{verdict.status:#04x}",
     }
-
-
-def _described(hwid: str | None, pk_hash: str | None) -> PhoneIdentity:
-    number = None
-    if hwid is not None:
-        number, whole = _hwid_of(hwid)
-        if not whole:
-            raise UsageError("--hwid must have 16 hex digits here: MSM id, OEM id and model id.")
-    if pk_hash is None:
-        return PhoneIdentity(hwid=number)
-    digits = _digits(pk_hash, "--pkhash")
-    if len(digits) not in _KEY_SIZES:
-        raise UsageError("--pkhash must have 64 or 96 hex digits here: a whole PK hash.")
-    return PhoneIdentity(hwid=number, pk_hash=bytes.fromhex(digits))
-
-
-def _hwid_of(text: str) -> tuple[int, bool]:
-    """Return a HWID, and whether it is a whole one and not only that of a chip."""
-    digits = _digits(text, "--hwid")
-    if len(digits) == _HWID_DIGITS:
-        return int(digits, 16), True
-    if len(digits) == _CHIP_DIGITS:
-        return int(digits, 16) << 32, False
-    raise UsageError(
-        f"--hwid takes 16 hex digits (or 8 for a chip), not '{text}'.",
-        remedies=("'edl info' and other tools show it as HWID 0x...",),
-    )
-
-
-def _digits(text: str, option: str) -> str:
-    found = _HEX.fullmatch(text.strip())
-    if found is None:
-        raise UsageError(f"{option} takes hexadecimal digits, not '{text}'.")
-    return found[1].lower()
 
 
 # -- remove ---------------------------------------------------------------------------------------
