@@ -147,10 +147,10 @@ class Dialogue:
                     case Response() as response:
                         _log.debug("< %s", response)
                         return response
-                    case Junk(data):
-                        _log.debug("< junk %r", data[:64])
                     case RawData():
                         raise ProtocolError(f"Raw data came where <{name}> awaits an answer.")
+                    case junk:
+                        _log.debug("< junk %r", junk.data[:64])
         except TransportTimeoutError as error:
             if any(loglines.ends_without_answer(line) for line in self.logs):
                 return Response(ack=False, rawmode=False)

@@ -25,7 +25,7 @@ from edl.firehose.answers import (
     parse_storage_info,
 )
 from edl.firehose.commands import Area, Power
-from edl.firehose.host import Junk, Log, RawData, Response
+from edl.firehose.host import Log, RawData, Response
 from edl.transport import Transport
 from edl.units import MIB
 
@@ -225,8 +225,8 @@ class Programmer:
                 case Response() as response:
                     self._talk.host.end_raw()
                     return response
-                case Junk(data):
-                    _log.debug("junk behind raw data: %r", data[:64])
+                case junk:
+                    _log.debug("junk behind raw data: %r", junk.data[:64])
 
     def program(
         self,

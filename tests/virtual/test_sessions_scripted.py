@@ -12,6 +12,7 @@ from edl.device.connect import find_out
 from edl.device.firehose import Programmer
 from edl.device.sahara import BootRom
 from edl.errors import (
+    DeviceGoneError,
     DeviceRefusedError,
     ProgrammerRefusedError,
     ProtocolError,
@@ -427,11 +428,17 @@ def test_documents_without_end_that_say_nothing(monkeypatch: pytest.MonkeyPatch)
         Programmer(Script(*[empty] * 60)).ping()
 
 
-def test_last_words_that_are_cut_short() -> None:
+def test_last_words_of_a_phone_that_leaves() -> None:
     """What trails a refusal is read as far as it goes; the refusal is what counts."""
-    endless = b'<?xml version="1.0" ?><data><log value="' + b"x" * 70000
+
+    class Leaving(Script):
+        def read(self, timeout_s: float) -> memoryview:
+            if not self._lines:
+                raise DeviceGoneError("it left")
+            return super().read(timeout_s)
+
     with pytest.raises(DeviceRefusedError, match="refused <setbootablestoragedrive>"):
-        Programmer(Script(xml(NAK), endless)).set_bootable(0)
+        Programmer(Leaving(xml(NAK))).set_bootable(0)
 
 
 def test_a_refusal_without_a_reason_says_so() -> None:
