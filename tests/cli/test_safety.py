@@ -122,7 +122,7 @@ def test_dry_runs_without_a_phone_say_so(edl: Edl, sample: Path) -> None:
     [
         (("erase", "aboot"), "This erases aboot (1 MiB)."),
         (("e", "aboot,hyp"), "This erases aboot, hyp (1.5 MiB)."),
-        (("write", "1", "IMAGE"), "This overwrites all of LUN 1."),
+        (("write", "1", "IMAGE"), "This overwrites LUN 1 from the first sector on (512 bytes)."),
     ],
 )
 def test_without_a_terminal_the_flag_is_named(
@@ -293,7 +293,10 @@ def test_nothing_to_go_on_with(edl: Edl, mini: Path) -> None:
 
 def test_a_rehearsal_touches_no_phone(edl: Edl, sample: Path, mini: Path) -> None:
     result = edl("rehearse", sample)
-    assert result.out.endswith("  boot       the virtual phone starts: its boot chain is whole\n")
+    assert result.out.endswith(
+        "  boot       the virtual phone starts: its boot chain is whole\n"
+        "This was a rehearsal: only a virtual phone was touched.\n"
+    )
     half = edl("rehearse", mini, "--profile", "msm8916")
     assert half.status == 0
     assert "  boot       the virtual phone does NOT start:\n    The partition table" in half.out

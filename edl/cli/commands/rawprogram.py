@@ -101,8 +101,8 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
         carry_out(app, request, phone)
 
 
-def carry_out(app: App, request: Request, phone: Phone) -> None:
-    """Write the package of request to phone."""
+def carry_out(app: App, request: Request, phone: Phone, *, closing: str = "") -> None:
+    """Write the package of request to phone. closing: the summary's last line."""
     storage = Storage(phone)
     plan, found = prepared(app, request, storage)
     app.json_line("plan", show.plan_data(plan))
@@ -122,7 +122,7 @@ def carry_out(app: App, request: Request, phone: Phone) -> None:
     lines = show.outcome_text(outcome, boot)
     if request.rules.resume and not outcome.report.resumed_bytes:
         lines.append("  resumed    nothing: no interrupted run of exactly this job was found")
-    app.result(show.outcome_data(outcome, boot), lines)
+    app.result(show.outcome_data(outcome, boot), [*lines, *([closing] if closing else [])])
 
 
 def prepared(app: App, request: Request, storage: Storage) -> tuple[Plan, Found]:

@@ -65,7 +65,7 @@ def read(app: App, targets: list[str], files: list[Path] | Path, *, force: bool)
         storage = Storage(phone)
         places = [storage.place(target) for target in parsed]
         paths = (
-            [files / f"{safe_name(place.label).replace(' ', '-')}.bin" for place in places]
+            [files / f"{safe_name(place.label)}.bin" for place in places]
             if isinstance(files, Path)
             else files
         )

@@ -19,6 +19,7 @@ from edl.cli.options import Settings, once, output_options
 from edl.errors import PackageError
 from edl.units import MIB
 
+_CLOSING = "This was a rehearsal: only a virtual phone was touched."
 _PROFILES = {512: "qcm2290", 4096: "qcm2290-ufs"}
 
 
@@ -43,7 +44,7 @@ def command(settings: Settings, /, profile: str | None, **arguments: Any) -> Non
     settings.loader = None  # the virtual phone trusts only its own test key
     app = App(settings)
     with app.phone() as phone:
-        carry_out(app, request, phone)
+        carry_out(app, request, phone, closing=_CLOSING)
 
 
 def _fitting(request: Request) -> str:

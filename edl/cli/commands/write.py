@@ -23,7 +23,8 @@ from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage, SparseKind, is_sparse
 from edl.plan import job
 from edl.plan.job import Rules
-from edl.plan.model import Plan, Step, Write
+from edl.plan.model import Finding, Plan, Severity, Step, Write
+from edl.units import format_size
 
 
 @click.command("write")
@@ -79,7 +80,8 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         title = ", ".join(place.label for place in places)
         plan = plan_for("write", title, steps, storage)
         whole = ", ".join(place.label for place in places if place.whole_lun)
-        question = f"This overwrites all of {whole}." if whole else ""
+        size = format_size(plan.write_bytes)
+        question = f"This overwrites {whole} from the first sector on ({size})." if whole else ""
         carry_out(app, plan, phone, storage, arguments, question=question)
 
 
@@ -116,9 +118,7 @@ def carry_out(
     app.result(show.outcome_data(outcome), show.outcome_text(outcome))
 
 
-def _hardened(finding: Any) -> Any:  # noqa: ANN401
-    from edl.plan.model import Severity  # noqa: PLC0415
-
+def _hardened(finding: Finding) -> Finding:
     if finding.code != "unique-kept":
         return finding
     return replace(finding, severity=Severity.ERROR, code="unique-covered")
