@@ -322,4 +322,4 @@ def files_in(folder: Path) -> tuple[Path, ...]:
 def plan_of(storage: Storage, *steps: Step) -> Plan:
     """Return a plan of these steps on that phone."""
     geometry = job.geometry(storage, {step.area.lun for step in steps})
-    return Plan("test", "test", geometry, steps)
+    return Plan("rawprogram", "test", geometry, steps)

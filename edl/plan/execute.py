@@ -140,9 +140,15 @@ class Executor:
     def _tell_state(self, error: EdlError) -> None:
         """Say with error what is on the phone, and how to go on."""
         error.state = self.state()
-        resume = "Then run the same command with --resume to finish the job."
-        if error.state and not any("--resume" in remedy for remedy in error.remedies):
-            error.remedies = (*error.remedies[:2], resume)
+        if error.state and not any("same command" in remedy for remedy in error.remedies[-1:]):
+            error.remedies = (*error.remedies[:2], f"Then {self._again}")
+
+    @property
+    def _again(self) -> str:
+        """How to go on, in the words of the command line: only packages take --resume."""
+        if self._plan.job == "rawprogram":
+            return "run the same command with --resume to finish the job."
+        return "run the same command again."
 
     def _stopped_at_once(self) -> EdlError:
         if not self._started:
@@ -152,7 +158,7 @@ class Executor:
             remedies=(
                 "The programmer may still wait for data: hold the power button for 15 seconds and"
                 " enter EDL mode again.",
-                "Then run the same command with --resume to finish the job.",
+                f"Then {self._again}",
             ),
         )
         error.state = self.state()
@@ -191,7 +197,7 @@ class Executor:
         if self._started:
             raise StoppedMidwayError(
                 "Stopped as you asked.",
-                remedies=("Run the same command with --resume to finish it.",),
+                remedies=(self._again.capitalize(),),
             )
         raise CancelledError("Stopped as you asked; nothing was written.")
 

@@ -80,9 +80,10 @@ class Job:
         verify: str = Verify.AUTO,
         skip_unchanged: bool = False,
         emit: Callable[[Event], None] | None = None,
+        job: str = "rawprogram",
     ) -> Executor:
         geometry = Geometry(self.bench.flash.kind, self.phone.sector_bytes, {0: 1 << 30})
-        plan = Plan("test", "test", geometry, steps, bootable=bootable)
+        plan = Plan(job, "test", geometry, steps, bootable=bootable)
         return Executor(
             self.phone.programmer,
             plan,
@@ -505,6 +506,18 @@ def test_stopping_between_two_pieces(profile: str) -> None:
         assert job.phone.programmer.ping()  # it waits for no data
 
 
+@pytest.mark.parametrize("job", ["rawprogram", "write"])
+def test_the_way_to_go_on_is_one_that_the_command_has(job: str) -> None:
+    with plug("sdm660") as bench:
+        started = start(bench)
+        bench.flash.faults = Faults(read_only=True)
+        with pytest.raises(WriteFailedError) as caught:
+            started.executor(started.write(64, noise(PIECE)), job=job).run()
+        last = caught.value.remedies[-1]
+        assert "run the same command" in last
+        assert ("--resume" in last) == (job == "rawprogram")
+
+
 def test_stopping_while_it_is_verified() -> None:
     cancel = threading.Event()
     with plug("sdm660") as bench:
@@ -667,7 +680,7 @@ def test_runs_of_one_value(profile: str) -> None:
 
 def test_an_error_keeps_its_own_way_to_go_on() -> None:
     class OddError(EdlError):
-        remedies = ("Run the same command with --resume.",)
+        remedies = ("Wait.", "Run the same command when the moon is full.")
 
     def fail(event: Event) -> None:
         if isinstance(event, BytesMoved):
