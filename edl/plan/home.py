@@ -24,7 +24,10 @@ def home() -> Path:
         return Path(folder)
     import platformdirs  # noqa: PLC0415  # 20 ms that most commands need not pay
 
-    return platformdirs.user_data_path("edl", appauthor=False)
+    try:
+        return platformdirs.user_data_path("edl", appauthor=False)
+    except RuntimeError:  # a user without name and home, as in containers: where it can be found
+        return Path("edl-data").absolute()
 
 
 def phone_folder(serial: str) -> Path:

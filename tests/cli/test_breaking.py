@@ -276,6 +276,20 @@ def test_no_home(edl: Edl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert (tmp_path / "data" / "edl" / "log" / "edl.log").exists()
 
 
+def test_a_user_without_a_home(
+    edl: Edl, whole: Path, mini: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unknown(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("platformdirs.user_data_path", unknown)
+    monkeypatch.delenv("EDL_HOME")
+    monkeypatch.chdir(tmp_path)
+    result = edl("--virtual", whole, "write", "aboot", mini / "boot.img")
+    assert result.status == 0
+    assert f"what exists only once: {tmp_path}/edl-data/phones/1a2b3c4d/saved-" in result.out
+
+
 def test_virtual_phones_that_are_none(edl: Edl, tmp_path: Path, mini: Path) -> None:
     for spec, status in (
         (tmp_path / "gone", 2), (mini, 2), ("qcm2290,size=7", 2), ("qcm2290,fault=magic", 2),
