@@ -75,7 +75,7 @@ class NoDeviceError(EdlError):
     status = 3
     remedies = (
         "Put the phone in EDL mode (often: hold both volume keys while plugging it in); try again.",
-        "Run 'edl list' to see what is connected.",
+        "Run 'edl doctor': it looks at the computer, its drivers and the cable.",
     )
 
 
@@ -95,7 +95,8 @@ class AccessError(TransportError):
 
     code = "access"
     remedies = (
-        "On Linux, allow access with a udev rule (README, 'Permission on Linux') and replug.",
+        "Run 'edl doctor': it finds the driver, the program or the permission in the way.",
+        "On Linux, allow access once (README, 'Permission on Linux') and plug the phone in again.",
         "Close other programs that use the phone (QFIL, ModemManager, another edl).",
     )
 

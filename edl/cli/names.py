@@ -47,7 +47,7 @@ _ALL = (
 _BACK = "'edl write NAME FILE' writes partitions back one by one, 'edl write LUN FILE' a whole LUN"
 _SLOT = "'edl printgpt' shows the slots; on UFS 'edl set-bootable 1' (a) or 2 (b) chooses the LUN"
 _RAW = "'edl rawprogram FILE.xml' takes <program>, <patch>, <erase> and <read>"
-_LIST = "'edl list' shows the phones and why one cannot be opened; -vv tells what goes on"
+_LIST = "'edl list' shows the phones, 'edl doctor' what is in the way; --wait waits for one"
 
 # Commands that are planned: what to use until then.
 LATER = {

@@ -41,7 +41,7 @@ def _none(others: list[usbids.Other]) -> NoDeviceError:
         remedies=(
             "Put the phone in EDL mode (often: hold both volume keys while plugging it in).",
             "If a black screen is all there is, hold its power button for 15 seconds first.",
-            "Try another cable and another USB port, without a hub.",
+            "Run 'edl doctor': it looks at the computer, its drivers and the cable.",
         ),
     )
 
