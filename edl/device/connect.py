@@ -297,16 +297,17 @@ def _start(
     programmer = Programmer(transport, emit)
     programmer.hear_greeting(first)
     phone = Phone(transport, programmer, identity)
-    for attempt in range(_START_ATTEMPTS):
+    for _ in range(_START_ATTEMPTS - 1):
         try:
             _learn_storage(phone, wishes)
         except TransportTimeoutError:
-            if programmer.configuration is not None or attempt == _START_ATTEMPTS - 1:
+            if programmer.configuration is not None:
                 raise
-            emit(Stage("connect", "the programmer is still starting; asking again"))
-            programmer.hear_greeting(patience_s=_START_PAUSE_S)
         else:
-            break
+            return phone
+        emit(Stage("connect", "the programmer is still starting; asking again"))
+        programmer.hear_greeting(patience_s=_START_PAUSE_S)
+    _learn_storage(phone, wishes)
     return phone
 
 

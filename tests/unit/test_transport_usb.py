@@ -7,6 +7,7 @@ import array
 import errno
 import random
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -396,6 +397,13 @@ def test_an_interface_without_an_endpoint_is_none_of_ours() -> None:
     [found] = discovery.find(plugged.backend)
     with pytest.raises(TransportError, match="lacks a bulk endpoint"):
         endpoints([next(iter(found.interface))])
+
+
+def test_other_endpoints_are_passed_over() -> None:
+    interrupt = SimpleNamespace(bmAttributes=3, bEndpointAddress=0x82)
+    into = SimpleNamespace(bmAttributes=2, bEndpointAddress=0x81)
+    out = SimpleNamespace(bmAttributes=2, bEndpointAddress=0x01)
+    assert endpoints([interrupt, out, into]) == (into, out)
 
 
 def test_leaving_software_is_a_phone_that_is_gone() -> None:
