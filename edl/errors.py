@@ -84,7 +84,7 @@ class TransportError(EdlError):
 
     code = "transport"
     status = 4
-    remedies = (
+    remedies: tuple[str, ...] = (
         "Plug the phone directly into the computer, with another cable if you have one.",
         "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
     )
