@@ -45,7 +45,7 @@ _ALL = (
     " what exists only once is saved before every write anyway"
 )
 _BACK = "'edl write NAME FILE' writes partitions back one by one, 'edl write LUN FILE' a whole LUN"
-_SLOT = "'edl printgpt' shows the slots; on UFS 'edl set-bootable 1' (a) or 2 (b) chooses the LUN"
+_SLOT = "'edl printgpt' shows which slot is active"
 _RAW = "'edl rawprogram FILE.xml' takes <program>, <patch>, <erase> and <read>"
 _LIST = "'edl list' shows the phones, 'edl doctor' what is in the way; --wait waits for one"
 

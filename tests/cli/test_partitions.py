@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edl.formats import gpt
 from edl.virtual.phone import Phone
 from edl.virtual.storage import Extent
 from tests.cli.conftest import Edl
@@ -66,6 +67,23 @@ def test_tables_as_sgdisk_prints_them(edl: Edl, whole: Path) -> None:
     shown = edl("--virtual", whole, "printgpt", "--format", "sgdisk", "--lun", "0").out
     assert "Number  Start (sector)    End (sector)  Size       Code  Name\n" in shown
     assert f"  11          {ABOOT}          150575   1 MiB       FFFF  aboot\n" in shown
+
+
+def test_the_active_slot_is_told(edl: Edl, whole: Path, tmp_path: Path) -> None:
+    told = edl("--virtual", whole, "printgpt", "--json").last["luns"][0]
+    assert told["active_slot"] is None
+    file = tmp_path / "gpt.bin"
+    assert edl("--virtual", whole, "read", "0/0+34", file).status == 0
+    table = gpt.parse(file.read_bytes(), 512)
+    for old, new, attributes in (("aboot", "boot_a", 0x3F), ("hyp", "boot_b", 0x3A)):
+        entry = table.find(old)
+        assert entry is not None
+        table = table.replace(replace(entry, name=new, attributes=attributes << 48))
+    file.write_bytes(table.images().primary)
+    assert edl("--virtual", whole, "write", "0/0+34", file).status == 0
+    assert "\n  active slot: a\n" in edl("--virtual", whole, "printgpt").out
+    told = edl("--virtual", whole, "printgpt", "--json").last["luns"][0]
+    assert told["active_slot"] == "a"
 
 
 def test_tables_that_cannot_be_read(edl: Edl, bench: Phone) -> None:

@@ -109,12 +109,11 @@ def test_a_reader_that_goes_does_not_stop_a_job(
 def test_other_locales(environment: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "Grüße"
     folder.mkdir()
-    for locale in ("C", "POSIX", "de_DE.ISO-8859-1", "nonsense"):
+    for locale in ("C", "de_DE.ISO-8859-1"):
         changes = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
         result = run(environment | changes, "check", folder)
         assert result.returncode == 7
         assert "error[package]" in result.stderr
-        assert run(environment | changes, "--help").stdout.startswith("Usage: edl ")
 
 
 # -- interruptions --------------------------------------------------------------------------------

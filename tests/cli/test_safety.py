@@ -203,6 +203,9 @@ def test_unique_partitions_are_kept_and_saved(edl: Edl, unique: Path, tmp_path: 
     again = edl(*base, "--json").last
     assert (again["kept"], again["saved"]) == ([MODEM], str(folder))
     assert "(by an earlier run)" in edl(*base).out
+    same = edl("--virtual", unique, "verify", package)
+    assert same.status == 0
+    assert f"  own        {MODEM} (it belongs to this phone alone)\n" in same.out
     insisted = edl(*base, "--overwrite", MODEM, "-q")
     assert "kept" not in insisted.out
     file = tmp_path / "back.bin"

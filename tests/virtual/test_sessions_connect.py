@@ -74,6 +74,8 @@ def test_a_fresh_boot_rom(profile: str) -> None:
         assert phone.programmer.generation == _GENERATIONS[profile]
         assert not phone.attached
         assert bench.virtual.exits == ["start"]
+        # no zero-length packet, neither behind blocks of the image nor behind commands
+        assert not any(zlp for _, zlp in bench.transports[0].written)
 
 
 @pytest.mark.parametrize("kind", [ImageKind.ELF32, ImageKind.ELF64])

@@ -13,6 +13,7 @@ from edl.device.storage import Storage, Tables
 from edl.errors import DeviceRefusedError, UsageError, VerifyError
 from edl.formats.gpt import Gpt, Partition, safe_name
 from edl.formats.gptcheck import problems
+from edl.formats.slots import active_slot
 from edl.units import format_size
 
 
@@ -73,6 +74,7 @@ def _data(tables: Tables, total: int | None, unit: int) -> dict[str, Any]:
         "disk_guid": str(best.disk_guid) if best else None,
         "primary": _copy(tables.primary, total),
         "backup": _copy(tables.backup, total),
+        "active_slot": active_slot(best) if best else None,
         "partitions": [_row(p) for p in best.partitions] if best else [],
     }
 
@@ -110,6 +112,8 @@ def _text(tables: Tables, total: int | None, unit: int, form: str) -> list[str]:
         lines.append(f"  {name} table: {'; '.join(told) or 'sound'}")
     if best is None:
         return lines
+    if slot := active_slot(best):
+        lines.append(f"  active slot: {slot}")
     if form == "sgdisk":
         lines.append("Number  Start (sector)    End (sector)  Size       Code  Name")
         lines += [_sgdisk(p, unit) for p in best.partitions]

@@ -19,6 +19,7 @@ from edl.plan import job
 from edl.plan.build import build
 from edl.plan.check import checked
 from edl.plan.compare import Checker
+from edl.plan.job import Rules
 from edl.plan.model import Plan, Write, plural
 from edl.plan.patching import folded
 from edl.plan.readout import pieces
@@ -35,6 +36,8 @@ from edl.units import format_size
 @click.pass_obj
 def command(settings: Settings, /, method: str, **arguments: Any) -> None:  # noqa: ANN401
     """Compare the phone with a package, part by part. Nothing is changed.
+
+    Partitions that exist only once are the phone's own; they differ from every package.
 
     \b
     Examples:
@@ -54,9 +57,14 @@ def command(settings: Settings, /, method: str, **arguments: Any) -> None:  # no
                 rows.append(_compare(app, checker, index, len(plan.writes), write))
     different = [row["label"] for row in rows if not row["equal"]]
     total = sum(write.area.size_bytes for write in plan.writes)
+    data = {"parts": rows, "equal": not different, "how": checker.how, "bytes": total}
     app.result(
-        {"parts": rows, "equal": not different, "how": checker.how, "bytes": total},
-        [*map(_line, rows), *_verdict(total, checker.how, different=bool(different))],
+        data | {"kept": list(plan.kept)},
+        [
+            *map(_line, rows),
+            *(f"  own        {name} (it belongs to this phone alone)" for name in plan.kept),
+            *_verdict(total, checker.how, different=bool(different)),
+        ],
     )
     if different:
         raise VerifyError(
@@ -81,7 +89,9 @@ def _plan(app: App, phone: Phone, request: Request) -> Plan:
     geometry = job.geometry_for(request.package, storage)
     plan = checked(build(request.package, geometry, request.options))
     app.findings(plan)
-    return folded(plan, storage.read)
+    prepared, _ = job.prepare(plan, storage, Rules(backup=False))
+    # a write that covers more than what is unique stops a job, but can be compared
+    return folded(plan, storage.read) if prepared.errors else prepared
 
 
 def _compare(app: App, checker: Checker, index: int, count: int, write: Write) -> dict[str, Any]:
