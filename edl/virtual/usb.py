@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import array
 import errno
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -19,16 +18,17 @@ import usb.backend
 import usb.core
 import usb.util
 
-from edl.virtual.controller import IN, OUT, Controller, Status
+from edl.virtual.controller import IN, OUT, Status
 from edl.virtual.descriptors import UsbDevice
 from edl.virtual.faults import Kind
 
 _FROM_DEVICE, _GET_DESCRIPTOR = 0x80, 0x06
 _FOR_EVER_US = 3600 * 1_000_000  # time-out 0 waits for ever; nobody wants that of a test
+_LARGEST_TRANSFER_BYTES = 16 * 1024 * 1024  # Linux' usbfs_memory_mb
 
 IO, ACCESS, NO_DEVICE, NOT_FOUND, BUSY = -1, -3, -4, -5, -6
-TIMEOUT, OVERFLOW, PIPE, NOT_SUPPORTED = -7, -8, -9, -12
-_ERRORS = {
+TIMEOUT, OVERFLOW, PIPE, NO_MEMORY, NOT_SUPPORTED, OTHER = -7, -8, -9, -11, -12, -99
+_ERRORS: dict[int, tuple[int | None, str]] = {
     IO: (errno.EIO, "Input/Output Error"),
     ACCESS: (errno.EACCES, "Access denied (insufficient permissions)"),
     NO_DEVICE: (errno.ENODEV, "No such device (it may have been disconnected)"),
@@ -36,6 +36,8 @@ _ERRORS = {
     BUSY: (errno.EBUSY, "Resource busy"),
     OVERFLOW: (errno.EOVERFLOW, "Overflow"),
     PIPE: (errno.EPIPE, "Pipe error"),
+    NO_MEMORY: (errno.ENOMEM, "Insufficient memory"),
+    OTHER: (None, "Other error"),
 }
 _STATUS = {Status.OVERFLOW: OVERFLOW, Status.STALLED: PIPE, Status.GONE: NO_DEVICE}
 
@@ -45,10 +47,15 @@ class EndlessWaitError(RuntimeError):
 
 
 class Handle:
-    """What opening a device gives."""
+    """What opening a device gives.
+
+    Attributes:
+        claimed: claim_interface has been called; a transfer claims without it.
+    """
 
     def __init__(self, device: UsbDevice) -> None:
         self.device = device
+        self.claimed = False
 
 
 class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
@@ -140,10 +147,10 @@ class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
     def set_configuration(self, dev_handle: Handle, config_value: int) -> None:
         """Configure the device anew: what it has ready to send is lost (sahara.md 13.6)."""
         device = _present(dev_handle)
+        if device.configuration and (device.holder is not None or device.kernel_driver is not None):
+            _fail(BUSY)
         if config_value not in {0, 1}:
             _fail(NOT_FOUND)
-        if device.holder is not None or device.kernel_driver is not None:
-            _fail(BUSY)
         device.configuration = config_value
         device.controller.flush()
 
@@ -154,7 +161,7 @@ class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
     def set_interface_altsetting(self, dev_handle: Handle, intf: int, altsetting: int) -> None:
         """Choose the only setting; that, too, loses what is ready to be sent."""
         device = _present(dev_handle)
-        if device.holder is not dev_handle or intf or altsetting:
+        if not dev_handle.claimed or intf or altsetting:
             _fail(NOT_FOUND)
         device.controller.flush()
 
@@ -163,32 +170,29 @@ class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
         device = _present(dev_handle)
         if intf or not device.configuration:
             _fail(NOT_FOUND)
-        if device.holder not in {None, dev_handle} or device.kernel_driver is not None:
+        if not _take(device, dev_handle):
             _fail(BUSY)
-        if device.injector.prevents(Kind.BUSY):
-            _fail(BUSY)
-        device.holder = dev_handle
+        dev_handle.claimed = True
 
     def release_interface(self, dev_handle: Handle, intf: int) -> None:
         """Give the interface back."""
         device = _present(dev_handle)
-        if intf or device.holder is not dev_handle:
+        if intf or not dev_handle.claimed:
             _fail(NOT_FOUND)
+        dev_handle.claimed = False
         device.holder = None
 
     def bulk_write(
         self, dev_handle: Handle, ep: int, intf: int, data: array.array[int], timeout: int
     ) -> int:
         """Send data as one transfer; return how much was taken in timeout milliseconds."""
-        controller = self._endpoint(dev_handle, ep, OUT)
-        return _transfer(controller.write, _view(data), timeout)
+        return _transfer(dev_handle, ep, _view(data), timeout)
 
     def bulk_read(
         self, dev_handle: Handle, ep: int, intf: int, buff: array.array[int], timeout: int
     ) -> int:
         """Read one transfer into buff; return how much came in timeout milliseconds."""
-        controller = self._endpoint(dev_handle, ep, IN)
-        return _transfer(controller.read, _view(buff), timeout)
+        return _transfer(dev_handle, ep, _view(buff), timeout)
 
     def ctrl_transfer(
         self,
@@ -212,10 +216,15 @@ class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
         return len(answer)
 
     def clear_halt(self, dev_handle: Handle, ep: int) -> None:
-        """End a stall."""
+        """End a stall; like a transfer, that claims the interface for who has not."""
+        device = _present(dev_handle)
+        if not device.configuration:
+            _fail(OTHER)
         if ep not in {IN, OUT}:
             _fail(NOT_FOUND)
-        _present(dev_handle).controller.clear_halt(ep)
+        if not _take(device, dev_handle):
+            _fail(OTHER)
+        device.controller.clear_halt(ep)
 
     def reset_device(self, dev_handle: Handle) -> None:
         """Reset the port: ends stalls, and revives no phone that hangs (sahara.md 11.3)."""
@@ -246,14 +255,6 @@ class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
             _fail(NOT_SUPPORTED)
         return _present(dev_handle)
 
-    def _endpoint(self, dev_handle: Handle, ep: int, expected: int) -> Controller:
-        device = _present(dev_handle)
-        if ep != expected:
-            _fail(NOT_FOUND)
-        if device.holder not in {None, dev_handle} or device.kernel_driver is not None:
-            _fail(IO)
-        return device.controller
-
 
 def _present(handle: Handle) -> UsbDevice:
     if handle.device.controller.gone:
@@ -271,10 +272,30 @@ def _view(data: object) -> memoryview:
     return memoryview(data)
 
 
-def _transfer(
-    move: Callable[[memoryview, int], tuple[int, Status]], view: memoryview, timeout_ms: int
-) -> int:
-    """Move view and return how many bytes went; a time-out with some data is no error."""
+def _take(device: UsbDevice, handle: Handle) -> bool:
+    """Let handle have the interface; return False where a driver or another program has it."""
+    if device.holder is handle:
+        return True
+    if device.holder is not None or device.kernel_driver is not None:
+        return False
+    if device.injector.prevents(Kind.BUSY):
+        return False
+    device.holder = handle
+    return True
+
+
+def _transfer(handle: Handle, endpoint: int, view: memoryview, timeout_ms: int) -> int:
+    """Move view and return how many bytes went; a time-out with some data is no error.
+
+    Linux claims the interface for a program that has not, and then it is the endpoint that gives
+    the direction.
+    """
+    device = _present(handle)
+    if not device.configuration or endpoint not in {IN, OUT} or not _take(device, handle):
+        _fail(IO)
+    if len(view) > _LARGEST_TRANSFER_BYTES:
+        _fail(NO_MEMORY)
+    move = device.controller.read if endpoint == IN else device.controller.write
     count, status = move(view, timeout_ms * 1000 or _FOR_EVER_US)
     if status is Status.TIMEOUT and not timeout_ms:
         raise EndlessWaitError("The host waits without a time limit, and nothing will happen.")

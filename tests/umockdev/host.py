@@ -9,7 +9,7 @@ libusb-bundled: pyusb over the libusb that comes with the package libusb-package
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import libusb_package
@@ -152,16 +152,8 @@ def make_host(request: pytest.FixtureRequest) -> Iterator[Host]:
     host.close()
 
 
-def differs(virtual: str = "", *, without: Collection[str] = ()) -> pytest.MarkDecorator:
-    """Run a test on all hosts, with exceptions.
-
-    virtual: what the virtual phones' backend does otherwise, so that the test may fail there.
-    without: hosts on which the test makes no sense.
-    """
-    marks = [pytest.mark.xfail(strict=False, reason=virtual)] if virtual else []
-    hosts = [
-        pytest.param(name, marks=() if kind else marks)
-        for name, kind in KINDS.items()
-        if name not in without
-    ]
-    return pytest.mark.parametrize("host", hosts, indirect=True)
+def not_on(*hosts: str) -> pytest.MarkDecorator:
+    """Run a test on all hosts but those, where it makes no sense."""
+    return pytest.mark.parametrize(
+        "host", [kind for kind in KINDS if kind not in hosts], indirect=True
+    )

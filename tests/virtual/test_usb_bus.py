@@ -225,14 +225,16 @@ def test_two_programs_cannot_have_the_interface() -> None:
     usb.util.claim_interface(second, 0)
 
 
-def test_without_a_claim_a_transfer_works_only_where_nobody_else_claims() -> None:
+def test_a_transfer_claims_for_a_program_that_has_not() -> None:
     backend = VirtualBackend()
     device = plug(backend)
     handle, other = backend.open_device(device), backend.open_device(device)
     buffer = usb.util.create_buffer(512)
     assert backend.bulk_read(handle, IN, 0, buffer, 100) == 5
+    assert code(lambda: backend.claim_interface(other, 0)) == (errno.EBUSY, -6)
+    assert code(lambda: backend.bulk_read(other, IN, 0, buffer, 100)) == (errno.EIO, -1)
+    backend.close_device(handle)
     backend.claim_interface(other, 0)
-    assert code(lambda: backend.bulk_read(handle, IN, 0, buffer, 100)) == (errno.EIO, -1)
 
 
 def test_what_does_not_exist_is_not_found() -> None:
@@ -241,11 +243,14 @@ def test_what_does_not_exist_is_not_found() -> None:
     handle = backend.open_device(device)
     backend.claim_interface(handle, 0)
     missing = (errno.ENOENT, -5)
-    assert code(lambda: backend.bulk_read(handle, 0x82, 0, usb.util.create_buffer(1), 1)) == missing
+    buffer = usb.util.create_buffer(1)
+    assert code(lambda: backend.bulk_read(handle, 0x82, 0, buffer, 1)) == (errno.EIO, -1)
     assert code(lambda: backend.clear_halt(handle, 0x82)) == missing
     assert code(lambda: backend.claim_interface(handle, 1)) == missing
-    assert code(lambda: backend.set_configuration(handle, 2)) == missing
+    assert code(lambda: backend.set_configuration(handle, 2)) == (errno.EBUSY, -6)
     assert code(lambda: backend.set_interface_altsetting(handle, 0, 1)) == missing
+    backend.release_interface(handle, 0)
+    assert code(lambda: backend.set_configuration(handle, 2)) == missing
     assert code(lambda: backend.get_configuration_descriptor(device, 1)) == missing
     with pytest.raises(IndexError):
         backend.get_interface_descriptor(device, 1, 0, 0)
