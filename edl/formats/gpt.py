@@ -58,6 +58,11 @@ class Entry(Packet):
     attributes: u64
     name: Annotated[bytes, Wire("72s")]
 
+    @property
+    def text(self) -> str:
+        """The name, up to its first NUL."""
+        return self.name.decode("utf-16-le", "replace").partition("\0")[0]
+
 
 @dataclass(frozen=True)
 class Partition:
@@ -143,6 +148,14 @@ class Gpt:
         entries[partition.number - 1] = _entry(partition, entries[partition.number - 1])
         return dataclasses.replace(self, entries=tuple(entries))
 
+    def is_for(self, disk_sectors: int) -> bool:
+        """Tell whether the table is made for a disk of disk_sectors."""
+        return max(self.header.my_sector, self.header.alternate_sector) == disk_sectors - 1
+
+    def last_usable(self, disk_sectors: int) -> int:
+        """Return the last sector before the backup on a disk of disk_sectors."""
+        return disk_sectors - 1 - self._reserved_sectors() - 1
+
     def fit(self, disk_sectors: int, *, grow: bool) -> Gpt:
         """Return this table as the primary one of a disk of disk_sectors.
 
@@ -153,9 +166,8 @@ class Gpt:
             DocumentError: a partition does not fit on the disk.
         """
         header = self.header
-        last_usable = disk_sectors - 1 - self._reserved_sectors() - 1
-        same_disk = max(header.my_sector, header.alternate_sector) == disk_sectors - 1
-        if same_disk and not grow and 0 < header.last_usable_sector <= last_usable:
+        last_usable = self.last_usable(disk_sectors)
+        if self.is_for(disk_sectors) and not grow and 0 < header.last_usable_sector <= last_usable:
             last_usable = header.last_usable_sector
         entries_end = 2 - (-len(self.entries) * Entry.size() // self.sector_bytes)
         if not entries_end <= header.first_usable_sector <= last_usable < 2**63:
@@ -362,10 +374,9 @@ def _backup_places(header: Header, header_at: int, sector_bytes: int) -> tuple[i
 
 
 def _partition(entry: Entry, number: int) -> Partition:
-    name = entry.name.decode("utf-16-le", "replace").partition("\0")[0]
     return Partition(
         number,
-        name,
+        entry.text,
         entry.first_sector,
         entry.last_sector,
         UUID(bytes_le=entry.type_guid),
@@ -377,7 +388,7 @@ def _partition(entry: Entry, number: int) -> Partition:
 def _entry(partition: Partition, old: Entry) -> Entry:
     """Return old with what partition says; bytes behind an unchanged name stay."""
     name = old.name
-    if _partition(old, partition.number).name != partition.name:
+    if old.text != partition.name:
         name = partition.name.encode("utf-16-le", "replace")
         if len(name) > NAME_UNITS * 2:
             raise DocumentError(f"'{partition.name}' is too long for a partition's name.")
