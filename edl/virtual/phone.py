@@ -10,12 +10,13 @@ A phone in a folder lives on between processes: sparse files hold its disks, pho
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from edl.errors import UsageError
+from edl.errors import DiskError, UsageError
 from edl.sahara.packets import Command
 from edl.virtual.bootcheck import BootReport, boot_check
 from edl.virtual.bootrom import boot_rom
@@ -29,6 +30,7 @@ from edl.virtual.descriptors import FIREHOSE_PROTOCOL, UsbDevice
 from edl.virtual.faults import Injector
 from edl.virtual.imageload import LoadedImage
 from edl.virtual.link import Firmware, Sleep
+from edl.virtual.lock import Lock
 from edl.virtual.profiles import PhoneSpec, Profile, parse_spec
 from edl.virtual.programmer import programmer
 from edl.virtual.programmer.board import Board
@@ -73,6 +75,7 @@ class Phone:
         self._clock = Clock(real=real_time)
         self._port = self.backend.new_port()
         self._controller: Controller | None = None
+        self._held = ExitStack()
         self._closed = False
         match saved.state:
             case State.BOOT_ROM:
@@ -99,6 +102,7 @@ class Phone:
 
         Raises:
             UsageError: spec names no phone, or folder cannot hold one.
+            AccessError: another program makes one in folder.
             ValueError: there is a folder, and spec has no text that could be kept there.
         """
         if isinstance(spec, str):
@@ -107,12 +111,15 @@ class Phone:
             raise ValueError("a phone in a folder needs the text form of its specification")
         saved = Saved(spec, faults=spec.faults)
         try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-                if any(folder.iterdir()):
-                    raise UsageError(f"{folder} is not empty.")
-            phone = cls(saved, folder, backend=backend, real_time=real_time)
-            phone.save()
+            with ExitStack() as held:
+                if folder is not None:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    if any(folder.iterdir()):
+                        raise UsageError(f"{folder} is not empty.")
+                    held.callback(Lock(folder).release)
+                phone = cls(saved, folder, backend=backend, real_time=real_time)
+                phone.save()
+                phone._held = held.pop_all()
         except OSError as error:
             raise UsageError(f"No phone can be made in {folder}: {error.strerror}.") from error
         return phone
@@ -132,8 +139,19 @@ class Phone:
 
         Raises:
             ImageError: there is none in folder, or its file is damaged.
+            AccessError: another program uses it.
+            DiskError: a file in folder cannot be opened and written to.
         """
-        return cls(Saved.read(folder), folder, backend=backend, real_time=real_time)
+        Saved.read(folder)  # a folder without a phone shall not get a lock
+        try:
+            with ExitStack() as held:
+                held.callback(Lock(folder).release)
+                phone = cls(Saved.read(folder), folder, backend=backend, real_time=real_time)
+                phone._held = held.pop_all()
+        except OSError as error:
+            text = f"The virtual phone in {folder} cannot be used: {error.strerror}."
+            raise DiskError(text) from error
+        return phone
 
     @classmethod
     def named(
@@ -144,6 +162,7 @@ class Phone:
         Raises:
             UsageError: text is neither.
             ImageError: the phone's file in the folder is damaged.
+            AccessError, DiskError: see `open`.
         """
         if os.path.exists(os.path.join(text, FILE_NAME)):  # noqa: PTH110, PTH118  # takes any text
             return cls.open(Path(text), backend=backend, real_time=real_time)
@@ -195,6 +214,7 @@ class Phone:
             self.save()
             self._leave()
             self.storage.close()
+            self._held.close()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import usb.core
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edl.errors import ImageError, UsageError
+from edl.errors import AccessError, DiskError, ImageError, UsageError
 from edl.virtual.phone import Phone
 from edl.virtual.saved import FILE_NAME, State
 from tests.virtual.handmade import HELLO, HELLO_RESP, OUT, Client, find
@@ -126,6 +128,45 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
         Phone.create("sdm660", tmp_path / "photo.jpg" / "phone")
 
 
+def test_one_program_at_a_time_has_the_phone(tmp_path: Path) -> None:
+    folder = tmp_path / "phone"
+    with Phone.create("sdm660,size=1MiB", folder):
+        with pytest.raises(AccessError, match="Another program uses") as caught:
+            Phone.open(folder)
+        assert "edl virtual serve" in caught.value.remedies[0]
+    with Phone.open(folder), pytest.raises(AccessError):
+        Phone.open(folder)
+    Phone.open(folder).close()
+
+
+def test_a_process_that_dies_leaves_the_phone_to_others(tmp_path: Path) -> None:
+    Phone.create("sdm660,size=1MiB", tmp_path).close()
+    script = "import os, sys\nfrom edl.virtual.lock import Lock\nfrom pathlib import Path\n"
+    script += "lock = Lock(Path(sys.argv[1]))\nprint('has it', flush=True)\nsys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == b"has it"
+        with pytest.raises(AccessError):
+            Phone.open(tmp_path)
+        other.kill()
+    Phone.open(tmp_path).close()
+
+
+@pytest.mark.parametrize("name", ["user.img", "phone.lock"])
+def test_a_phone_whose_files_cannot_be_opened(tmp_path: Path, name: str) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps(GOOD))
+    (tmp_path / name).mkdir()
+    for _ in range(2):
+        with pytest.raises(DiskError, match="cannot be used"):
+            Phone.open(tmp_path)
+    (tmp_path / name).rmdir()
+    Phone.open(tmp_path).close()
+
+
 def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
     phone = Phone.create("sdm660", tmp_path)
     phone.close()
@@ -184,6 +225,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_folder_without_a_phone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="There is no virtual phone"):
         Phone.open(tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.none() | st.integers() | st.text()))

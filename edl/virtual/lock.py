@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One program at a time: the lock on a folder with a virtual phone.
+
+The system lets go of the lock when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+
+from edl.errors import AccessError
+
+FILE_NAME = "phone.lock"
+_TAKEN = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Lock:
+    """Holds folder from now until `release`.
+
+    Raises:
+        AccessError: another program, or this one, holds it already.
+        OSError: this user may not write to folder, or its file system has no locks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / FILE_NAME).open("ab")
+        try:
+            _lock(self._file.fileno())
+        except OSError as error:
+            self._file.close()
+            if error.errno not in _TAKEN:
+                raise
+            raise AccessError(
+                f"Another program uses the virtual phone in {folder}.",
+                remedies=(
+                    "Wait until the other edl, or 'edl virtual serve', has ended, or end it.",
+                    "For a second phone at the same time: 'edl virtual new FOLDER PROFILE'.",
+                ),
+            ) from error
+
+    def release(self) -> None:
+        """Let others have the folder. May be called twice."""
+        self._file.close()
