@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from edl.firehose.host import Response, clean
+from edl.formats.extcsd import EXT_CSD_BYTES
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ def parse_configuration(response: Response) -> Configuration:
 class StorageInfo:
     """What getstorageinfo tells about one LUN; None where it did not say.
 
-    sectors counts sectors of sector_bytes; 0 where the LUN could not be opened. extra: further
-    lines, named as the programmer names them.
+    sectors counts sectors of sector_bytes; 0 where the LUN could not be opened. life_a, life_b:
+    wear in the codes of the UFS standard. ext_csd: the 512 bytes in which an eMMC describes itself.
+    extra: further lines, named as the programmer names them.
     """
 
     sectors: int | None = None
@@ -111,11 +113,43 @@ class StorageInfo:
     manufacturer_id: int | None = None
     serial: int | None = None
     firmware: str | None = None
+    life_a: int | None = None
+    life_b: int | None = None
+    ext_csd: bytes | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def inquiry(self) -> Inquiry | None:
+        """What a UFS device answers to INQUIRY, where the programmer tells it."""
+        text = self.extra.get("UFS Inquiry Command Output", "")
+        maker, product, revision = (text[at:end].strip() for at, end in _INQUIRY_COLUMNS)
+        return Inquiry(maker, product, revision) if product else None
 
+    @property
+    def serial_number(self) -> int | None:
+        """The serial number, where what the programmer calls so can be one.
+
+        Of a UFS device it gives four letters of the INQUIRY text (executed: "HIBA" of TOSHIBA).
+        """
+        letters = (self.serial or 0).to_bytes(8, "big").lstrip(b"\0").decode("latin-1")
+        if not letters or letters in self.extra.get("UFS Inquiry Command Output", ""):
+            return None
+        return self.serial
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """The names in an answer to the SCSI command INQUIRY; maker and revision may be empty."""
+
+    maker: str
+    product: str
+    revision: str
+
+
+_INQUIRY_COLUMNS = ((0, 8), (8, 24), (24, 28))
 _PAIR = re.compile(r"([A-Za-z][\w .-]{0,80}?)\s{0,8}(?::\s*+=|=|:)\s*+(.*)")
-_JSON_KEY = re.compile(r'"(\w+)"\s*:\s*(-?\d+|"[^"]*")')
+_JSON_KEY = re.compile(r'"(\w+)"\s*:\s*(0x[0-9a-fA-F]+|-?\d+|"[^"]*")')
+_RAW = re.compile(r"eMMC_RAW_DATA\s?\[(\d{1,4}):\d{1,4}\]\s?((?:[0-9a-fA-F]{2})+)")
 _TEXT_KEYS = {
     "num_partition_sectors": "sectors",
     "sector_size_in_bytes": "sector_bytes",
@@ -137,10 +171,12 @@ _JSON_KEYS = {
     "manufacturer_id": "manufacturer_id",
     "serial_num": "serial",
     "fw_version": "firmware",
+    "lifeA": "life_a",
+    "lifeB": "life_b",
     "mem_type": "memory",
     "prod_name": "product",
 }
-_NUMBERS = {"sectors", "sector_bytes", "luns", "manufacturer_id", "serial"}
+_NUMBERS = {"sectors", "sector_bytes", "luns", "manufacturer_id", "serial", "life_a", "life_b"}
 _SECTOR_SIZES = (512, 1024, 2048, 4096, 8192)
 _MEMORIES = ("emmc", "ufs", "nand", "nvme", "spinor")
 _MAX_SECTORS = 1 << 44
@@ -152,10 +188,14 @@ def parse_storage_info(logs: Iterable[str]) -> StorageInfo:
     """Return what the logs of getstorageinfo tell, in whatever dialect they are."""
     found: dict[str, str] = {}
     extra: dict[str, str] = {}
+    raw = bytearray()
     for line in logs:
         text = line.removeprefix("INFO: ").strip()
         if '"storage_info"' in text:
             found |= _from_json(text)
+            continue
+        if piece := _RAW.fullmatch(text):
+            _join(raw, int(piece[1]), bytes.fromhex(piece[2]))
             continue
         match = _PAIR.fullmatch(text)
         if match is None:
@@ -175,8 +215,18 @@ def parse_storage_info(logs: Iterable[str]) -> StorageInfo:
         memory=memory if memory in _MEMORIES else _memory_of(extra),
         product=found.get("product") or None,
         firmware=found.get("firmware") or None,
+        ext_csd=bytes(raw[:EXT_CSD_BYTES]) if len(raw) >= EXT_CSD_BYTES else None,
         extra=extra,
     )
+
+
+def _join(raw: bytearray, first: int, piece: bytes) -> None:
+    """Put a piece of the dump, which begins at byte first, behind those that came before it.
+
+    The number of its last byte is not believed: generation 3 prints one too many.
+    """
+    if first == len(raw) < EXT_CSD_BYTES:
+        raw += piece
 
 
 def _plausible(numbers: dict[str, int | None]) -> dict[str, int | None]:

@@ -12,6 +12,7 @@ import pytest
 from edl.firehose.answers import (
     Configuration,
     Greeting,
+    Inquiry,
     StorageInfo,
     parse_configuration,
     parse_digest,
@@ -391,6 +392,56 @@ def test_further_lines_keep_their_names() -> None:
     assert extra["UFS bConfigDescrLock"] == "0x0"
     assert extra["UFS Inquiry Command Output"] == "TOSHIBA THGAF8T0T43BAIRB0300"
     assert len(extra) == 34
+
+
+@pytest.mark.parametrize("name", ["sdm660-plain", "qcm2290-plain"])
+def test_a_dump_of_ext_csd_is_put_together(name: str) -> None:
+    """The device of the recordings answers each byte with its offset."""
+    (text,) = recorded(name, "<getstorageinfo")
+    assert parse_storage_info(logged(text)).ext_csd == bytes(range(256)) * 2
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [],
+        [(0, 511)],  # one byte short
+        [(1, 512)],  # without its beginning
+        [(0, 256), (255, 257)],
+        [(0, 256), (257, 256)],
+    ],
+)
+def test_a_dump_with_a_gap_is_none(pieces: list[tuple[int, int]]) -> None:
+    logs = [f"eMMC_RAW_DATA [{at}:{at + size}]{'00' * size}" for at, size in pieces]
+    assert parse_storage_info(logs).ext_csd is None
+
+
+def test_a_dump_is_bounded() -> None:
+    logs = [f"eMMC_RAW_DATA[{at}:{at}]{'07' * 512}" for at in range(0, 9216, 512)]
+    assert parse_storage_info(logs).ext_csd == b"\x07" * 512
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "serial"),
+    [
+        # the serial number is "HIBA" of the maker's name
+        ("EDLTests-readme-raw.txt", ("TOSHIBA", "THGAF8T0T43BAIRB", "0300"), None),
+        ("commaai-qdl.js-xmlparser.txt", ("SKhynix", "H28S7Q302BMR", "H205"), 3794466808),
+    ],
+)
+def test_names_in_the_answer_to_inquiry(
+    name: str, names: tuple[str, str, str], serial: int | None
+) -> None:
+    info = parse_storage_info(raw_stream(name))
+    assert info.inquiry == Inquiry(*names)
+    assert info.serial_number == serial
+
+
+def test_what_is_no_inquiry_and_no_serial_number() -> None:
+    assert StorageInfo().inquiry is None
+    assert StorageInfo().serial_number is None
+    assert StorageInfo(serial=0).serial_number is None
+    assert StorageInfo(serial=0xDEADBEEF).serial_number == 0xDEADBEEF
 
 
 JSON = '{"storage_info": {%s}}'
