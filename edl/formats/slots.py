@@ -1,24 +1,35 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Slots a and b of Android: which one a partition table starts, and how to change that.
+"""Slots a and b of Android: which one a phone's tables start, and how to change that.
 
-Facts: bootctrl HAL of CAF and LineageOS, qbootctl, and the tables of stock packages. On UFS the
-boot LUN (setbootablestoragedrive) must be changed too; it is no part of the table.
+Facts: Qualcomm's open boot control, as Android calls it (boot_control.cpp and gpt-utils.h of The
+Linux Foundation, kept by LineageOS in android_hardware_qcom_bootctrl and by qbootctl), and the
+open boot loader (PartitionTableUpdate.c of its edk2), which reads what it writes:
+
+- The state of a slot is the seventh byte of the attributes: two bits of priority, active, three
+  bits of tries, successful, unbootable.
+- The boot loader starts the slot whose boot partition is active with the higher priority; of equal
+  ones a, and a where nothing was ever marked.
+- Activating sets the byte of each partition of the slot to 0x3f (priority 3, active, 7 tries) and
+  takes the active bit from its sibling; the two exchange their types, if the sibling was active.
+- On UFS the boot LUN (setbootablestoragedrive: 1 for a, 2 for b) chooses among what lies on the
+  boot LUNs, so that those stay as they are. The boot loader refuses a LUN of the other slot.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
 from edl.formats.gpt import Gpt, Partition
 
-# The type that the partitions of the slot not in use have; the boot loader refuses to start them.
+# The type of most partitions of the slot that is not in use, so that nothing finds them by type.
 INACTIVE_TYPE = UUID("77036cd4-03d5-42bb-8ed1-37e5a88baa34")
-# On UFS the boot LUN chooses these, so that their types stay.
-_CHOSEN_BY_LUN = frozenset({"xbl", "xbl_config", "multiimgoem", "multiimgqti"})
+# What lies on the boot LUNs of UFS; boot control takes everything that begins like this.
+_CHOSEN_BY_LUN = ("xbl", "multiimgoem", "multiimgqti", "tme_cfg", "tme_fw", "tme_seq_patch")
+BOOT_LUNS = {"a": 1, "b": 2}
 
 Slot = Literal["a", "b"]
 
@@ -44,6 +55,11 @@ class SlotState:
         bits = attributes >> 48
         return cls(bits & 3, bool(bits & 4), bits >> 3 & 7, bool(bits & 0x40), bool(bits & 0x80))
 
+    @property
+    def can_start(self) -> bool:
+        """Whether the boot loader would start it: confirmed by Android, or with a try left."""
+        return not self.unbootable and (self.successful or self.tries > 0)
+
     def within(self, attributes: int) -> int:
         """Return attributes with this state in place of theirs."""
         bits = self.priority & 3 | self.active << 2 | (self.tries & 7) << 3
@@ -53,53 +69,102 @@ class SlotState:
 
 # As after an update over the air: the boot loader may try seven times, Android then confirms.
 ACTIVE = SlotState(priority=3, active=True, tries=7, successful=False, unbootable=False)
+_NEVER_MARKED = SlotState(priority=0, active=False, tries=0, successful=False, unbootable=False)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two partitions of one name, each with the LUN that it is on."""
+
+    name: str
+    a: tuple[int, Partition]
+    b: tuple[int, Partition]
+
+    def side(self, slot: Slot) -> tuple[int, Partition]:
+        """Return the LUN and the partition of slot."""
+        return self.a if slot == "a" else self.b
+
+    def chosen_by_lun(self, *, ufs: bool) -> bool:
+        """Tell whether the boot LUN chooses between the two, so that their entries stay."""
+        return ufs and self.name.startswith(_CHOSEN_BY_LUN)
+
+
+def pairs(partitions: Iterable[tuple[int, Partition]]) -> tuple[Pair, ...]:
+    """Return the pairs among partitions, each with its LUN, in their order."""
+    by_name = {partition.name: (lun, partition) for lun, partition in partitions}
+    return tuple(
+        Pair(name[:-2], by_name[name], by_name[f"{name[:-2]}_b"])
+        for name in by_name
+        if name.endswith("_a") and f"{name[:-2]}_b" in by_name
+    )
 
 
 def active_slot(table: Gpt) -> Slot | None:
-    """Return the slot that the boot loader will start by its boot partitions, or None.
+    """Return the slot that the boot loader takes by the boot partitions of table, or None.
 
-    None means that the table has no such pair (UFS: it is on another LUN), or does not decide.
+    None means that the table has no such pair (it is on another LUN), or that no slot is active.
     """
-    for base, a, b in _pairs(table):
-        if base == "boot":
-            rank_a, rank_b = (_rank(SlotState.of(side.attributes)) for side in (a, b))
-            if rank_a != rank_b:
-                return "a" if rank_a > rank_b else "b"
-    return None
+    return active_of((0, partition) for partition in table.partitions)
 
 
-def activate(table: Gpt, slot: Slot, *, ufs: bool) -> Gpt:
-    """Return table with slot as the one to start; only pairs of partitions change.
-
-    The partitions of slot get the attributes of a fresh update, the others lose the active bit;
-    where exactly one of a pair has the inactive type, slot gets the other one.
-    """
-    for base, a, b in _pairs(table):
-        chosen, other = (a, b) if slot == "a" else (b, a)
-        if base == "boot" or (a.attributes | b.attributes) >> 48 & 0xFF:
-            resting = dataclasses.replace(SlotState.of(other.attributes), active=False)
-            chosen = dataclasses.replace(chosen, attributes=ACTIVE.within(chosen.attributes))
-            other = dataclasses.replace(other, attributes=resting.within(other.attributes))
-        by_lun = ufs and base in _CHOSEN_BY_LUN
-        if chosen.type_guid == INACTIVE_TYPE != other.type_guid and not by_lun:
-            chosen, other = (
-                dataclasses.replace(chosen, type_guid=other.type_guid),
-                dataclasses.replace(other, type_guid=chosen.type_guid),
-            )
-        table = table.replace(chosen).replace(other)
-    return table
+def active_of(partitions: Iterable[tuple[int, Partition]]) -> Slot | None:
+    """Return the same by the partitions of all LUNs, each with its LUN."""
+    states = boot_states(partitions)
+    if states is None:
+        return None
+    a, b = states["a"], states["b"]
+    rank_a, rank_b = (state.priority if state.active else 0 for state in (a, b))
+    if rank_a or rank_b:
+        return "b" if rank_b > rank_a else "a"
+    never_marked = dataclasses.replace(a, tries=0) == _NEVER_MARKED
+    return "a" if never_marked else None
 
 
-def _pairs(table: Gpt) -> Iterator[tuple[str, Partition, Partition]]:
-    """Yield the name without suffix and both partitions of each pair."""
-    by_name = {partition.name: partition for partition in table.partitions}
-    for name, a in by_name.items():
-        b = by_name.get(f"{name[:-2]}_b")
-        if name.endswith("_a") and b is not None:
-            yield name[:-2], a, b
+def boot_states(partitions: Iterable[tuple[int, Partition]]) -> dict[Slot, SlotState] | None:
+    """Return the state of each slot, which is that of its boot partition; None without slots."""
+    boot = next((pair for pair in pairs(partitions) if pair.name == "boot"), None)
+    if boot is None:
+        return None
+    return {"a": SlotState.of(boot.a[1].attributes), "b": SlotState.of(boot.b[1].attributes)}
 
 
-def _rank(state: SlotState) -> tuple[bool, int]:
-    """Return what the boot loader compares of two slots."""
-    can_start = state.active and not state.unbootable and (state.successful or state.tries > 0)
-    return can_start, state.priority if can_start else 0
+def activate(tables: Mapping[int, Gpt], slot: Slot, *, ufs: bool) -> dict[int, Gpt]:
+    """Return the tables of all LUNs with slot as the one to start; only pairs change."""
+    found = [(lun, p) for lun, table in tables.items() for p in table.partitions]
+    before = active_of(found) or "a"
+    result = dict(tables)
+    for pair in pairs(found):
+        if not pair.chosen_by_lun(ufs=ufs):
+            for lun, partition in _switched(pair, slot, before):
+                result[lun] = result[lun].replace(partition)
+    return result
+
+
+def _switched(pair: Pair, slot: Slot, before: Slot) -> Iterator[tuple[int, Partition]]:
+    """Yield both partitions of pair with slot active; before: the phone's slot until now."""
+    (lun, chosen), (other_lun, other) = pair.side(slot), pair.side("b" if slot == "a" else "a")
+    types = chosen.type_guid, other.type_guid
+    # Half a change, by whichever tool, leaves bits and types that contradict each other: the one
+    # type that tells its meaning is believed then. quirk: comma3's own tables give the active
+    # 'system' that type, and nothing finds it by its type.
+    telling = pair.name != "system" and (types[0] == INACTIVE_TYPE) != (types[1] == INACTIVE_TYPE)
+    if types[0] == INACTIVE_TYPE if telling else _side(pair, before) != slot:
+        types = types[1], types[0]
+    resting = dataclasses.replace(SlotState.of(other.attributes), active=False)
+    yield (
+        lun,
+        dataclasses.replace(
+            chosen, type_guid=types[0], attributes=ACTIVE.within(chosen.attributes)
+        ),
+    )
+    yield (
+        other_lun,
+        dataclasses.replace(other, type_guid=types[1], attributes=resting.within(other.attributes)),
+    )
+
+
+def _side(pair: Pair, before: Slot) -> Slot:
+    """Return which side of pair is active until now: by its own bits, else as the phone's."""
+    if SlotState.of(pair.a[1].attributes).active:
+        return "a"
+    return "b" if SlotState.of(pair.b[1].attributes).active else before

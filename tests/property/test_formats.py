@@ -274,7 +274,7 @@ def test_junk_is_never_a_surprise_for_the_table_reader(
         return
     problems(table, disk_sectors)
     active_slot(table)
-    for changed_table in (table, activate(table, "b", ufs=True)):
+    for changed_table in (table, activate({0: table}, "b", ufs=True)[0]):
         for grow in (False, True):
             with contextlib.suppress(ImageError):
                 fitted = changed_table.fit(disk_sectors, grow=grow)
