@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import glob
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from edl import loaders
+from edl import files, loaders
 from edl.errors import DocumentError, ImageError, PackageError, UsageError
+from edl.files import File
 from edl.formats.rawprogram import PatchRow, PowerRow, ProgramRow, Row, Rows, read_rawprogram
 from edl.formats.selection import Kind, classify_name, select
 from edl.units import MIB
@@ -35,8 +36,9 @@ class Package:
     """A package, read: rows in the order in which they are to be done, and where files may lie.
 
     roots: folders inside which every file must lie, as absolute paths without links. home: folder
-    of each XML file by its name. loaders: files that are programmers by their content, and
-    loader_named: whether the user named them. left_out: (name, reason).
+    of each XML file by its name. members: files that do not lie in folders, by the name that rows
+    give them: those of an archive, for example. loaders: files that are programmers by their
+    content, and loader_named: whether the user named them. left_out: (name, reason).
     """
 
     title: str
@@ -47,7 +49,8 @@ class Package:
     loader_named: bool = False
     left_out: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
-    _located: dict[tuple[str, str], Path | None] = field(default_factory=dict, compare=False)
+    members: Mapping[str, File] = field(default_factory=dict, compare=False)
+    _located: dict[tuple[str, str], File | None] = field(default_factory=dict, compare=False)
     _listings: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False)
 
     @property
@@ -57,14 +60,14 @@ class Package:
             yield from document.rows
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[File, ...]:
         """The images that rows name and that are there."""
-        paths: list[Path] = []
+        found: list[File] = []
         for row in self.rows:
             if isinstance(row, ProgramRow) and row.filename:
-                with contextlib.suppress(PackageError):
-                    paths.append(self.find(row.filename, row.file))
-        return tuple(dict.fromkeys(paths))
+                with contextlib.suppress(PackageError, ImageError):
+                    found.append(self.find(row.filename, row.file))
+        return tuple(dict.fromkeys(found))
 
     @property
     def sector_bytes(self) -> int | None:
@@ -72,14 +75,15 @@ class Package:
         sizes = {row.sector_bytes for row in self.rows if row.sector_bytes}
         return sizes.pop() if len(sizes) == 1 else None
 
-    def find(self, filename: str, document: str) -> Path:
+    def find(self, filename: str, document: str) -> File:
         """Return the file that a row of document names; see locate.
 
         Raises:
             PackageError: there is none, or it lies outside the package.
+            ImageError: it cannot be looked at.
         """
-        path = self.locate(filename, document)
-        if path is None:
+        file = self.locate(filename, document)
+        if file is None:
             raise PackageError(
                 f"'{filename}' is missing.",
                 remedies=(
@@ -87,20 +91,25 @@ class Package:
                     "If the file lies elsewhere, name its folder with --include DIR.",
                 ),
             )
-        return path
+        return file
 
-    def locate(self, filename: str, document: str) -> Path | None:
+    def locate(self, filename: str, document: str) -> File | None:
         """Return the file that a row of document names, or None if it is missing.
 
-        Looks beside the XML file first, then in the other folders; exactly, then without regard to
-        capitals. Windows' separators count as separators.
+        Looks among the members first, beside the XML file, then in the other folders; exactly, then
+        without regard to capitals. Windows' separators count as separators.
 
         Raises:
             PackageError: it lies outside the package, or several files could be meant.
+            ImageError: it cannot be looked at.
         """
         key = (filename, document)
         if key not in self._located:
-            self._located[key] = self._search(filename, document)
+            path = None
+            file = self.members.get(filename)
+            if file is None and self.roots:
+                path = self._search(filename, document)
+            self._located[key] = file if path is None else files.on_disk(path)
         return self._located[key]
 
     def _search(self, filename: str, document: str) -> Path | None:

@@ -22,6 +22,7 @@ from edl.device.connect import ChooseLoader, Wishes
 from edl.device.storage import Storage
 from edl.errors import TransportTimeoutError
 from edl.events import DeviceLog, Event, Notice, Stage
+from edl.files import File, on_disk
 from edl.firehose.commands import Area
 from edl.identity import PhoneIdentity
 from edl.package import open_package
@@ -299,7 +300,7 @@ def carry_out(
     rules: Rules | None = None,
     *,
     cancel: threading.Event | None = None,
-    sources: tuple[Path, ...] = (),
+    sources: tuple[File, ...] = (),
 ) -> Outcome:
     """Prepare a plan and carry it out."""
     rules = rules or Rules()
@@ -315,8 +316,8 @@ def carry_out(
     )
 
 
-def files_in(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(folder.iterdir()))
+def files_in(folder: Path) -> tuple[File, ...]:
+    return tuple(map(on_disk, sorted(folder.iterdir())))
 
 
 def plan_of(storage: Storage, *steps: Step) -> Plan:

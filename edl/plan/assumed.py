@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from edl.errors import PackageError
+from edl.errors import ImageError, PackageError
 from edl.formats.expressions import Expression
 from edl.formats.rawprogram import EraseRow, PatchRow, ProgramRow, ReadRow, Row
 from edl.package import Package
@@ -38,7 +38,7 @@ def _places(package: Package, row: Row, unit: int) -> Iterator[tuple[Expression,
     """Yield where row acts, and on how many sectors."""
     if isinstance(row, ProgramRow):
         size = 0
-        with contextlib.suppress(PackageError):
+        with contextlib.suppress(PackageError, ImageError):
             if row.filename and not row.sectors:  # as long as the file is
                 size = images.size_bytes(package.find(row.filename, row.file))
         yield row.start, row.sectors or max(-(-size // unit), 1)

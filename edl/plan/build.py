@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edl.errors import DocumentError, ImageError, PackageError
+from edl.files import File
 from edl.firehose.commands import Area, Power
 from edl.formats.expressions import Crc32, Expression, resolve
 from edl.formats.rawprogram import EraseRow, PatchRow, PowerRow, ProgramRow, ReadRow, Row
@@ -79,7 +80,7 @@ class _Builder:
         self._absent: set[int] = set()  # LUNs that rows name and the storage does not have
         self._spared: list[Area] = []  # where rows would write that are left out
         self._dropped = 0  # patches that go with those
-        self._last_pieces: dict[Path, int] = {}  # by file: where its last piece begins
+        self._last_pieces: dict[File, int] = {}  # by file: where its last piece begins
         self._patched = FilePatches(geometry, self._note)
 
     def plan(self) -> Plan:
@@ -171,14 +172,14 @@ class _Builder:
         """Note what row means for other rows: patches of their files, pieces of one file."""
         if not isinstance(row, PatchRow | ProgramRow) or row.filename in {"", "DISK"}:
             return
-        path = None
-        with contextlib.suppress(PackageError):  # told when the row is taken
-            path = self._package.locate(row.filename, row.file)
-        if path and isinstance(row, PatchRow):
-            self._patched.add(path, row)
-        elif path and isinstance(row, ProgramRow):
-            last = max(self._last_pieces.get(path, 0), row.file_sector_offset)
-            self._last_pieces[path] = last
+        file = None
+        with contextlib.suppress(PackageError, ImageError):  # told when the row is taken
+            file = self._package.locate(row.filename, row.file)
+        if file and isinstance(row, PatchRow):
+            self._patched.add(file, row)
+        elif file and isinstance(row, ProgramRow):
+            last = max(self._last_pieces.get(file, 0), row.file_sector_offset)
+            self._last_pieces[file] = last
 
     def _wanted(self, row: Row) -> bool:
         if isinstance(row, PatchRow | PowerRow):
@@ -268,28 +269,28 @@ class _Builder:
             return
         if self._refused(row):
             return
-        path = self._package.locate(row.filename, row.file)
-        if path is None and self._options.allow_missing:
+        file = self._package.locate(row.filename, row.file)
+        if file is None and self._options.allow_missing:
             self._missing.append(row.filename)
             self._spare(row)
             return
-        path = self._package.find(row.filename, row.file)
+        file = self._package.find(row.filename, row.file)
         unit = row.sector_bytes or self._geometry.sector_bytes
-        piece = row.file_sector_offset < self._last_pieces.get(path, 0)
-        for run in images.runs(path, row, unit, piece, self._note):
-            self._write(row, path, run, unit)
+        piece = row.file_sector_offset < self._last_pieces.get(file, 0)
+        for run in images.runs(file, row, unit, piece, self._note):
+            self._write(row, run, unit)
 
-    def _write(self, row: ProgramRow, path: Path, run: images.Run, unit: int) -> None:
+    def _write(self, row: ProgramRow, run: images.Run, unit: int) -> None:
         place = replace(row.start, number=row.start.number + run.offset_bytes // unit)
         area = self._area(row, place, -(-run.length // unit))
         if area is not None:
-            content = self._patched.overlaid(run.content(area.size_bytes), path, row, run)
-            label, file = _shown(row.label), _shown(row.filename)
-            self._steps.append(Write(area, content, label, file, _where(row)))
+            content = self._patched.overlaid(run.content(area.size_bytes), run.file, row, run)
+            label, name = _shown(row.label), _shown(row.filename)
+            self._steps.append(Write(area, content, label, name, _where(row)))
 
     def _check_file_patch(self, row: PatchRow) -> None:
-        path = self._package.locate(row.filename, row.file)
-        if path is None or not self._patched.used(path):
+        file = self._package.locate(row.filename, row.file)
+        if file is None or not self._patched.used(file):
             told = (row.filename, "rows patch it, but no row writes it")
             if told not in self._left_out:
                 self._left_out.append(told)

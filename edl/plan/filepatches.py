@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from edl.chunks import Content, FileContent, read_all
-from edl.errors import DocumentError, ImageError
+from edl.chunks import Content, read_all
+from edl.errors import DocumentError
+from edl.files import File
 from edl.formats.rawprogram import PatchRow, ProgramRow
 from edl.formats.sparse import is_sparse
 from edl.plan.images import Note, Run
@@ -23,28 +22,28 @@ class FilePatches:
     def __init__(self, geometry: Geometry, note: Note) -> None:
         self._geometry = geometry
         self._note = note
-        self._rows: dict[Path, list[PatchRow]] = {}
-        self._sectors: dict[tuple[Path, int], dict[int, bytes]] = {}
+        self._rows: dict[File, list[PatchRow]] = {}
+        self._sectors: dict[tuple[File, int], dict[int, bytes]] = {}
 
-    def add(self, path: Path, row: PatchRow) -> None:
-        """Take down that row patches the file path."""
-        self._rows.setdefault(path, []).append(row)
+    def add(self, file: File, row: PatchRow) -> None:
+        """Take down that row patches file."""
+        self._rows.setdefault(file, []).append(row)
 
-    def used(self, path: Path) -> bool:
-        """Tell whether a row has written the file."""
-        return any(file == path for file, _ in self._sectors)
+    def used(self, file: File) -> bool:
+        """Tell whether a row has written file."""
+        return any(written == file for written, _ in self._sectors)
 
-    def overlaid(self, content: Content, path: Path, row: ProgramRow, run: Run) -> Content:
+    def overlaid(self, content: Content, file: File, row: ProgramRow, run: Run) -> Content:
         """Return content, which is that of run, with the patches applied.
 
         Raises:
             ImageError: the file cannot be read.
         """
-        if path not in self._rows:
+        if file not in self._rows:
             return content
-        key = (path, row.lun)
+        key = (file, row.lun)
         if key not in self._sectors:
-            self._sectors[key] = self._patched(path, row)
+            self._sectors[key] = self._patched(file, row)
         unit = self._geometry.sector_bytes
         first = run.file_offset // unit
         inside = range(first, first + content.size_bytes // unit)
@@ -55,10 +54,10 @@ class FilePatches:
         )
         return Overlaid(content, unit, sectors) if sectors else content
 
-    def _patched(self, path: Path, row: ProgramRow) -> dict[int, bytes]:
+    def _patched(self, file: File, row: ProgramRow) -> dict[int, bytes]:
         """Return the sectors of the file that rows patch, as they are afterwards."""
-        patches = self._rows[path]
-        data = _read(path, self._geometry.sector_bytes)
+        patches = self._rows[file]
+        data = _read(file, self._geometry.sector_bytes)
         if data is None or is_sparse(bytes(data[:4])):
             self._note(
                 "patched-image",
@@ -78,13 +77,9 @@ class FilePatches:
         return {at: bytes(data[at * unit : (at + 1) * unit]) for at in sectors}
 
 
-def _read(path: Path, unit: int) -> bytearray | None:
+def _read(file: File, unit: int) -> bytearray | None:
     """Return the file in whole sectors of unit bytes, or None if it is too large to be a table."""
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
+    size = file.size_bytes
     if size > _MAX_BYTES:
         return None
-    padded = -(-size // unit) * unit
-    return bytearray(read_all(FileContent(path, 0, size, padded), 0, padded))
+    return bytearray(read_all(file.content, 0, size).ljust(-(-size // unit) * unit, b"\0"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
-from edl.chunks import CHUNK_BYTES, Content, FileContent, FillContent
+from edl.chunks import Content, FileContent, FillContent
+from edl.contents import Joined, Slice
 from edl.errors import DocumentError, ImageError
+from edl.files import File
 from edl.formats import sparse
 from edl.formats.rawprogram import ProgramRow, Row
 from edl.plan.model import Severity
@@ -39,12 +40,12 @@ class Note(Protocol):
 class Run:
     """length bytes that go offset_bytes behind the start of the row.
 
-    fill: the pattern of a run of one value; else the bytes are in path from file_offset on.
+    fill: the pattern of a run of one value; else the bytes are in file from file_offset on.
     """
 
     offset_bytes: int
     length: int
-    path: Path
+    file: File
     file_offset: int
     fill: bytes | None = None
 
@@ -52,51 +53,52 @@ class Run:
         """Return the bytes, padded with zeros to size_bytes."""
         if self.fill is not None and size_bytes == self.length:
             return FillContent(size_bytes, self.fill)
-        return FileContent(self.path, self.file_offset, self.length, size_bytes)
+        if self.file.path is not None:
+            return FileContent(self.file.path, self.file_offset, self.length, size_bytes)
+        whole = self.file_offset == 0 and self.length == self.file.size_bytes
+        part = self.file.content
+        if not whole:
+            part = Slice(part, self.file_offset, self.length)
+        if size_bytes == self.length:
+            return part
+        return Joined((part, FillContent(size_bytes - self.length)))
 
 
-def size_bytes(path: Path) -> int:
+def size_bytes(file: File) -> int:
     """Return how much of the storage the file fills, unpacked; 0 if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            if not sparse.is_sparse(file.read(4)):
-                return size
-            return sparse.SparseImage.read(file, size).size_bytes
-    except (OSError, DocumentError):
+        if not sparse.is_sparse(file.head(4)):
+            return file.size_bytes
+        with file.open() as opened:
+            return sparse.SparseImage.read(opened, file.size_bytes).size_bytes
+    except (OSError, ImageError, DocumentError):
         return 0
 
 
-def runs(path: Path, row: ProgramRow, unit: int, piece: bool, note: Note) -> Iterator[Run]:
-    """Yield what row writes of path. unit: sector size in bytes.
+def runs(file: File, row: ProgramRow, unit: int, piece: bool, note: Note) -> Iterator[Run]:
+    """Yield what row writes of file. unit: sector size in bytes.
 
     piece: other rows write the rest of the file, so that it may be longer than the row.
 
     Raises:
         ImageError: the file is empty, cut short, or a damaged sparse image.
     """
-    try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            if size == 0:
-                raise ImageError(f"'{row.filename}' is empty.", remedies=(_DAMAGED,))
-            if sparse.is_sparse(file.read(4)):
-                yield from _sparse_runs(file, path, size, row, unit, note)
-            else:
-                yield from _raw_run(file, path, size, row, unit, piece, note)
-    except OSError as error:
-        raise ImageError(f"'{row.filename}' cannot be read: {error.strerror}.") from error
+    if file.size_bytes == 0:
+        raise ImageError(f"'{row.filename}' is empty.", remedies=(_DAMAGED,))
+    if sparse.is_sparse(file.head(4)):
+        yield from _sparse_runs(file, row, unit, note)
+    else:
+        yield from _raw_run(file, row, unit, piece, note)
 
 
 def _raw_run(
-    file: BinaryIO,
-    path: Path,
-    size: int,
+    file: File,
     row: ProgramRow,
     unit: int,
     piece: bool,
     note: Note,
 ) -> Iterator[Run]:
+    size = file.size_bytes
     skipped = row.file_sector_offset * unit
     if skipped >= size:
         raise ImageError(
@@ -125,27 +127,19 @@ def _raw_run(
             row,
             severity=Severity.WARNING,
         )
-    yield Run(0, min(length, room) if row.sectors else length, path, skipped)
+    yield Run(0, min(length, room) if row.sectors else length, file, skipped)
 
 
-def _rest_is_zero(file: BinaryIO, start: int, end: int) -> bool:
+def _rest_is_zero(file: File, start: int, end: int) -> bool:
     if end - start > _MAX_TRIMMED_BYTES:
         return False
-    file.seek(start)
-    while start < end:
-        chunk = file.read(min(CHUNK_BYTES, end - start))
-        if not chunk or any(chunk):
-            return False
-        start += len(chunk)
-    return True
+    return not any(any(chunk) for chunk in file.content.chunks(start, end - start))
 
 
-def _sparse_runs(
-    file: BinaryIO, path: Path, size: int, row: ProgramRow, unit: int, note: Note
-) -> Iterator[Run]:
-    file.seek(0)
+def _sparse_runs(file: File, row: ProgramRow, unit: int, note: Note) -> Iterator[Run]:
     try:
-        image = sparse.SparseImage.read(file, size, row.filename)
+        with file.open() as opened:
+            image = sparse.SparseImage.read(opened, file.size_bytes, row.filename)
     except DocumentError as error:
         raise ImageError(error.message, remedies=(_DAMAGED,)) from error
     if image.block_bytes % unit:
@@ -179,6 +173,6 @@ def _sparse_runs(
         )
     for chunk in image.chunks:
         if chunk.kind is sparse.SparseKind.RAW:
-            yield Run(chunk.offset_bytes, chunk.length_bytes, path, chunk.file_offset)
+            yield Run(chunk.offset_bytes, chunk.length_bytes, file, chunk.file_offset)
         elif chunk.kind is sparse.SparseKind.FILL:
-            yield Run(chunk.offset_bytes, chunk.length_bytes, path, 0, chunk.fill)
+            yield Run(chunk.offset_bytes, chunk.length_bytes, file, 0, chunk.fill)

@@ -18,11 +18,11 @@ from edl.device.storage import Storage
 from edl.errors import (
     DeviceRefusedError,
     EdlError,
-    ImageError,
     SafetyError,
     WrongStorageError,
 )
 from edl.events import Emit, Notice, Stage, ignore
+from edl.files import File
 from edl.firehose.commands import Power
 from edl.formats.rawprogram import PatchRow, PowerRow
 from edl.package import Package
@@ -122,22 +122,26 @@ def carry_out(
     *,
     emit: Emit = ignore,
     cancel: threading.Event | None = None,
-    sources: Iterable[Path] = (),
+    sources: Iterable[File] = (),
 ) -> Outcome:
     """Carry out a plan that `prepare` returned: save, write, verify, and reset at the end.
 
     Raises:
         SafetyError: the plan has errors.
+        ImageError: a file of sources has changed since it was checked.
         EdlError: as the steps do; `state` says what is on the phone.
     """
     if plan.errors:
         raise SafetyError(plan.errors[0].message)
+    sources = tuple(sources)
+    for file in sources:
+        file.require_unchanged()
     _require_room(plan)
     storage = Storage(phone)
     saved = None
     if rules.backup and plan.changes_phone:
         saved = unique.save(plan, storage, found, emit)
-    journal = _journal(plan, phone, rules, tuple(sources))
+    journal = _journal(plan, phone, rules, sources)
     executor = Executor(
         phone.programmer,
         plan,
@@ -185,7 +189,7 @@ def _require_room(plan: Plan) -> None:
         require_room(folder, size)
 
 
-def _journal(plan: Plan, phone: Phone, rules: Rules, sources: tuple[Path, ...]) -> Journal | None:
+def _journal(plan: Plan, phone: Phone, rules: Rules, sources: tuple[File, ...]) -> Journal | None:
     """Return the journal of this job; a job that writes nothing needs none."""
     if not plan.writes:
         return None
@@ -197,8 +201,6 @@ def _journal(plan: Plan, phone: Phone, rules: Rules, sources: tuple[Path, ...]) 
     path = phone_folder(phone.serial) / "journal.jsonl"
     try:
         return Journal(path, fingerprint(plan, sources), resume=rules.resume)
-    except OSError as error:
-        raise ImageError(f"{error.filename} cannot be read: {error.strerror}.") from error
     except EdlError:
         if rules.resume:
             raise

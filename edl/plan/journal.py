@@ -11,11 +11,14 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from edl.chunks import BytesContent, Content, FileContent, FillContent
+from edl.contents import Joined, Slice
 from edl.errors import DiskError
+from edl.files import File
 from edl.firehose.commands import Area
 from edl.plan.model import Plan, as_data
 from edl.plan.patching import Overlaid
@@ -23,14 +26,14 @@ from edl.plan.patching import Overlaid
 _VERSION = 1
 
 
-def fingerprint(plan: Plan, sources: tuple[Path, ...]) -> str:
-    """Return a digest of what the job is: the same job on the same files gives the same.
-
-    Raises:
-        OSError: a file is not there any more.
-    """
+def fingerprint(plan: Plan, sources: Iterable[File]) -> str:
+    """Return a digest of what the job is: the same job on the same files gives the same."""
     data = {key: value for key, value in as_data(plan).items() if key != "findings"}
-    files = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sources)
+    files = sorted(
+        [file.name, str(stamp.path), stamp.size_bytes, stamp.mtime_ns]
+        for file in sources
+        if (stamp := file.stamp) is not None
+    )
     contents = [_key(write.content) for write in plan.writes]
     text = json.dumps([data, files, contents], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -46,9 +49,13 @@ def _key(content: Content) -> object:
             return [_key(content.content), content.unit, sectors]
         case FillContent():
             return content.pattern.hex()
+        case Slice():
+            return [_key(content.content), content.offset, content.size_bytes]
+        case Joined():
+            return [_key(part) for part in content.parts]
         case BytesContent():
             return hashlib.sha256(content.data).hexdigest()
-    return None
+    return type(content).__name__  # of an archive, say: the stamps of the sources tell it apart
 
 
 class Journal:

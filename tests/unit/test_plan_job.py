@@ -23,6 +23,7 @@ from edl.errors import (
     StoppedMidwayError,
 )
 from edl.events import BytesMoved, Event
+from edl.files import on_disk
 from edl.firehose.commands import Area, Power
 from edl.package import Package, open_package
 from edl.plan import home, job, readout
@@ -269,8 +270,15 @@ def test_an_image_that_vanished_between_the_check_and_the_job(tmp_path: Path) ->
     with plug("sdm660") as bench:
         storage = bench.storage()
         plan = plan_of(storage, write(bench, 64, noise(PIECE)))
+        image = tmp_path / "gone.img"
+        image.write_bytes(b"a")
+        file = on_disk(image)
+        image.write_bytes(b"ab")
+        with pytest.raises(ImageError, match=r"gone\.img has changed since it was checked"):
+            carry_out(bench, plan, storage, sources=(file,))
+        image.unlink()
         with pytest.raises(ImageError, match=r"gone\.img cannot be read"):
-            carry_out(bench, plan, storage, sources=(tmp_path / "gone.img",))
+            carry_out(bench, plan, storage, sources=(file,))
         assert bench.changes == []
 
 
@@ -357,7 +365,7 @@ def test_a_small_package(profile: str, tmp_path: Path) -> None:
         data[unit + 8 : unit + 12] = (7).to_bytes(4, "little")
         assert bench.flash.luns[0].read(8, len(data) // unit) == data
         assert outcome.report.verified_bytes == len(data)
-        assert made.files == (tmp_path / "rom" / "boot.img",)
+        assert [file.path for file in made.files] == [tmp_path / "rom" / "boot.img"]
 
 
 def test_a_disk_that_fills_up_while_rows_are_read(tmp_path: Path) -> None:

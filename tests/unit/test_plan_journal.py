@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from edl.chunks import BytesContent, Content, FileContent, FillContent
+from edl.contents import Joined, Slice
 from edl.errors import EdlError
+from edl.files import on_disk
 from edl.firehose.commands import Area
 from edl.plan.journal import Journal, fingerprint
 from edl.plan.model import Finding, Geometry, Plan, Severity, Write
@@ -172,10 +174,10 @@ def test_the_same_job_has_the_same_fingerprint(tmp_path: Path) -> None:
     image = tmp_path / "boot.img"
     image.write_bytes(b"a")
     content = FileContent(image, 0, 1, 1024)
-    first = fingerprint(plan(content), (image,))
-    assert fingerprint(plan(content), (image,)) == first
+    first = fingerprint(plan(content), (on_disk(image),))
+    assert fingerprint(plan(content), (on_disk(image),)) == first
     finding = Finding("x", Severity.WARNING, "of another day")
-    assert fingerprint(plan(content, findings=(finding,)), (image,)) == first
+    assert fingerprint(plan(content, findings=(finding,)), (on_disk(image),)) == first
 
 
 def test_another_job_has_another_fingerprint(tmp_path: Path) -> None:
@@ -196,19 +198,18 @@ def test_another_job_has_another_fingerprint(tmp_path: Path) -> None:
         BytesContent(b"\1" * 1024),
         FillContent(1024),
         FillContent(1024, b"\1"),
+        Slice(inner, 0, 1024),
+        Slice(inner, 512, 1024),
+        Joined((inner,)),
+        Joined((inner, FillContent(0))),
         Unknown(),
     ]
-    prints = {fingerprint(plan(content), (paths[0],)) for content in contents}
-    prints.add(fingerprint(plan(inner, bootable=1), (paths[0],)))
-    prints.add(fingerprint(plan(inner), (paths[1],)))
+    prints = {fingerprint(plan(content), (on_disk(paths[0]),)) for content in contents}
+    prints.add(fingerprint(plan(inner, bootable=1), (on_disk(paths[0]),)))
+    prints.add(fingerprint(plan(inner), (on_disk(paths[1]),)))
     os.utime(paths[0], ns=(10**18, 10**18 + 1))
-    prints.add(fingerprint(plan(inner), (paths[0],)))
+    prints.add(fingerprint(plan(inner), (on_disk(paths[0]),)))
     paths[0].write_bytes(b"a" * 2049)
     os.utime(paths[0], ns=(10**18, 10**18))
-    prints.add(fingerprint(plan(inner), (paths[0],)))
+    prints.add(fingerprint(plan(inner), (on_disk(paths[0]),)))
     assert len(prints) == len(contents) + 4
-
-
-def test_a_file_that_is_gone_has_no_fingerprint(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        fingerprint(plan(FillContent(1024)), (tmp_path / "gone",))
