@@ -6,6 +6,7 @@
     ├── NoDeviceError             nothing to talk to                        exit 3
     ├── TransportError            the cable, the port or the driver         exit 4
     │   └── TransportTimeoutError
+    │       └── MuteError
     ├── ProtocolError             the device broke the protocol             exit 5
     ├── DeviceRefusedError        the device understood and said no         exit 6
     ├── ImageError                a file is missing, damaged or unsafe      exit 7
@@ -79,6 +80,21 @@ class NoDeviceError(EdlError):
     )
 
 
+class CrashDumpError(NoDeviceError):
+    """The phone crashed and offers a copy of its memory (900E, memory debug). This is no EDL mode.
+
+    It takes no programmer like this. Nothing is read from it unless you ask for it.
+    """
+
+    code = "crash-dump"
+    remedies = (
+        "Hold the power button for 15 seconds until the phone leaves USB, then enter EDL mode"
+        " (often: hold both volume keys while plugging it in).",
+        "If it always comes back like this, its boot chain is damaged: EDL mode needs the test"
+        " points, shorted before power comes, until 9008 shows.",
+    )
+
+
 class TransportError(EdlError):
     """The connection itself failed: the cable, the port, the driver or the permissions."""
 
@@ -128,15 +144,40 @@ class TransportTimeoutError(TransportError):
         self.done_bytes = done_bytes
 
 
+class MuteError(TransportTimeoutError):
+    """The phone is connected, and answers nothing that it is asked.
+
+    Either it hangs, or it waits for the rest of something that another program has begun: a
+    programmer that awaits the data of an interrupted write takes every command for such data. Only
+    its keys help.
+    """
+
+    code = "mute"
+    remedies = (
+        "Hold the power button (with volume down) for 15 seconds, then enter EDL mode again.",
+        "Stop programs that grab the port, such as ModemManager, and replug.",
+    )
+
+
 class ProtocolError(EdlError):
     """The phone sent something that the protocol does not allow at this point."""
 
     code = "protocol"
     status = 5
-    remedies = (
+    remedies: tuple[str, ...] = (
         "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
         "If it happens again, repeat with --log-file FILE and report it with that file.",
     )
+
+
+class InterruptedUploadError(ProtocolError):
+    """The boot ROM still waits for the rest of a programmer, and does not start over by itself.
+
+    Another program, or an earlier run, has stopped in the middle of sending it.
+    """
+
+    code = "interrupted-upload"
+    remedies = ("Hold the power button for 15 seconds and enter EDL mode again.",)
 
 
 class DeviceRefusedError(EdlError):
@@ -154,6 +195,16 @@ class ProgrammerRefusedError(DeviceRefusedError):
     """
 
     code = "programmer-refused"
+
+
+class ProgrammerFailedError(ProgrammerRefusedError):
+    """The phone took the programmer (the loader file), and it does not run.
+
+    It is signed for this phone, but made for another memory or variant (ddr, lite), or it crashes.
+    Nothing was written.
+    """
+
+    code = "programmer-failed"
 
 
 class AuthorizationError(DeviceRefusedError):

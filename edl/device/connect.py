@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From a phone on the bus to a configured programmer, whatever state the phone is in.
 
-The rungs, each one bounded and reported:
-  1. listen: a HELLO (boot ROM) or XML (a programmer that still talks) is there already;
-  2. an unasked answer to HELLO: wakes a boot ROM whose HELLO another program has eaten. A running
-     programmer takes it for bad XML and says so, which tells that it is there;
-  3. <nop>: a programmer of generation 1 or 2 that had nothing to say.
+What runs on it is found out by the rungs of `ladder`; here a boot ROM gets its programmer, and a
+programmer is configured and asked for its storage.
 """
 
 from __future__ import annotations
@@ -16,12 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from edl.device import ladder
 from edl.device.firehose import Programmer
-from edl.device.sahara import BootRom, crash_dump
+from edl.device.ladder import Answering
+from edl.device.sahara import BootRom
 from edl.errors import (
     DeviceGoneError,
     DeviceRefusedError,
-    ProtocolError,
+    InterruptedUploadError,
+    NoDeviceError,
+    ProgrammerFailedError,
     TransportTimeoutError,
     UsageError,
     WrongSectorSizeError,
@@ -32,19 +33,12 @@ from edl.firehose.answers import StorageInfo
 from edl.firehose.commands import Area
 from edl.identity import PhoneIdentity
 from edl.sahara import host
-from edl.sahara.packets import Mode
 from edl.transport import Transport
-from edl.units import MIB, format_size
+from edl.units import format_size
 
 _log = logging.getLogger(__name__)
 
-LISTEN_S = 0.5
-WAKE_S = 1.0
 _STORAGES = ("emmc", "ufs")  # the order in which an unknown storage is tried: eMMC fails cleanly
-_FIREHOSE_MARKS = (b"<?xml", b"<data")
-
-_MAX_LEFTOVER_BYTES = 256 * MIB  # what an interrupted <read> still sends; ours are 64 MiB long
-_LEAVE_S = 5.0
 _COME_BACK_ATTEMPTS = 10
 _COME_BACK_PAUSE_S = 0.3
 _START_ATTEMPTS = 3
@@ -116,95 +110,6 @@ class Phone:
         return self.luns[number]
 
 
-@dataclass(frozen=True)
-class Answering:
-    """What answered: exactly one of the two, unless an upload was interrupted.
-
-    programmer_first: what a programmer said already. interrupted: in which state an earlier program
-    has left the boot ROM; it has been told to start over, and leaves the bus.
-    """
-
-    boot_rom: BootRom | None = None
-    hello: host.HelloSeen | None = None
-    programmer_first: bytes | None = None
-    interrupted: str = ""
-
-
-def find_out(transport: Transport, emit: Emit = ignore) -> Answering:
-    """Find out what runs on the phone.
-
-    Raises:
-        ProtocolError: it is in crash-dump mode, or talks without end.
-        TransportError: the connection fails.
-    """
-    for wait_s, knocks in ((LISTEN_S, False), (WAKE_S, True)):
-        rom = BootRom(transport, emit)
-        try:
-            if knocks:
-                emit(Stage("connect", "the phone does not greet; knocking"))
-                rom.wake()
-            data = bytes(transport.read(wait_s))
-        except TransportTimeoutError:
-            continue
-        if data.lstrip(b"\0\r\n ").startswith(_FIREHOSE_MARKS):
-            return Answering(programmer_first=data)
-        rom.receive(data)
-        try:
-            event = rom.next_event(WAKE_S)
-        except (ProtocolError, TransportTimeoutError) as error:
-            _log.info("what came is no answer to us: %s", error)
-            _discard(transport)
-        else:
-            return _boot_rom_speaks(rom, event)
-    return Answering(programmer_first=b"")
-
-
-def _discard(transport: Transport, wait_s: float = LISTEN_S) -> None:
-    """Take what belongs to an earlier program that stopped midway: sectors, parts of packets.
-
-    Raises:
-        ProtocolError: there is no end of it.
-    """
-    size = 0
-    while size < _MAX_LEFTOVER_BYTES:
-        try:
-            size += len(transport.read(wait_s))
-        except TransportTimeoutError:
-            return
-    raise ProtocolError("The phone sends without end, and none of it is an answer.")
-
-
-def _boot_rom_speaks(rom: BootRom, event: host.Event) -> Answering:
-    match event:
-        case host.HelloSeen(mode=Mode.MEMORY_DEBUG):
-            return _offers_crash_dump(rom)
-        case host.MemoryOffered():
-            raise crash_dump()
-        case host.HelloSeen():
-            return Answering(boot_rom=rom, hello=event)
-        case host.ProgrammerSpeaks():
-            return Answering(programmer_first=rom.leftover())
-        case host.ImageEnded(image_id, status):
-            rom.reset()
-            return Answering(interrupted=f"image {image_id}, {status.name}")
-        case _:
-            rom.push_back(event)
-            return Answering(boot_rom=rom)
-
-
-def _offers_crash_dump(rom: BootRom) -> Answering:
-    """Ask for an image all the same: some boot ROMs take one (Galaxy S21: bkerler/edl#404)."""
-    try:
-        rom.wake()
-        event = rom.next_event(WAKE_S)
-    except (ProtocolError, TransportTimeoutError) as error:
-        raise crash_dump() from error
-    if not isinstance(event, host.ImageRequested):
-        raise crash_dump()
-    rom.push_back(event)
-    return Answering(boot_rom=rom)
-
-
 def connect(
     transport: Transport,
     choose_loader: ChooseLoader,
@@ -220,17 +125,14 @@ def connect(
     finds the phone again when it has left the bus to come back, perhaps faster.
 
     Raises:
+        MuteError, CrashDumpError, InterruptedUploadError: it must enter EDL mode again by its keys.
+        ProgrammerRefusedError: the boot ROM does not take the programmer, or it does not start;
+            another one may follow once the phone is in EDL mode again.
         EdlError: see the errors of each rung.
     """
-    answering = find_out(transport, emit)
-    if answering.interrupted and reopen is not None and _leaves(transport):
-        emit(Stage("connect", "an earlier upload was interrupted; the boot ROM starts over"))
-        transport, answering = _come_back(reopen, lambda back: (back, find_out(back, emit)))
+    answering = ladder.find_out(transport, emit)
     if answering.interrupted:
-        raise ProtocolError(
-            f"The phone is stuck in an interrupted upload ({answering.interrupted}).",
-            remedies=("Hold the power button for 15 seconds and enter EDL mode again.",),
-        )
+        transport, answering = _start_over(transport, answering, emit, reopen)
     rom = answering.boot_rom
     if rom is None:
         programmer = Programmer(transport, emit)
@@ -245,10 +147,28 @@ def connect(
         except DeviceGoneError:
             if reopen is None:
                 raise
-            emit(Stage("connect", "the programmer comes back on the bus"))
-            phone = _come_back(reopen, lambda back: _start(back, identity, b"", wishes, emit))
+            phone = _started_elsewhere(reopen, identity, wishes, emit)
     emit(Stage("storage", _describe(phone)))
     return phone
+
+
+def _start_over(
+    transport: Transport, answering: Answering, emit: Emit, reopen: Reopen | None
+) -> tuple[Transport, Answering]:
+    """Return what answers after the reset that a boot ROM in the middle of an upload was told.
+
+    Raises:
+        InterruptedUploadError: it is not out of there.
+    """
+    why = answering.interrupted
+    emit(Stage("connect", f"an earlier upload was interrupted ({why}); the boot ROM starts over"))
+    if reopen is not None and ladder.leaves(transport):
+        transport, answering = _come_back(reopen, lambda back: (back, ladder.find_out(back, emit)))
+    if answering.interrupted:
+        raise InterruptedUploadError(
+            f"The phone is stuck in an interrupted upload ({answering.interrupted})."
+        )
+    return transport, answering
 
 
 def _come_back(reopen: Reopen, use: Callable[[Transport], Result]) -> Result:
@@ -264,13 +184,38 @@ def _come_back(reopen: Reopen, use: Callable[[Transport], Result]) -> Result:
     return use(reopen())
 
 
-def _leaves(transport: Transport) -> bool:
-    """Tell whether the phone leaves the bus now, as it does for a reset."""
+def _started_elsewhere(
+    reopen: Reopen, identity: PhoneIdentity, wishes: Wishes, emit: Emit
+) -> Phone:
+    """Return the phone, which has left the bus for its programmer to come back on it.
+
+    Raises:
+        ProgrammerFailedError: its boot ROM comes back, or nothing: the programmer has crashed.
+    """
+    emit(Stage("connect", "the programmer comes back on the bus"))
+
+    def start(back: Transport) -> Phone:
+        answering = ladder.listen(back, emit)
+        if answering is not None and answering.boot_rom is not None:
+            raise _crashed("came back in EDL mode without it")
+        first = answering.programmer_first if answering is not None else None
+        return _start(back, identity, first or b"", wishes, emit)
+
     try:
-        _discard(transport, _LEAVE_S)
-    except DeviceGoneError:
-        return True
-    return False
+        return _come_back(reopen, start)
+    except NoDeviceError as error:
+        raise _crashed("did not come back") from error
+
+
+def _crashed(what: str) -> ProgrammerFailedError:
+    """Return the error for a programmer that does not run (bkerler/edl#77, #690, #732)."""
+    return ProgrammerFailedError(
+        f"The phone took the programmer, left USB and {what}: it crashed.",
+        remedies=(
+            "Try another variant of the programmer (ddr, lite), after entering EDL mode again.",
+            "Use the programmer from the stock package of exactly this model.",
+        ),
+    )
 
 
 def _identify(
@@ -307,8 +252,22 @@ def _start(
             return phone
         emit(Stage("connect", "the programmer is still starting; asking again"))
         programmer.hear_greeting(patience_s=_START_PAUSE_S)
-    _learn_storage(phone, wishes)
+    try:
+        _learn_storage(phone, wishes)
+    except TransportTimeoutError as error:
+        if programmer.configuration is not None:
+            raise
+        raise _silent(error) from error
     return phone
+
+
+def _silent(error: TransportTimeoutError) -> ProgrammerFailedError:
+    """Return the error for a programmer that was taken and says nothing (bkerler/edl#59, #396)."""
+    return ProgrammerFailedError(
+        f"The phone took the programmer, but it does not work: {error.message}",
+        remedies=error.remedies,
+        device_log=error.device_log,
+    )
 
 
 def _attach(programmer: Programmer, first: bytes, emit: Emit) -> None:
@@ -317,14 +276,7 @@ def _attach(programmer: Programmer, first: bytes, emit: Emit) -> None:
         # a late no may still answer our knocking, so a yes is waited for
         any(programmer.ping() for _ in range(_START_ATTEMPTS))
     except TransportTimeoutError as error:
-        raise TransportTimeoutError(
-            "The phone is connected but mute: neither its boot ROM nor a programmer answers.",
-            remedies=(
-                "Hold the power button (with volume down) for 15 seconds, then enter EDL mode"
-                " again.",
-                "Stop programs that grab the port, such as ModemManager, and replug.",
-            ),
-        ) from error
+        raise ladder.mute(takes=True) from error
     emit(Stage("found", "a programmer is running already; going on with it"))
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 
 from edl.errors import (
+    CrashDumpError,
     DeviceGoneError,
     ProgrammerRefusedError,
     ProtocolError,
@@ -36,26 +37,90 @@ _PEEP_S = 0.02
 _SEND_ATTEMPTS = 5
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 _MAX_EVENTS = 100_000  # of one upload: the largest programmer in pieces of 1 KiB
+_MAX_ROUNDS = 16  # how often all images may be asked for: some parts are, twice (qdl)
+_MAX_EMPTY = 16  # requests for no bytes
+_MAX_GREETINGS = 64  # one for each image of a chain, and some for lost ones
 _MAX_STALE = 100  # packets that are passed over while another one is due
 
+_AGAIN = "Hold the power button for 15 seconds, enter EDL mode again and repeat the command."
+_STOCK = "Use the programmer from the stock package of exactly this model."
+_OTHER_KEY = (
+    "Use the programmer from the stock package of exactly this model (newest version).",
+    "Run 'edl info' for the phone's key and chip, and compare with the file's.",
+)
+_OTHER_CHIP = ("Use a programmer that was made for this chip.", _STOCK)
+_DAMAGED = ("Get the programmer again: this file is damaged.", _STOCK)
+_CABLE = (
+    _AGAIN,
+    "Plug the phone directly into the computer, with another cable if you have one.",
+)
 _REMEDIES = {
-    Status.HASH_TABLE_AUTH_FAILURE: (
-        "Use the programmer from the stock package of exactly this model (newest version).",
-        "Run 'edl info' for the phone's key and chip, and compare with the file's.",
-    ),
-    Status.HASH_VERIFICATION_FAILURE: ("Get the programmer again: this file is damaged.",),
+    Status.HASH_TABLE_AUTH_FAILURE: _OTHER_KEY,
+    Status.IMAGE_AUTH_FAILURE: _OTHER_KEY,
     Status.HASH_TABLE_NOT_FOUND: (
         "Use the programmer that the phone's maker signed, from its stock package.",
     ),
-    Status.INVALID_DEST_ADDR: ("Use a programmer that was made for this chip.",),
-    Status.INVALID_DATA_SIZE: (
-        "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
+    **dict.fromkeys(
+        (
+            Status.INVALID_DEST_ADDR,
+            Status.INVALID_ELF_HDR,
+            Status.INVALID_IMAGE_TYPE,
+            Status.UNSUPPORTED_NUM_PHDRS,
+            Status.UNINIT_PHDR_LOC,
+            Status.INVALID_IMG_HASH_TABLE_SIZE,
+        ),
+        _OTHER_CHIP,
+    ),
+    **dict.fromkeys(
+        (
+            Status.HASH_VERIFICATION_FAILURE,
+            Status.INVALID_HEADER_SIZE,
+            Status.INVALID_PHDR_SIZE,
+            Status.MULTIPLE_SHARED_SEG,
+            Status.INVALID_IMG_HDR_DATA_SIZE,
+        ),
+        _DAMAGED,
+    ),
+    **dict.fromkeys(
+        (
+            Status.INVALID_PACKET_SIZE,
+            Status.INVALID_DATA_SIZE,
+            Status.INVALID_TX_LENGTH,
+            Status.INVALID_RX_LENGTH,
+            Status.GENERAL_TX_RX_ERROR,
+            Status.READ_DATA_ERROR,
+            Status.TIMEOUT_RX,
+            Status.TIMEOUT_TX,
+            Status.ENUMERATION_FAILURE,
+            Status.HW_BULK_TRANSFER_ERROR,
+        ),
+        _CABLE,
     ),
 }
-_DEFAULT_REMEDIES = (
-    "Use the programmer from the stock package of exactly this model.",
-    "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
-)
+_DEFAULT_REMEDIES = (_STOCK, _AGAIN)
+
+
+class _Budget:
+    """What a phone may ask for in one upload, so that none goes on for ever."""
+
+    def __init__(self, images: Mapping[int, bytes]) -> None:
+        self._bytes = _MAX_ROUNDS * sum(map(len, images.values()))
+        self._empty = _MAX_EMPTY
+        self._greetings = _MAX_GREETINGS
+
+    def greeting(self) -> None:
+        self._greetings -= 1
+        self._check(self._greetings)
+
+    def piece(self, length: int) -> None:
+        self._bytes -= length
+        self._empty -= not length
+        self._check(min(self._bytes, self._empty))
+
+    @staticmethod
+    def _check(left: int) -> None:
+        if left < 0:
+            raise ProtocolError("The phone asks for pieces of the programmer without end.")
 
 
 class BootRom:
@@ -107,13 +172,20 @@ class BootRom:
             else:
                 return
 
-    def wake(self) -> None:
+    def wake(self) -> bool:
         """Send an answer to a HELLO that nobody saw: another program may have eaten it.
 
-        A phone that does not take it has something to say, or is mute.
+        Returns False for a phone that does not take it: it has something to say, or is mute.
         """
-        with contextlib.suppress(TransportTimeoutError):
+        try:
             self._transport.write(self._host.hello(Mode.IMAGE_PENDING), _SHORT_S)
+        except TransportTimeoutError:
+            return False
+        return True
+
+    def start_over(self) -> None:
+        """Ask for a fresh HELLO without a reset of the chip; old boot ROMs do not know this."""
+        self.send(self._host.restart())
 
     # -- identity -------------------------------------------------------------------------------
 
@@ -136,6 +208,7 @@ class BootRom:
                 self._leave_command_mode()
         except (TransportTimeoutError, ProtocolError) as error:
             _log.info("command mode fails: %s", error)
+            self._emit(Stage("identity", "the boot ROM does not tell more: asking for a new start"))
             self._recover()
         return _identity(hello.version, answers)
 
@@ -169,7 +242,14 @@ class BootRom:
     def _leave_command_mode(self) -> None:
         self.send(self._host.switch_mode(Mode.IMAGE_PENDING))
         for _ in range(_MAX_STALE):
-            event = self.next_event(_COMMAND_TIMEOUT_S)
+            try:
+                event = self.next_event(_COMMAND_TIMEOUT_S)
+            except TransportTimeoutError:
+                if self._greets_again():
+                    return
+                self._emit(Stage("identity", "the boot ROM greets only once: knocking"))
+                self.wake()
+                event = self.next_event(_SHORT_S)
             if not isinstance(event, host.ImageEnded | host.CommandReady):
                 self._pushed.append(event)
                 return
@@ -214,16 +294,19 @@ class BootRom:
             ProtocolError: it asks for impossible pieces.
         """
         last_id = PROGRAMMER_ID
+        budget = _Budget(images)
         timeout_s = PACKET_TIMEOUT_S
         sent_bytes = 0
         for _ in range(_MAX_EVENTS):
             match self._next_or_started(timeout_s):
                 case host.HelloSeen(mode=mode):
+                    budget.greeting()
                     wanted = Mode.IMAGE_COMPLETE if mode == 1 else Mode.IMAGE_PENDING
                     self.send(self._host.hello(wanted))
                 case host.ImageRequested(image_id, offset, length):
                     last_id = image_id
                     sent_bytes += self._serve(images, image_id, offset, length)
+                    budget.piece(length)
                 case host.ImageEnded(image_id, status):
                     self._finish(image_id, status)
                     self._emit(Stage("upload", f"image {image_id} sent, {sent_bytes} bytes"))
@@ -295,18 +378,22 @@ class BootRom:
             with contextlib.suppress(TransportTimeoutError):  # then it did not wait for one
                 self._transport.write(b"", _SHORT_S, zlp=True)
 
-    def reset(self) -> None:
+    def reset(self) -> bool:
         """Ask for a reset, so that the phone can be tried again without unplugging it.
 
         A phone that waits for data takes the first one for that, complains, and takes the second.
+        Returns whether it obeys.
         """
         try:
             for _ in range(2):
                 self.send(self._host.reset())
                 if isinstance(self._reset_answer(), host.ResetAnswered):
-                    return
+                    return True
+        except DeviceGoneError:
+            return True
         except (TransportError, ProtocolError) as error:
             _log.debug("no answer to the reset: %s", error)
+        return False
 
     def _reset_answer(self) -> host.Event | None:
         for _ in range(_MAX_STALE):
@@ -346,11 +433,6 @@ def _missing_image_remedy(image_id: int) -> str:
     )
 
 
-def crash_dump() -> ProtocolError:
+def crash_dump() -> CrashDumpError:
     """Return the error for a phone that offers its memory instead of taking an image."""
-    return ProtocolError(
-        "The phone is in crash-dump mode, not in EDL mode: it takes no image.",
-        remedies=(
-            "Hold the power button for 15 seconds, then enter EDL mode (often both volume keys).",
-        ),
-    )
+    return CrashDumpError("The phone is in crash-dump mode, not in EDL mode: it takes no image.")

@@ -11,14 +11,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from edl.device import connect, dialogue
+from edl.device import connect, dialogue, ladder
 from edl.device.connect import Wishes
 from edl.errors import (
     AccessError,
     AuthorizationError,
+    CrashDumpError,
     DeviceGoneError,
     EdlError,
+    InterruptedUploadError,
+    MuteError,
     NoDeviceError,
+    ProgrammerFailedError,
     ProgrammerRefusedError,
     ProtocolError,
     TransportTimeoutError,
@@ -145,7 +149,7 @@ def test_a_hello_that_another_program_has_eaten() -> None:
         phone = bench.connect(known=known)
         assert bench.loaders_asked == [known]
         assert phone.identity == known
-        assert bench.stages["connect"] == "the phone does not greet; knocking"
+        assert bench.stages["connect"] == "the phone does not greet: knocking (step 2 of 4)"
 
 
 def test_bytes_of_somebody_else_before_the_hello() -> None:
@@ -169,14 +173,19 @@ def test_an_upload_that_an_earlier_run_left_halfway(awaited: int) -> None:
 
 def test_an_upload_left_halfway_again_and_again_is_told() -> None:
     with plug(spec("sdm660", rom={"awaits_bytes": 40})) as bench:
-        with pytest.raises(ProtocolError, match="stuck in an interrupted upload") as caught:
+        with pytest.raises(
+            InterruptedUploadError, match="stuck in an interrupted upload"
+        ) as caught:
             bench.connect()
         assert "power button" in caught.value.remedies[0]
 
 
 def test_an_upload_left_halfway_on_a_phone_that_does_not_reset() -> None:
     rom = {"awaits_bytes": 40, "mute_after_reset": True}
-    with plug(spec("sdm660", rom=rom)) as bench, pytest.raises(ProtocolError, match="stuck"):
+    with (
+        plug(spec("sdm660", rom=rom)) as bench,
+        pytest.raises(InterruptedUploadError, match="stuck"),
+    ):
         bench.connect()
 
 
@@ -202,7 +211,7 @@ def test_a_boot_rom_in_command_mode_already() -> None:
 def test_a_phone_that_offers_a_crash_dump() -> None:
     dump = CrashDump((Region(0x1000, b"memory", "OCIMEM", "OCIMEM.BIN"),))
     with plug(spec("sdm660", rom={"crash_dump": dump})) as bench:
-        with pytest.raises(ProtocolError, match="crash-dump mode"):
+        with pytest.raises(CrashDumpError, match="crash-dump mode"):
             bench.connect()
         assert bench.loaders_asked == []
 
@@ -215,7 +224,7 @@ def test_a_phone_that_only_says_that_it_crashed() -> None:
 def test_a_phone_that_says_that_it_crashed_and_nothing_more() -> None:
     rom = {"hello_mode": Mode.MEMORY_DEBUG}
     phone = spec("sdm660", rom=rom, faults=("freeze@in-transfer:1",))
-    with plug(phone) as bench, pytest.raises(ProtocolError, match="crash-dump mode"):
+    with plug(phone) as bench, pytest.raises(CrashDumpError, match="crash-dump mode"):
         bench.connect()
 
 
@@ -325,7 +334,7 @@ def _first_command(profile: str) -> int:
     """Return how many transfers go to the phone before its programmer gets a command."""
     with plug(profile) as bench:
         transport = bench.open()
-        answering = connect.find_out(transport)
+        answering = ladder.find_out(transport)
         rom = answering.boot_rom
         assert rom is not None
         assert answering.hello is not None
@@ -370,7 +379,7 @@ def test_programmers_with_manners_of_their_own(profile: str, quirks: Quirks) -> 
 @ALL
 def test_a_programmer_that_never_answers(profile: str) -> None:
     with plug(spec(profile, quirks=Quirks(mute_after=0))) as bench:
-        with pytest.raises(TransportTimeoutError, match="did not answer <configure>") as caught:
+        with pytest.raises(ProgrammerFailedError, match="did not answer <configure>") as caught:
             bench.connect()
         assert "variant of the programmer" in caught.value.remedies[1]
         assert 10 < bench.virtual_seconds < 60
@@ -379,7 +388,7 @@ def test_a_programmer_that_never_answers(profile: str) -> None:
 @ALL
 def test_a_programmer_that_answers_nonsense(profile: str) -> None:
     with plug(spec(profile, quirks=Quirks(garbage_after=0))) as bench:
-        with pytest.raises(TransportTimeoutError, match="did not answer <configure>"):
+        with pytest.raises(ProgrammerFailedError, match="did not answer <configure>"):
             bench.connect()
         assert 10 < bench.virtual_seconds < 60
 
@@ -414,7 +423,7 @@ def test_a_banner_that_nobody_has_read(profile: str) -> None:
         bench.hang_up()
     with plug(profile) as bench:
         transport = bench.open()
-        connect.find_out(transport)
+        ladder.find_out(transport)
         bench.hang_up()
         bench.virtual._start_programmer()
         phone = bench.connect()
@@ -463,7 +472,7 @@ def test_a_write_that_an_earlier_run_left_halfway(profile: str) -> None:
             phone.programmer.program(Area(0, 0, (2 << 20) // unit, unit), _chunks_then_interrupt())
         bench.hang_up()
         before = [change for change in bench.changes if change.sectors]
-        with pytest.raises(TransportTimeoutError, match="connected but mute") as caught:
+        with pytest.raises(MuteError, match="connected but mute") as caught:
             bench.connect()
         assert "power button" in caught.value.remedies[0]
         after = [change for change in bench.changes if change.sectors]
@@ -488,7 +497,7 @@ def _noise(size: int) -> bytes:
 def test_a_phone_that_is_in_the_middle_of_something_endless(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connect, "_MAX_LEFTOVER_BYTES", 1 << 20)
+    monkeypatch.setattr(ladder, "_MAX_LEFTOVER_BYTES", 1 << 20)
     with plug("sdm660") as bench:
         phone = bench.connect()
         bench.flash.luns[0].write(0, _noise(4 << 20))
@@ -504,7 +513,7 @@ def test_a_phone_that_is_in_the_middle_of_something_endless(
 
 def test_a_mute_phone() -> None:
     with plug(spec("sdm660", faults=("freeze@in:0",))) as bench:
-        with pytest.raises(TransportTimeoutError, match="connected but mute") as caught:
+        with pytest.raises(MuteError, match="connected but mute") as caught:
             bench.connect()
         assert "power button" in caught.value.remedies[0]
         assert bench.virtual_seconds < 30
@@ -518,7 +527,7 @@ def test_a_phone_that_takes_nothing() -> None:
 
 def test_a_phone_that_takes_nothing_and_says_nothing() -> None:
     phone = spec("sdm660", faults=("freeze@out:0", "freeze@in:0"))
-    with plug(phone) as bench, pytest.raises(TransportTimeoutError, match="but mute"):
+    with plug(phone) as bench, pytest.raises(MuteError, match="but mute"):
         bench.connect()
 
 

@@ -8,10 +8,11 @@ import struct
 import pytest
 
 from edl.device import dialogue, sahara
-from edl.device.connect import find_out
 from edl.device.firehose import Programmer
+from edl.device.ladder import find_out
 from edl.device.sahara import BootRom
 from edl.errors import (
+    CrashDumpError,
     DeviceGoneError,
     DeviceRefusedError,
     ProgrammerRefusedError,
@@ -194,7 +195,7 @@ def test_command_mode_in_the_middle_of_an_upload_is_left() -> None:
 def test_a_crash_dump_in_the_middle_of_an_upload() -> None:
     rom, hello, _ = greeted(struct.pack("<4I", 9, 16, 0x1000, 64))
     rom.push_back(hello)
-    with pytest.raises(ProtocolError, match="crash-dump mode"):
+    with pytest.raises(CrashDumpError, match="crash-dump mode"):
         rom.upload({13: DATA})
 
 
@@ -284,7 +285,7 @@ def test_a_reset_that_is_answered_with_other_things(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_memory_offer_out_of_the_blue() -> None:
-    with pytest.raises(ProtocolError, match="crash-dump mode"):
+    with pytest.raises(CrashDumpError, match="crash-dump mode"):
         find_out(Script(struct.pack("<4I", 9, 16, 0x1000, 64)))
 
 
@@ -306,7 +307,7 @@ def test_words_of_a_programmer_in_pieces() -> None:
 
 def test_a_greeting_that_says_crash_and_asks_for_no_image() -> None:
     crashed = HELLO[:20] + struct.pack("<I", Mode.MEMORY_DEBUG) + HELLO[24:]
-    with pytest.raises(ProtocolError, match="crash-dump mode"):
+    with pytest.raises(CrashDumpError, match="crash-dump mode"):
         find_out(Script(crashed, end_of_image(0x18)))
 
 
