@@ -29,6 +29,9 @@ _SETTLE_S = 0.1
 _GRACE_S = 0.3  # how long a response may trail the log that says there will be none
 _MAX_LOGS = 20_000  # lines for one command: a digest of 256 GiB logs a few thousand
 _MAX_STALE = 100_000  # events, or transfers without any, that mean nothing to us
+_MAX_SIGNS = 20
+_ERRORS = ("ERROR", "WARN")  # how lines of generation 3 begin that tell of failures
+_UNANSWERED = "unanswered"  # attribute of a response that did not come
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Dialogue:
     Attributes:
         host: the protocol core; raw data is announced to it.
         logs: what was logged since the last command was sent.
+        signs: every line so far that speaks of a maker's lock or limit, or of secure boot.
         told: called when the programmer has said something that nobody had asked for.
     """
 
@@ -53,6 +57,7 @@ class Dialogue:
         self._emit = emit
         self.host = FirehoseHost()
         self.logs: list[str] = []
+        self.signs: list[str] = []
         self.told: Callable[[], None] = lambda: None
 
     # -- out ------------------------------------------------------------------------------------
@@ -61,10 +66,14 @@ class Dialogue:
         """Send a command and return its answer; with judge, a NAK is an error."""
         self.send(name, xml)
         response = self.answer(name, timeout_s)
-        if judge and (not response.ack or loglines.is_unknown_command(self.logs)):
+        if judge and (not response.ack or self.unknown(response)):
             self.settle()
             raise refusal.refused(name, self.logs)
         return Exchange(response, tuple(self.logs))
+
+    def unknown(self, response: Response) -> bool:
+        """Tell whether response, to the last command, means that there is no such command."""
+        return loglines.is_unknown_command(self.logs, answered=not is_missing(response))
 
     def send(self, name: str, xml: bytes) -> None:
         """Send one document. A log that the phone still wants to say blocks it: take it first.
@@ -135,15 +144,17 @@ class Dialogue:
         """Return the next response; logs before it are kept and reported.
 
         Generation 3 logs an error instead of an answer to what it does not understand: that log
-        then is the answer, after a moment in which a real one may still come.
+        then is the answer, after a moment in which a real one may still come. If the programmer
+        goes on with other words than errors, it was about an earlier command.
         """
-        left_s = timeout_s
+        ended = False
         try:
             for _ in range(_MAX_STALE):
-                match self.next(left_s):
+                match self.next(_GRACE_S if ended else timeout_s):
                     case Log(text):
                         self.note(text)
-                        left_s = _GRACE_S if loglines.ends_without_answer(text) else timeout_s
+                        goes_on = not text.startswith(_ERRORS)
+                        ended = loglines.ends_without_answer(text) or (ended and not goes_on)
                     case Response() as response:
                         _log.debug("< %s", response)
                         return response
@@ -152,8 +163,8 @@ class Dialogue:
                     case junk:
                         _log.debug("< junk %r", junk.data[:64])
         except TransportTimeoutError as error:
-            if any(loglines.ends_without_answer(line) for line in self.logs):
-                return Response(ack=False, rawmode=False)
+            if ended:
+                return Response(ack=False, rawmode=False, attributes={_UNANSWERED: "true"})
             raise refusal.mute(name, error, self.logs) from error
         raise _babble()
 
@@ -172,6 +183,8 @@ class Dialogue:
             raise ProtocolError(f"The phone logs without end: {text[:80]!r}")
         _log.debug("< log %s", text)
         self.logs.append(text)
+        if loglines.is_sign(text) and text not in self.signs and len(self.signs) < _MAX_SIGNS:
+            self.signs.append(text)
         self._emit(DeviceLog(text))
 
     def drain(self, patience_s: float, until: Callable[[str], bool] = lambda _: False) -> bool:
@@ -204,6 +217,11 @@ class Dialogue:
             self.drain(_SETTLE_S)
         except (DeviceGoneError, ProtocolError) as error:
             _log.debug("last words: %s", error)
+
+
+def is_missing(response: Response) -> bool:
+    """Tell whether response stands for one that did not come: see `Dialogue.answer`."""
+    return _UNANSWERED in response.attributes
 
 
 def _babble() -> ProtocolError:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from edl.device import refusal
-from edl.device.dialogue import Dialogue
+from edl.device.dialogue import Dialogue, is_missing
 from edl.errors import DeviceGoneError, ProtocolError, ReadFailedError, TransportTimeoutError
 from edl.events import Emit, ignore
 from edl.firehose import commands, loglines
@@ -88,6 +88,11 @@ class Programmer:
         """1, 2 or 3; 1, the one that must be treated with most care, while it is not known."""
         return self.greeting.generation or 1
 
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """What the programmer has said so far about locks, limits and secure boot."""
+        return tuple(self._talk.signs)
+
     def supports(self, function: str) -> bool | None:
         """Tell whether the programmer lists function; None if it lists nothing (generation 1)."""
         functions = self.greeting.functions
@@ -97,12 +102,17 @@ class Programmer:
         """Send <nop>: proves that a programmer listens, and brings the list of its commands.
 
         Returns False for a no: the answer to what an earlier program had sent may still come.
+
+        Raises:
+            AuthorizationError: the maker has locked even this.
         """
-        exchange = self._talk.ask("nop", commands.nop(), COMMAND_TIMEOUT_S, judge=False)
+        response = self._talk.ask("nop", commands.nop(), COMMAND_TIMEOUT_S, judge=False).response
         self._learn()
-        if not exchange.response.ack:
+        if not response.ack:
             self._talk.settle()
-        return exchange.response.ack
+            if loglines.is_lock(self._talk.logs):
+                raise refusal.refused("nop", self._talk.logs)
+        return response.ack
 
     def configure(self, memory: str, *, payload_bytes: int = ASK_PAYLOAD_BYTES) -> Configuration:
         """Agree on the storage type and the size of data transfers.
@@ -110,37 +120,49 @@ class Programmer:
         A NAK that names a size is a counter-offer: it is taken up. What counts in it is the size
         that would be in force, not the "Supported" one (executed: §4.3 of the notes). Sizes are
         powers of two up to 1 MiB, so that every piece but the last fills its transfers: a
-        programmer waits for exactly its size.
+        programmer waits for exactly its size. A yes that names sizes counts, whatever was logged
+        before it; a no that speaks of a lock is final.
 
         Raises:
-            DeviceRefusedError: the programmer does not configure, for example because it is locked.
+            AuthorizationError: the maker has locked the programmer.
+            DeviceRefusedError: the programmer does not configure.
         """
         size = _fitting(payload_bytes)
-        logs: tuple[str, ...] = ()
         for _ in range(_MAX_ROUNDS):
-            answer, acked, logs = self._offer(memory, size)
-            if loglines.is_lock(logs):
-                break
+            response = self._offer(memory, size)
+            if is_missing(response):  # perhaps it was about an earlier command
+                continue
+            answer, locked = parse_configuration(response), loglines.is_lock(self._talk.logs)
             offer = _fitting(answer.payload_bytes)
-            if acked and (not offer or offer >= size):
+            if response.ack and (offer >= size or not (offer or locked)):
                 return self._agree(answer, size)
-            if not offer or offer == size:
+            if not offer or offer == size or (locked and not response.ack):
                 break
             size = offer
         self._talk.settle()
-        raise refusal.refused("configure", logs)
+        raise refusal.refused("configure", self._reasons())
 
-    def _offer(self, memory: str, size: int) -> tuple[Configuration, bool, tuple[str, ...]]:
+    def _reasons(self) -> list[str]:
+        """Return why the last command failed: what was logged since, else the first signs."""
+        logs = self._talk.logs
+        return logs if loglines.explain(logs) else [*self._talk.signs, *logs]
+
+    def _offer(self, memory: str, size: int) -> Response:
         """Send <configure> and return the answer that belongs to it.
 
         An answer without any attribute may be that of an older command, left in the pipe: a yes to
         <configure> always names sizes (executed on all generations), a flat no may not.
         """
         xml = commands.configure(memory, size, zlp=self._zlp)
-        response = self._talk.ask("configure", xml, COMMAND_TIMEOUT_S, judge=False).response
+        try:
+            response = self._talk.ask("configure", xml, COMMAND_TIMEOUT_S, judge=False).response
+        except TransportTimeoutError as error:
+            if loglines.explain(self._talk.signs):  # VIP may leave what is not signed unanswered
+                raise refusal.refused("configure", self._reasons()) from error
+            raise
         for _ in range(_MAX_ROUNDS):
-            bare = set(response.attributes) <= {"value", "rawmode"}
-            if not bare or loglines.is_lock(self._talk.logs):
+            refused = not response.ack and loglines.is_lock(self._talk.logs)
+            if refused or not set(response.attributes) <= {"value", "rawmode"}:
                 break
             try:
                 late_s = COMMAND_TIMEOUT_S if response.ack else _LATE_S
@@ -148,11 +170,10 @@ class Programmer:
             except TransportTimeoutError:
                 _log.debug("the bare answer was all")
                 break
-        logs = tuple(self._talk.logs)
         if self.configuration is None and self._talk.host.generation_hint == 1:
             # behind its first answer comes a log, and no command is taken before that is read
             self._talk.drain(_LAST_WORDS_S)
-        return parse_configuration(response), response.ack, logs
+        return response
 
     def _agree(self, answer: Configuration, size: int) -> Configuration:
         self.configuration = answer
@@ -174,7 +195,7 @@ class Programmer:
         """
         xml = commands.get_storage_info(lun)
         exchange = self._talk.ask("getstorageinfo", xml, SETUP_TIMEOUT_S, judge=False)
-        if loglines.is_unknown_command(exchange.logs):
+        if self._talk.unknown(exchange.response):
             return StorageInfo()
         if not exchange.response.ack:
             self._talk.settle()
@@ -248,7 +269,7 @@ class Programmer:
         """
         self._talk.send("program", commands.program(area, label))
         opening = self._talk.answer("program", SETUP_TIMEOUT_S)
-        if not opening.ack or loglines.is_unknown_command(self._talk.logs):
+        if not opening.ack or self._talk.unknown(opening):
             self._talk.settle()
             raise refusal.refused("program", self._talk.logs)
         if not opening.rawmode:
@@ -303,7 +324,7 @@ class Programmer:
         if response.ack and digest is not None:
             self.digest_works = True
             return digest
-        if loglines.is_unknown_command(logs) or (response.ack and not logs):
+        if self._talk.unknown(response) or (response.ack and not logs):
             self.digest_works = False  # generation 1 says yes to what it does not know
             return None
         raise refusal.refused("getsha256digest", logs, default=ReadFailedError, what=_where(area))

@@ -9,7 +9,7 @@ bring along, and reasons before the trailers that follow all of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edl.errors import (
@@ -33,22 +33,38 @@ class Meaning:
 
 _RIGHT_PACKAGE = "Use the package that was made for exactly this phone and storage type."
 _NAME_MEMORY = "If the package is right, name the storage type with --memory emmc or --memory ufs."
-_SERVICE = "Ask the maker's service, or use a programmer that the maker released without the limit."
 _DEAD = "Have the flash checked: if it does not answer to any programmer, it is dead or unsoldered."
 _WORN = (
     "Run the command again; if it fails at the same place, the flash is worn out.",
     "Save the data first: reading often still works on flash that refuses writes.",
 )
-_LOCKED = Meaning(
-    AuthorizationError, "The maker locked this programmer: it wants an authorisation."
-)
+_OTHER = "Look for a programmer that was released without the lock for exactly this model."
 
-_ROWS: tuple[tuple[str, Meaning], ...] = (
+
+def _locked_by(maker: str) -> Meaning:
+    """Return the meaning of a lock that only maker can lift."""
+    return Meaning(
+        AuthorizationError,
+        f"{maker} locked this programmer: it wants an authorisation that nobody else can give.",
+        (f"Ask the service of {maker}, or somebody whom it has authorised.", _OTHER),
+    )
+
+
+def _limited_by(maker: str) -> Meaning:
+    """Return the meaning of a limit on single commands and ranges."""
+    return Meaning(
+        DeviceRefusedError,
+        f"{maker} allows this programmer neither every command nor every range of the storage.",
+        (f"Ask the service of {maker}: nobody else can lift the limit.", _OTHER),
+    )
+
+
+# what a maker has forbidden; whoever reads these has no need to try anything else
+_LOCK_ROWS: tuple[tuple[str, Meaning], ...] = (
     (
-        # Xiaomi and those who build for it
         r"only nop and sig tag|\bsignature verification failed"
         r"|not authenticated, unknown targetname|sig tag random number generation failed",
-        _LOCKED,
+        _locked_by("Xiaomi"),
     ),
     (
         # states of VIP that refuse, and no more: "VIP data verified" is progress
@@ -62,27 +78,34 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         Meaning(
             AuthorizationError,
             "This programmer takes only data that the maker signed beforehand (VIP).",
-            ("Use the maker's complete package with its signed digest tables.", _SERVICE),
+            (
+                "Ask the maker's service: only the maker can sign what this programmer takes.",
+                "With a package that has signed digest tables, use the maker's own tool.",
+                _OTHER,
+            ),
         ),
     ),
+    (r"not allowed on external network", _locked_by("Oplus (OPPO, realme, OnePlus)")),
+    (r"the operation is not allowed for (?:read|write)", _locked_by("vivo")),
     (
-        # Oplus, vivo, OnePlus, Nothing, Meizu
-        r"not allowed on external network|the operation is not allowed for (?:read|write)"
-        r"|token verify failed|failed to get token|device id verify failed|project verify failed"
-        r"|authenticate failed!",
-        _LOCKED,
+        r"token verify failed|failed to get token|device id verify failed",
+        _locked_by("OnePlus"),
     ),
+    (r"project verify failed", _locked_by("Nothing")),
+    (r"authenticate failed!", _locked_by("Meizu")),
     (
-        # Motorola, Samsung, Nokia
         r"range restricted:|command restricted!|handler \S+ is restricted!"
-        r"|^(?:\w+: )?permission denied|failed to read data token|start sector \d+ not allowed"
-        r"|not allowed to (?:write|erase)|erase command not allowed|read operation not allowed",
-        Meaning(
-            DeviceRefusedError,
-            "The maker's programmer does not allow this command or this range of the storage.",
-            (_SERVICE,),
-        ),
+        r"|^(?:\w+: )?permission denied|failed to read data token",
+        _limited_by("Motorola (Lenovo)"),
     ),
+    (
+        r"start sector \d+ not allowed|not allowed to (?:write|erase)|erase command not allowed",
+        _limited_by("Samsung"),
+    ),
+    (r"read operation not allowed", _limited_by("HMD (Nokia)")),
+)
+_ROWS: tuple[tuple[str, Meaning], ...] = (
+    *_LOCK_ROWS,
     (
         r"version of programmer has been revoked",
         Meaning(
@@ -242,10 +265,35 @@ _SECTOR_SIZE = (
     re.compile(r"different from device sector size \((\d+)\)", re.IGNORECASE),
     re.compile(r"disk sector size :(\d+) xml gave", re.IGNORECASE),
 )
-_UNKNOWN_COMMAND = re.compile(
-    r"ignoring unrecognized tag|failed to run the last command -1", re.IGNORECASE
-)
+_IGNORED = re.compile(r"ignoring unrecognized tag", re.IGNORECASE)
 _ENDS_WITHOUT_ANSWER = re.compile(r"failed to run the last command -1", re.IGNORECASE)
+_LOCKS = re.compile("|".join(pattern for pattern, _ in _LOCK_ROWS), re.IGNORECASE)
+# news of VIP that refuse nothing by themselves: on some phones all goes on well behind them
+_NOTICE = re.compile(
+    r"\bvip is enabled, receiving|validated image programming is enabled"
+    r"|\bvalidation is enabled\.",
+    re.IGNORECASE,
+)
+_SECURE_BOOT_OFF = re.compile(
+    r"authentication is not enabled|secure boot \*not\* enabled"
+    r"|secure boot is not enabled on the hw",
+    re.IGNORECASE,
+)
+_SECURE_BOOT_ON = re.compile(
+    r"secure boot detected|disabled on secure boot devices|when secure boot is enabled",
+    re.IGNORECASE,
+)
+# commands that makers add to lift their locks; a programmer that has one may refuse the rest
+_LOCK_COMMANDS = {
+    "sig": "Xiaomi",
+    "demacia": "OnePlus",
+    "setprojmodel": "OnePlus",
+    "getsigndata": "Oplus",
+    "query_auth_id_info": "vivo",
+    "parse_sig": "vivo",
+    "checkntfeature": "Nothing",
+    "ntprojectverify": "Nothing",
+}
 
 
 def explain(logs: Sequence[str]) -> Meaning | None:
@@ -257,9 +305,29 @@ def explain(logs: Sequence[str]) -> Meaning | None:
 
 
 def is_lock(logs: Sequence[str]) -> bool:
-    """Tell whether logs speak of an authorisation that only the maker can give."""
-    meaning = explain(logs)
+    """Tell whether logs refuse for want of an authorisation that only the maker can give.
+
+    That VIP is enabled is no refusal: it may be said before a yes.
+    """
+    meaning = explain([line for line in logs if not _NOTICE.search(line)])
     return meaning is not None and meaning.error is AuthorizationError
+
+
+def is_sign(line: str) -> bool:
+    """Tell whether line speaks of a maker's lock or limit, or of secure boot."""
+    return _LOCKS.search(line) is not None or secure_boot([line]) is not None
+
+
+def secure_boot(logs: Sequence[str]) -> bool | None:
+    """Return whether the programmer said that secure boot is on, or None if it did not say."""
+    if any(_SECURE_BOOT_OFF.search(line) for line in logs):
+        return False
+    return True if any(_SECURE_BOOT_ON.search(line) for line in logs) else None
+
+
+def lock_commands(functions: Iterable[str]) -> dict[str, str]:
+    """Return those of functions with which makers lift their locks, with the maker."""
+    return {name: _LOCK_COMMANDS[name] for name in sorted(functions) if name in _LOCK_COMMANDS}
 
 
 def right_sector_bytes(logs: Sequence[str]) -> int | None:
@@ -271,12 +339,15 @@ def right_sector_bytes(logs: Sequence[str]) -> int | None:
     return None
 
 
-def is_unknown_command(logs: Sequence[str]) -> bool:
+def is_unknown_command(logs: Sequence[str], *, answered: bool) -> bool:
     """Tell whether the programmer said that it does not know the command.
 
-    Generation 1 says ACK all the same.
+    Generation 1 says ACK all the same. answered: a response came. Generation 3 sends none then, so
+    beside one its words are about an earlier command.
     """
-    return any(_UNKNOWN_COMMAND.search(line) for line in logs)
+    if any(_IGNORED.search(line) for line in logs):
+        return True
+    return not answered and any(_ENDS_WITHOUT_ANSWER.search(line) for line in logs)
 
 
 def ends_without_answer(line: str) -> bool:

@@ -23,9 +23,16 @@ from edl.firehose import loglines
 from edl.firehose.loglines import explain
 from tests.conftest import shared
 
-LOCKED = (AuthorizationError, "it wants an authorisation")
+LOCKED = (AuthorizationError, "Xiaomi locked this programmer")
+OPLUS = (AuthorizationError, "realme, OnePlus) locked this programmer")
+VIVO = (AuthorizationError, "vivo locked this programmer")
+ONEPLUS = (AuthorizationError, "OnePlus locked this programmer")
+NOTHING = (AuthorizationError, "Nothing locked this programmer")
+MEIZU = (AuthorizationError, "Meizu locked this programmer")
 VIP = (AuthorizationError, "signed beforehand (VIP)")
-RESTRICTED = (DeviceRefusedError, "does not allow this command or this range")
+RESTRICTED = (DeviceRefusedError, "Motorola (Lenovo) allows this programmer neither")
+SAMSUNG = (DeviceRefusedError, "Samsung allows this programmer neither")
+NOKIA = (DeviceRefusedError, "HMD (Nokia) allows this programmer neither")
 REVOKED = (DeviceRefusedError, "has revoked this programmer")
 ROLLBACK = (DeviceRefusedError, "rollback protection")
 SECTOR_SIZE = (WrongSectorSizeError, "sectors of a size that the storage does not have")
@@ -53,15 +60,15 @@ MEANINGS: tuple[tuple[str, tuple[type[DeviceRefusedError], str]], ...] = (
     ("Not Authenticated, Unknown TargetName", LOCKED),
     ("Sig tag random number generation failed", LOCKED),
     # Oplus, vivo, OnePlus, Nothing, Meizu
-    ("ERROR: read on PrimaryGPT:6:2 not allowed on external network", LOCKED),
-    ("ERROR: write on super:196608:8 not allowed on external network", LOCKED),
-    ("The operation is not allowed for read", LOCKED),
-    ("The operation is not allowed for write", LOCKED),
-    ("Token verify failed(3).", LOCKED),
-    ("Device ID verify failed", LOCKED),
-    ("ERROR: Failed to get token", LOCKED),
-    ("Project Verify failed", LOCKED),
-    ("Authenticate failed!", LOCKED),
+    ("ERROR: read on PrimaryGPT:6:2 not allowed on external network", OPLUS),
+    ("ERROR: write on super:196608:8 not allowed on external network", OPLUS),
+    ("The operation is not allowed for read", VIVO),
+    ("The operation is not allowed for write", VIVO),
+    ("Token verify failed(3).", ONEPLUS),
+    ("Device ID verify failed", ONEPLUS),
+    ("ERROR: Failed to get token", ONEPLUS),
+    ("Project Verify failed", NOTHING),
+    ("Authenticate failed!", MEIZU),
     # validated image programming
     ("INFO: VIP is enabled, receiving the signed table of size 8192", VIP),
     ("VIP - Validated Image Programming is enabled - Validation is enabled.", VIP),
@@ -95,14 +102,14 @@ MEANINGS: tuple[tuple[str, tuple[type[DeviceRefusedError], str]], ...] = (
     ("Permission denied ", RESTRICTED),
     ("ERROR: Permission Denied", RESTRICTED),
     ("ERROR: Failed to read DATA token", RESTRICTED),
-    ("ERROR: Start sector 6 not allowed for LUN 4 through EDL Flash", RESTRICTED),
+    ("ERROR: Start sector 6 not allowed for LUN 4 through EDL Flash", SAMSUNG),
     (
         "Not allowed to write into Protected area sectors for EDL Flash from Start Sector 8",
-        RESTRICTED,
+        SAMSUNG,
     ),
-    ("Not allowed to erase command", RESTRICTED),
-    ("Erase Command Not Allowed", RESTRICTED),
-    ("Read operation not allowed", RESTRICTED),
+    ("Not allowed to erase command", SAMSUNG),
+    ("Erase Command Not Allowed", SAMSUNG),
+    ("Read operation not allowed", NOKIA),
     ("This version of programmer has been revoked!", REVOKED),
     ("rollback version is lower", ROLLBACK),
     ("abl_anti_rollback_ver 3", ROLLBACK),
@@ -237,6 +244,12 @@ MEANINGS: tuple[tuple[str, tuple[type[DeviceRefusedError], str]], ...] = (
         NOT_UNDERSTOOD,
     ),
     ("ERROR 21: Line 2549: HANDLE_PROGRAM_FAILURE", GAVE_UP),
+)
+
+LOCKS_AND_LIMITS = tuple(
+    row
+    for row in MEANINGS
+    if row[1][0] is AuthorizationError or row[1] in {RESTRICTED, SAMSUNG, NOKIA}
 )
 
 HARMLESS = (
@@ -477,11 +490,64 @@ def test_the_right_sector_size_is_in_the_refusal(line: str, sector_bytes: int | 
 
 
 def test_unknown_commands() -> None:
-    assert loglines.is_unknown_command(["WARNING: Ignoring unrecognized tag 'foo'. Continuing."])
-    assert loglines.is_unknown_command(["**WARNING Ignoring Unrecognized tag 'foo'"])
-    assert loglines.is_unknown_command(["a", "ERROR: Failed to run the last command -1"])
-    assert not loglines.is_unknown_command(["ERROR: Failed to run the last command 3"])
-    assert not loglines.is_unknown_command(HARMLESS)
+    for line in (
+        "WARNING: Ignoring unrecognized tag 'foo'. Continuing.",
+        "**WARNING Ignoring Unrecognized tag 'foo'",
+    ):
+        assert loglines.is_unknown_command([line], answered=True)
+        assert loglines.is_unknown_command([line], answered=False)
+    lost = ["a", "ERROR: Failed to run the last command -1"]
+    assert loglines.is_unknown_command(lost, answered=False)
+    assert not loglines.is_unknown_command(lost, answered=True)  # it is about another command
+    for answered in (True, False):
+        other = ["ERROR: Failed to run the last command 3"]
+        assert not loglines.is_unknown_command(other, answered=answered)
+        assert not loglines.is_unknown_command(HARMLESS, answered=answered)
+
+
+NOTICES = (
+    "INFO: VIP is enabled, receiving the signed table of size 8192",
+    "VIP - Validated Image Programming is enabled - Validation is enabled.",
+    "Validation is enabled.",
+)
+
+
+@pytest.mark.parametrize("line", NOTICES)
+def test_a_notice_is_a_sign_but_no_refusal(line: str) -> None:
+    assert loglines.is_sign(line)
+    assert not loglines.is_lock([line])
+    assert loglines.is_lock([line, "ERROR: Verifying signature failed with 3"])
+
+
+def test_signs() -> None:
+    locks = {words for _, (_, words) in LOCKS_AND_LIMITS}
+    for line, (_, words) in MEANINGS:
+        assert loglines.is_sign(line) == (words in locks or "Secure boot" in line)
+    assert [line for line in HARMLESS if loglines.is_sign(line)] == [
+        line for line in HARMLESS if loglines.secure_boot([line]) is not None
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "on"),
+    [
+        ("AuthenticateImage() Authentication is NOT enabled, returning TRUE", False),
+        ("Secure Boot *not* enabled BUT VIP *is* enabled", False),
+        ("Secure Boot is not enabled on the HW, so no need to check the sign data", False),
+        ("Secure boot detected. VIP not enabled:fail ", True),
+        ("ERROR: Peek is disabled on secure boot devices", True),
+        ("Poke not allowed when secure boot is enabled.", True),
+        ("INFO: getSecureBootStatus", None),
+    ],
+)
+def test_what_is_said_about_secure_boot(line: str, on: bool | None) -> None:
+    assert loglines.secure_boot(["INFO: Calling handler for nop", line]) is on
+
+
+def test_commands_that_lift_locks() -> None:
+    functions = ["program", "demacia", "setprojmodel", "getsha256digest"]  # bkerler/edl#669
+    assert loglines.lock_commands(functions) == {"demacia": "OnePlus", "setprojmodel": "OnePlus"}
+    assert loglines.lock_commands([]) == {}
 
 
 def test_a_log_that_stands_for_an_answer() -> None:
@@ -511,7 +577,7 @@ REFUSALS = {
     "linux-msm-qdl-commit-2576983.txt": {VIP, NOT_UNDERSTOOD},
     "linux-msm-qdl-commit-62464e4.txt": {VIP},
     "public-doc-meta-stanley.txt": {VIP},
-    "public-doc-oplus-external-network.txt": {LOCKED},
+    "public-doc-oplus-external-network.txt": {OPLUS},
     "public-doc-temblast-edl-poke6.txt": {NOT_UNDERSTOOD},
     "public-doc-ufs-provision-errors.txt": {LAYOUT},
     "qualcomm-linux-meta-qcom-1073.txt": {SECTOR_SIZE},

@@ -573,6 +573,6 @@ def test_a_makers_lock_stops_everything_at_once(
         assert caught.value.device_log
         assert caught.value.remedies
         commands = bench.transports[0].commands
-        assert commands in ([["nop"] * count + ["configure"] for count in range(4)])
+        assert commands in (["nop"], ["nop", "configure"], ["configure"])
         assert running or commands == ["configure"]
         assert bench.changes == []

@@ -12,6 +12,7 @@ from edl.device.firehose import Programmer
 from edl.device.ladder import find_out
 from edl.device.sahara import BootRom
 from edl.errors import (
+    AuthorizationError,
     CrashDumpError,
     DeviceGoneError,
     DeviceRefusedError,
@@ -379,6 +380,172 @@ def test_an_answer_that_follows_the_word_that_there_is_none() -> None:
     assert not Programmer(Script(xml(lost), xml(NAK))).ping()
     assert not Programmer(Script(xml(lost))).ping()
     assert Programmer(Script(xml(lost), xml(ACK))).ping()
+
+
+LOST = xml('<log value="ERROR: Failed to run the last command -1" />')  # Boox Poke 6, qdl#295
+
+
+def calls(name: str) -> bytes:
+    return xml(f'<log value="INFO: Calling handler for {name}" />')
+
+
+class Slow(Script):
+    """Answers the next command only after seconds, whatever it has logged before."""
+
+    def __init__(self, *lines: bytes, answer: bytes) -> None:
+        super().__init__(*lines)
+        self._answer = [answer]
+
+    def read(self, timeout_s: float) -> memoryview:
+        if not self._lines and timeout_s > 1 and self._answer:
+            return memoryview(self._answer.pop())
+        return super().read(timeout_s)
+
+
+def test_words_about_an_earlier_command_refuse_nothing() -> None:
+    """Generation 3 complains of our knocking while the next command is on its way."""
+    Programmer(Script(LOST, calls("setbootablestoragedrive"), xml(ACK))).set_bootable(0)
+    Programmer(Script(LOST, xml(ACK))).set_bootable(0)
+    raw = xml('<response value="ACK" rawmode="true" />')
+    writing = Programmer(Script(configured(1 << 20), LOST, raw, xml(ACK)))
+    writing.configure("emmc")
+    writing.program(AREA, [memoryview(bytes(512))])
+    size = xml('<log value="INFO: Device Total Logical Blocks: 0x10000" />')
+    assert Programmer(Script(LOST, size, xml(ACK))).storage_info(0).sectors == 0x10000
+
+
+def test_a_slow_answer_behind_words_about_an_earlier_command() -> None:
+    slow = Slow(LOST, calls("setbootablestoragedrive"), answer=xml(ACK))
+    Programmer(slow).set_bootable(0)
+
+
+def test_a_command_that_is_never_answered_though_it_was_taken_up() -> None:
+    with pytest.raises(TransportTimeoutError, match="did not answer"):
+        Programmer(Script(LOST, calls("setbootablestoragedrive"))).set_bootable(0)
+
+
+def test_a_command_that_is_not_understood() -> None:
+    errors = xml('<log value="ERROR: Failed to parse xml, error at offset 53" />')
+    for script in (Script(errors, LOST), Script(LOST, errors)):
+        with pytest.raises(DeviceRefusedError, match="did not understand"):
+            Programmer(script).set_bootable(0)
+
+
+def test_configure_is_sent_again_where_no_answer_came() -> None:
+    """The complaint may have been about our knocking; then that was no answer to <configure>."""
+
+    class Second(Script):
+        answers = 0
+
+        def write(self, data: object, timeout_s: float, *, zlp: bool = False) -> None:
+            super().write(data, timeout_s, zlp=zlp)  # type: ignore[arg-type]
+            answer = (calls("configure"), configured(1 << 20))
+            self.say(*answer if self.taken == self.answers else (LOST,))
+
+    script = Second()
+    script.answers = 2
+    Programmer(script).configure("emmc")
+    assert script.taken == 2
+    deaf = Second()
+    with pytest.raises(DeviceRefusedError, match="did not understand"):
+        Programmer(deaf).configure("emmc")
+    assert deaf.taken == 3
+
+
+# greetings of programmers of generations 2 and 3: linux-msm/qdl#13, qdl commit 2576983
+NOTICES = (
+    "VIP - Validated Image Programming is enabled - Validation is enabled.",
+    "INFO: VIP is enabled, receiving the signed table of size 8192",
+)
+
+
+@pytest.mark.parametrize("notice", NOTICES)
+def test_a_notice_of_vip_does_not_refuse_what_the_programmer_accepts(notice: str) -> None:
+    log = xml(f'<log value="{notice}" />')
+    said = "WARN: NAK: MaxPayloadSizeToTargetInBytes sent by host 1048576 larger than supported"
+    wants = xml(f'<log value="{said} 16384" />')
+    script = Script(log, wants, configured(16384, "NAK"), log, configured(16384))
+    programmer = Programmer(script)
+    programmer.configure("emmc")
+    assert programmer.payload_bytes == 16384
+    assert programmer.signs == (notice,)
+    bare_first = Programmer(Script(log, xml(ACK), configured(1 << 20)))
+    bare_first.configure("emmc")
+    assert bare_first.memory == "emmc"
+
+
+@pytest.mark.parametrize("notice", NOTICES)
+def test_a_flat_no_behind_a_notice_of_vip_is_a_lock(notice: str) -> None:
+    log = xml(f'<log value="{notice}" />')
+    script = Script(log)
+    programmer = Programmer(script)
+    programmer.hear_greeting()
+    script.say(xml(NAK))
+    with pytest.raises(AuthorizationError, match="VIP") as caught:
+        programmer.configure("emmc")
+    assert script.taken == 1
+    assert caught.value.device_log == (notice,)
+
+
+@pytest.mark.parametrize("notice", NOTICES)
+def test_silence_behind_a_notice_of_vip_is_a_lock(notice: str) -> None:
+    script = Script(xml(f'<log value="{notice}" />'))
+    programmer = Programmer(script)
+    programmer.hear_greeting()
+    with pytest.raises(AuthorizationError, match="VIP"):
+        programmer.configure("emmc")
+    assert script.taken == 1
+
+
+# what real programmers said to <configure>, and nothing else
+LOCKED = {
+    "VIP": (  # Realme 8 Pro: XDA 4357885
+        "INFO: Binary build date: Dec 19 2019 @ 20:53:50",
+        "INFO: Chip serial num: Not shown (0xNot Shown)",
+        "ERROR: Verifying signature failed with 3",
+        "ERROR: Authentication of signed hash failed 0",
+    ),
+    "Xiaomi": (  # Redmi 9T: bkerler/edl#464
+        "INFO: Calling handler for configure",
+        "ERROR: Only nop and sig tag can be recevied before authentication.",
+    ),
+}
+
+
+@pytest.mark.parametrize("lock", LOCKED)
+@pytest.mark.parametrize(
+    "answer", [xml(NAK), configured(16384, "NAK"), xml(ACK)], ids=["no", "offer", "bare yes"]
+)
+def test_a_lock_in_configure_is_asked_no_second_time(lock: str, answer: bytes) -> None:
+    script = Script(*(xml(f'<log value="{line}" />') for line in LOCKED[lock]), answer)
+    with pytest.raises(AuthorizationError, match=lock):
+        Programmer(script).configure("ufs")
+    assert script.taken == 1
+
+
+def test_a_yes_with_sizes_counts_whatever_was_said_before() -> None:
+    late = xml('<log value="ERROR: Signature Verification Failed." />')
+    programmer = Programmer(Script(late, configured(1 << 20)))
+    programmer.configure("emmc")
+    assert programmer.payload_bytes == 1 << 20
+
+
+def test_a_lock_that_refuses_even_to_be_pinged() -> None:
+    script = Script(xml('<log value="ERROR: Verifying signature failed with 3" />'), xml(NAK))
+    with pytest.raises(AuthorizationError, match="VIP"):
+        Programmer(script).ping()
+    assert script.taken == 1
+
+
+def test_signs_are_kept_once_and_not_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "_MAX_SIGNS", 2)
+    ranges = [
+        f'<log value="ERROR: range restricted: lun=0, start_sector={n}, num_sectors=8" />'
+        for n in (0, 0, 8, 16)
+    ]
+    programmer = Programmer(Script(*map(xml, ranges), xml(ACK)))
+    programmer.ping()
+    assert [line[-22:-15] for line in programmer.signs] == ["ector=0", "ector=8"]
 
 
 def test_junk_before_and_behind() -> None:
