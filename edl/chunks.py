@@ -66,14 +66,15 @@ class FileContent:
         wanted = max(0, min(len(piece), self.length - offset))
         done = 0
         while done < wanted:
-            count = _pread(descriptor, piece[done:wanted], self.offset + offset + done)
+            count = pread(descriptor, piece[done:wanted], self.offset + offset + done)
             if count == 0:
                 raise ImageError(f"{self.path} has become shorter while it was being used.")
             done += count
         piece[wanted:] = bytes(len(piece) - wanted)
 
 
-def _pread(descriptor: int, target: memoryview, offset: int) -> int:
+def pread(descriptor: int, target: memoryview, offset: int) -> int:
+    """Read from offset of an open file into target; return how many bytes, 0 at its end."""
     import os  # noqa: PLC0415  # the module stays importable where os lacks preadv (Windows)
 
     if hasattr(os, "preadv"):

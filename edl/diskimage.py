@@ -21,8 +21,7 @@ from edl.formats import gpt
 from edl.formats.gpt import Gpt, Partition
 from edl.imagefile import Opened, open_content
 
-# MBR, header and entries, and the same at the end without the MBR: the usual case in one read.
-_HEAD_BYTES = 2 * 4096 + gpt.RESERVED_BYTES
+_MOST_ENTRIES_BYTES = gpt.MAX_ENTRIES * gpt.Entry.size()
 
 
 @dataclass(frozen=True)
@@ -145,38 +144,51 @@ def read_lun(content: Content, sector_bytes: int | None = None) -> LunImage:
         ImageError: content cannot be read.
     """
     sizes = gpt.SECTOR_SIZES if sector_bytes is None else (sector_bytes,)
-    size = content.size_bytes
-    head = read_all(content, 0, min(_HEAD_BYTES, size))
     for unit in sizes:
-        primary = _primary(content, head, unit)
-        backup, at = _backup(content, size - size % unit - unit, unit)
+        primary = read_primary(content, unit)
+        at = content.size_bytes // unit * unit - unit
+        backup = read_backup(content, at, unit)
         if backup is None and primary is not None:
             # the dump is larger than the disk that the table was made for
-            backup, at = _backup(content, primary.header.alternate_sector * unit, unit)
+            at = primary.header.alternate_sector * unit
+            backup = read_backup(content, at, unit)
         if primary is not None or backup is not None:
-            return LunImage(content, unit, primary, backup, at)
+            return LunImage(content, unit, primary, backup, None if backup is None else at)
     return LunImage(content, sizes[0], None, None)
 
 
-def _primary(content: Content, head: bytes, unit: int) -> Gpt | None:
+def read_primary(content: Content, unit: int) -> Gpt | None:
+    """Return the table at the beginning of content, or None. unit: size of a sector in bytes.
+
+    Raises:
+        ImageError: content cannot be read.
+    """
+    if content.size_bytes < 2 * unit:
+        return None
     try:
-        needed = gpt.primary_sectors(head, unit) * unit
-        if needed > content.size_bytes:
-            return None
-        return gpt.parse(head if needed <= len(head) else read_all(content, 0, needed), unit)
+        needed = gpt.primary_sectors(read_all(content, 0, 2 * unit), unit) * unit
+        return gpt.parse(read_all(content, 0, min(needed, content.size_bytes)), unit)
     except DocumentError:
         return None
 
 
-def _backup(content: Content, header_at: int, unit: int) -> tuple[Gpt | None, int | None]:
-    """Return the backup whose header is at header_at, and that place; or twice None."""
+def read_backup(content: Content, header_at: int, unit: int) -> Gpt | None:
+    """Return the backup table whose header is at header_at bytes, or None.
+
+    Raises:
+        ImageError: content cannot be read.
+    """
     if not 2 * unit <= header_at <= content.size_bytes - unit:
-        return None, None
-    start = max(0, header_at - max(gpt.RESERVED_BYTES, gpt.MAX_ENTRIES * gpt.Entry.size()))
-    if not read_all(content, header_at, unit).startswith(gpt.SIGNATURE):
-        return None, None
+        return None
+    raw = read_all(content, header_at, unit)
+    if not raw.startswith(gpt.SIGNATURE):
+        return None
+    header = gpt.Header.unpack(raw[: gpt.Header.size()])
+    distance = (header.my_sector - header.entries_sector) * unit
+    if not 0 < distance <= _MOST_ENTRIES_BYTES:
+        distance = gpt.RESERVED_BYTES
+    start = max(0, header_at - distance)
     try:
-        data = read_all(content, start, header_at + unit - start)
-        return gpt.parse(data, unit, backup=True), header_at
+        return gpt.parse(read_all(content, start, header_at + unit - start), unit, backup=True)
     except DocumentError:
-        return None, None
+        return None

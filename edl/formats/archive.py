@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The files inside archives: zip, tar (plain, gzip, bzip2, xz) and Motorola's single images.
+"""The files inside archives: zip, tar (plain, gzip, bzip2, xz, zstd) and Motorola's single images.
 
     with path.open("rb") as file:
         for member in members(file, path.name):
@@ -56,11 +56,11 @@ _SINGLE_END = b"LONELY_N_SINGLE\0"
 _SINGLE_ENTRY = struct.Struct("<248sQ")
 _SINGLE_BYTES = 256
 _SINGLE_ALIGN = 4096
+_MAX_SIZE = 1 << 48
 
 _OTHERS = {
     b"Rar!\x1a\x07": "RAR",
     b"7z\xbc\xaf\x27\x1c": "7-Zip",
-    b"\x28\xb5\x2f\xfd": "Zstandard",
     b"\x04\x22\x4d\x18": "LZ4",
 }
 
@@ -198,6 +198,8 @@ def _single_members(stream: Stream, name: str) -> Iterator[Member]:
         if len(entry) < _SINGLE_BYTES:
             raise DocumentError(f"{_shown(name)} is cut off: get the file again.")
         title, size = _SINGLE_ENTRY.unpack(entry)
+        if size > _MAX_SIZE:
+            raise DocumentError(f"{_shown(name)} is damaged: it announces {size} bytes.")
         section = Section(stream, size)
         inner = title.partition(b"\0")[0].decode("utf-8", "replace")
         yield _member(name, inner, size, section)

@@ -56,11 +56,13 @@ class SparseImage:
     Attributes:
         block_bytes: offsets and lengths of chunks are multiples of this.
         size_bytes: length of the expanded image, not of the file.
+        checksums: how many bytes of the expanded image, from its start on, have which CRC-32.
     """
 
     block_bytes: int
     size_bytes: int
     chunks: tuple[SparseChunk, ...]
+    checksums: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def read(cls, file: BinaryIO, size: int, name: str = "the sparse image") -> SparseImage:
@@ -74,13 +76,17 @@ class SparseImage:
         """
         header = _read_header(file, size, name)
         chunks: list[SparseChunk] = []
+        checksums: list[tuple[int, int]] = []
         blocks = 0
         for index, chunk in enumerate(_read_chunks(file, size, header, name)):
             if blocks + chunk.blocks > header.blocks:
                 raise DocumentError(
                     f"{name}: chunk {index} lies behind the image's {header.blocks} blocks."
                 )
-            if chunk.blocks:
+            if chunk.kind is None:
+                crc = int.from_bytes(chunk.fill, "little")
+                checksums.append((blocks * header.block_bytes, crc))
+            elif chunk.blocks:
                 chunks.append(
                     SparseChunk(
                         chunk.kind,
@@ -93,7 +99,10 @@ class SparseImage:
             blocks += chunk.blocks
         if blocks != header.blocks:
             raise DocumentError(f"{name}: the chunks cover {blocks} of {header.blocks} blocks.")
-        return cls(header.block_bytes, blocks * header.block_bytes, tuple(chunks))
+        size_bytes = blocks * header.block_bytes
+        if header.checksum:
+            checksums.append((size_bytes, header.checksum))
+        return cls(header.block_bytes, size_bytes, tuple(chunks), tuple(checksums))
 
 
 def is_sparse(head: bytes) -> bool:
@@ -122,7 +131,7 @@ class _ChunkHeader(Packet):
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    kind: SparseKind
+    kind: SparseKind | None  # None: a checksum, in fill
     blocks: int
     file_offset: int
     fill: bytes
@@ -150,7 +159,7 @@ def _read_header(file: BinaryIO, size: int, name: str) -> _Header:
 
 
 def _read_chunks(file: BinaryIO, size: int, header: _Header, name: str) -> Iterator[_Chunk]:
-    """Yield the chunks that cover a range, each within the file."""
+    """Yield the chunks, each within the file."""
     position = header.header_bytes
     for index in range(header.chunks):
         where = f"{name}: chunk {index}"
@@ -173,6 +182,8 @@ def _read_chunks(file: BinaryIO, size: int, header: _Header, name: str) -> Itera
             yield _Chunk(SparseKind.FILL, chunk.blocks, 0, raw[header.chunk_header_bytes :])
         elif chunk.kind == SparseKind.DONT_CARE.value:
             yield _Chunk(SparseKind.DONT_CARE, chunk.blocks, 0, b"")
+        else:
+            yield _Chunk(None, 0, 0, raw[header.chunk_header_bytes :])
 
 
 def _data_bytes(chunk: _ChunkHeader, header: _Header, where: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import os
+import sys
 import zlib
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
@@ -16,9 +17,15 @@ from typing import BinaryIO, Protocol
 from edl.errors import DocumentError
 from edl.units import MIB
 
+if sys.version_info >= (3, 14):  # pragma: no cover  # it came with that version
+    from compression import zstd
+else:
+    from backports import zstd
+
 CHUNK_BYTES = 64 * 1024
 
 _XZ_MEMORY_BYTES = 128 * MIB  # `xz -9` needs 65 MiB to unpack
+_ZSTD_WINDOW_LOG = 27  # 128 MiB: what `zstd` unpacks without being told to take more
 _BASE_BYTES = 256 * MIB
 _MAX_RATIO = 100  # stock packages unpack to at most ten times their size
 
@@ -162,10 +169,16 @@ def _xz_unit() -> _Unit:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
 
 
+def _zstd_unit() -> _Unit:
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+    return zstd.ZstdDecompressor(options=options)
+
+
 COMPRESSIONS: dict[bytes, Callable[[], _Unit]] = {
     b"\x1f\x8b\x08": _GzipUnit,
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": _xz_unit,
+    b"\x28\xb5\x2f\xfd": _zstd_unit,
 }
 
 
@@ -199,7 +212,7 @@ class Unpacked:
             ended = not fed
         try:
             piece = unit.decompress(fed, size_bytes)
-        except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+        except (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, EOFError) as error:
             raise DocumentError("The compressed data are damaged.") from error
         if unit.eof:
             self._pending, self._unit = unit.unused_data, None

@@ -68,10 +68,17 @@ def test_longer_headers_are_skipped() -> None:
     fill = struct.pack("<HHII", FILL, 0, 2, 20) + b"more" + b"fill"
     found = read(head + raw + fill)
     assert found.size_bytes == 12
+    assert found.checksums == ((12, 99),)
     assert found.chunks == (
         SparseChunk(SparseKind.RAW, 0, 4, 48, b""),
         SparseChunk(SparseKind.FILL, 4, 8, 0, b"fill"),
     )
+
+
+def test_checksums_cover_all_before_them() -> None:
+    crc = chunk(CRC32, 0, b"\x01\x02\x03\x04")
+    found = read(image(crc, chunk(DONT_CARE, 2), crc, blocks=2))
+    assert found.checksums == ((0, 0x04030201), (8192, 0x04030201))
 
 
 def test_empty_chunks_cover_nothing() -> None:
@@ -107,7 +114,7 @@ def changed(offset: int, code: str, value: int) -> bytes:
         (changed(12, "I", 4098), "blocks of 4098 bytes"),
         (changed(12, "I", 65540), "blocks of 65540 bytes"),
         (changed(12, "I", 8192), "chunk 0 declares 8204 bytes, which cannot be"),
-        (changed(16, "I", 9), "chunk 3 lies behind the image's 9 blocks"),
+        (changed(16, "I", 9), "chunk 4 lies behind the image's 9 blocks"),
         (changed(16, "I", 11), "the chunks cover 10 of 11 blocks"),
         (changed(20, "I", 4), "the chunks cover 9 of 10 blocks"),
         (changed(20, "I", 0xFFFFFFFF), "declares 4294967295 chunks, 1048576 are the limit"),
