@@ -19,7 +19,7 @@ import click
 from edl.cli import loading, logs, terminal
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
-from edl.device import connect
+from edl.device import connect, ladder
 from edl.device.connect import Phone, Wishes
 from edl.errors import (
     AccessError,
@@ -284,7 +284,7 @@ class App:
             self.seen = True
             self.emit(Stage("found", _describe(found)))
             with contextlib.closing(found.open()) as transport:
-                answering = connect.find_out(transport, self.emit)
+                answering = ladder.find_out(transport, self.emit)
                 rom, hello = answering.boot_rom, answering.hello
                 identity = PhoneIdentity() if rom is None or hello is None else rom.identify(hello)
             if identity.serial is not None:  # at once: it cannot be asked again

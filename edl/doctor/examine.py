@@ -10,9 +10,10 @@ from typing import Any
 
 from edl.doctor import phone as phones_checks
 from edl.doctor import software, system
-from edl.doctor.model import Check, Computer, Verdict
+from edl.doctor.model import Check, Verdict
 from edl.errors import TransportError
 from edl.transport import discovery, serial, usbids
+from edl.transport.computer import Computer
 from edl.transport.discovery import Found
 
 

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import errno
-import os
-import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import usb.core
 import usb.util
 
-from edl.doctor import system, udev
-from edl.doctor.model import Check, Computer, Verdict
+from edl.doctor import udev
+from edl.doctor.model import Check, Verdict
+from edl.transport import holders
+from edl.transport.computer import Computer
 from edl.transport.discovery import Found
+from edl.transport.holders import Holder
 from edl.transport.serial import FoundPort
 from edl.transport.usbids import Other, what_is
 
@@ -30,7 +30,6 @@ _SPEEDS = {
 _ENTER = "Hold both volume keys while plugging the phone in (often), or: adb reboot edl"
 _AGAIN = "Plug the phone in again."
 _WINUSB = "Give the phone the driver WinUSB with Zadig."
-_USB_PORT = re.compile(r"(tty|cdc-wdm)[A-Za-z]*\d+")
 
 
 def seen(phones: Sequence[Found], others: Sequence[Other]) -> list[Check]:
@@ -132,14 +131,9 @@ def ports(found: Sequence[FoundPort]) -> list[Check]:
     ]
 
 
-def node(phone: Found) -> str:
-    """Return the file through which Linux lets programs speak to phone."""
-    return f"/dev/bus/usb/{phone.bus:03d}/{phone.address:03d}"
-
-
 def access(phone: Found, computer: Computer) -> Check:
     """Look at the permissions of the phone's file (Linux)."""
-    name, place = "access", node(phone)
+    name, place = "access", holders.node(phone.bus, phone.address)
     if not computer.exists(place):
         fact = f"{place} is not there, although the phone is seen"
         return Check(name, fact, Verdict.UNKNOWN, _AGAIN)
@@ -156,30 +150,16 @@ def access(phone: Found, computer: Computer) -> Check:
 
 def drivers(phone: Found, computer: Computer) -> list[Check]:
     """Look which drivers of the kernel and which programs have the phone (Linux)."""
-    devices = computer.path("/sys/bus/usb/devices")
-    if not devices.is_dir():
+    if not computer.path("/sys/bus/usb/devices").is_dir():
         fact = "the kernel does not show here which drivers have the phone"
         return [Check("driver", fact, Verdict.UNKNOWN)]
-    interfaces = sorted(devices.glob(f"{phone.location}:*"))
-    bound = {path.name: driver for path in interfaces if (driver := _driver(path))}
+    bound = holders.drivers(phone.location, computer)
     checks = [_bound(interface, driver) for interface, driver in bound.items() if driver != "usbfs"]
     if not checks:
         fact = f"no driver of the kernel has the phone at USB {phone.location}"
         checks = [Check("driver", fact, Verdict.OK)]
-    places = [node(phone), *(f"/dev/{port}" for path in interfaces for port in _ports(path))]
+    places = holders.places(phone.location, phone.bus, phone.address, computer)
     return [*checks, *_holders(places, computer, claimed="usbfs" in bound.values())]
-
-
-def _driver(interface: Path) -> str:
-    try:
-        return (interface / "driver").readlink().name
-    except OSError:
-        return ""
-
-
-def _ports(interface: Path) -> list[str]:
-    """Return the names of the serial ports that a driver has made of an interface."""
-    return sorted({path.name for path in interface.rglob("*") if _USB_PORT.fullmatch(path.name)})
 
 
 def _bound(interface: str, driver: str) -> Check:
@@ -193,14 +173,9 @@ def _bound(interface: str, driver: str) -> Check:
 
 def _holders(places: Sequence[str], computer: Computer, *, claimed: bool) -> list[Check]:
     """Look for the programs that have one of places open."""
-    held, hidden = [], 0
-    for number, name in computer.processes():
-        try:
-            held += [(number, name)] * bool(_open_files(number, computer) & set(places))
-        except OSError:
-            hidden += 1
+    held, hidden = holders.holders(places, computer)
     if held:
-        return [_holder(number, name, claimed=claimed) for number, name in held]
+        return [_holder(holder, claimed=claimed) for holder in held]
     if claimed:
         fact = "another program uses the phone; which one, only root can see"
         return [Check("holder", fact, Verdict.BAD, f"sudo fuser -v {places[0]}")]
@@ -210,22 +185,9 @@ def _holders(places: Sequence[str], computer: Computer, *, claimed: bool) -> lis
     return [Check("holder", "no other program has the phone open", Verdict.OK)]
 
 
-def _open_files(number: int, computer: Computer) -> set[str]:
-    folder = computer.path(f"/proc/{number}/fd")
-    files = set()
-    for name in os.listdir(folder):  # noqa: PTH208  # names are enough
-        try:
-            files.add(str((folder / name).readlink()))
-        except FileNotFoundError:  # closed meanwhile
-            continue
-    return files
-
-
-def _holder(number: int, name: str, *, claimed: bool) -> Check:
-    fact = f"{name} (process {number}) has the phone open"
-    commands = {system.MODEM_MANAGER: system.STOP_MODEM_MANAGER, "adb": "adb kill-server"}
-    verdict = Verdict.BAD if claimed or name == system.MODEM_MANAGER else Verdict.WARN
-    return Check("holder", fact, verdict, commands.get(name, f"kill {number}"))
+def _holder(holder: Holder, *, claimed: bool) -> Check:
+    verdict = Verdict.BAD if claimed or holder.name == holders.MODEM_MANAGER else Verdict.WARN
+    return Check("holder", f"{holder} has the phone open", verdict, holder.command)
 
 
 def _ids(phone: Found) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import edl
-from edl.doctor.model import Check, Computer, Verdict
+from edl.doctor.model import Check, Verdict
+from edl.transport.computer import Computer
 from edl.units import format_size
 
 _PACKAGES = ("click", "lxml", "platformdirs", "pycryptodome", "pyserial", "pyusb", "rich")

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from edl.doctor import udev
-from edl.doctor.model import Check, Computer, Verdict
-
-MODEM_MANAGER = "ModemManager"
-STOP_MODEM_MANAGER = "sudo systemctl stop ModemManager"
+from edl.doctor.model import Check, Verdict
+from edl.transport.computer import Computer
+from edl.transport.holders import MODEM_MANAGER, STOP_MODEM_MANAGER
 
 # what firmware calls itself in virtual machines (/sys/class/dmi/id), in lower case
 _MACHINES = {

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edl.doctor.model import Computer
 from edl.errors import EdlError, UsageError
+from edl.transport.computer import Computer
 
 PLACE = "/etc/udev/rules.d/51-edl.rules"
 FOLDERS = (

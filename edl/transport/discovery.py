@@ -13,6 +13,7 @@ import ctypes.util
 import logging
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,9 @@ import usb.backend.libusb1
 import usb.core
 import usb.util
 
-from edl.errors import NoDeviceError, TransportError, UsageError
+from edl.errors import AccessError, NoDeviceError, TransportError, UsageError
+from edl.transport import holders
+from edl.transport.computer import Computer
 from edl.transport.usb import UsbTransport, endpoints
 
 _log = logging.getLogger(__name__)
@@ -43,6 +46,8 @@ EDL_IDS = {
 _PRODUCT = re.compile(r"QUSB|QHSUSB|_CID:|_SN:|EDL|QDLoader", re.IGNORECASE)
 _SERIAL = re.compile(r"_SN:([0-9A-Fa-f]{1,16})")
 _CHIP = re.compile(r"_CID:([0-9A-Fa-f]{1,8})")
+# libusb wants the devices of a context gone before it: so each outlives the next one's birth
+_contexts: deque[Any] = deque(maxlen=2)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -82,8 +87,26 @@ class Found:
         return f"{self.bus}-{'.'.join(map(str, self.ports)) or self.address}"
 
     def open(self) -> UsbTransport:
-        """Claim it for us."""
-        return UsbTransport(self.device, self.interface, f"The phone at USB {self.location}")
+        """Claim it for us.
+
+        Raises:
+            AccessError: that is not possible; the message says who is in the way, where Linux
+                shows it.
+            TransportError: the phone cannot be used.
+        """
+        try:
+            return UsbTransport(self.device, self.interface, f"The phone at USB {self.location}")
+        except AccessError as error:
+            raise self._explained(error, Computer()) from error
+
+    def _explained(self, error: AccessError, computer: Computer) -> AccessError:
+        if type(self.device.backend).__module__ != usb.backend.libusb1.__name__:
+            return error  # a virtual phone is in no /sys
+        if not computer.is_linux:
+            return error
+        files = holders.places(self.location, self.bus, self.address, computer)
+        bound = holders.drivers(self.location, computer)
+        return holders.explained(error, files, bound, computer)
 
 
 def find(
@@ -199,15 +222,21 @@ def libusb() -> Any:  # noqa: ANN401
     On Linux the system's own comes first: it knows the system's udev. Elsewhere the bundled one is
     tried first, because a stray DLL on the path is seldom the right one.
 
+    Each call looks at the bus anew. pyusb would keep one libusb context, whose list of devices
+    only udevd's news changes: without udevd, as in containers, a phone that left and came back
+    would never be seen.
+
     Raises:
         TransportError: there is none.
     """
     ways = (_system_libusb, _bundled_libusb)
     for way in ways if sys.platform == "linux" else reversed(ways):
         for path in way():
+            usb.backend.libusb1._lib_object = None  # pyusb has no other way to a new context
             backend = usb.backend.libusb1.get_backend(find_library=lambda _, path=path: path)
             if backend is not None:
                 _log.debug("libusb: %s", path)
+                _contexts.append(backend)
                 return backend
     raise TransportError(
         "libusb was not found.",

@@ -30,7 +30,8 @@ from edl.errors import (
     TransportError,
     TransportTimeoutError,
 )
-from edl.transport import Buffer
+from edl.transport import Buffer, holders
+from edl.transport.computer import Computer
 from edl.transport.discovery import EDL_IDS
 
 _FAILURES: tuple[type[Exception], ...] = (OSError, ValueError)
@@ -63,13 +64,14 @@ class FoundPort:
 
     name: what the system calls it, such as COM5 or /dev/ttyUSB0. vendor_id, product_id: 0 where
     the port was named and is no USB device that we know. product: what the phone or its driver
-    calls itself.
+    calls itself. location: where it is plugged in, as `Found.location` has it; empty if unknown.
     """
 
     name: str
     vendor_id: int = 0
     product_id: int = 0
     product: str = ""
+    location: str = ""
 
     @property
     def serial(self) -> str | None:
@@ -118,7 +120,13 @@ def only_port(serial_number: str | None) -> FoundPort | None:
 def phone_ports(ports: list[Any]) -> list[FoundPort]:
     """Return those of pyserial's ports that belong to phones in EDL mode, by name."""
     found = [
-        FoundPort(port.device, port.vid, port.pid, port.product or port.description or "")
+        FoundPort(
+            port.device,
+            port.vid,
+            port.pid,
+            port.product or port.description or "",
+            (getattr(port, "location", None) or "").partition(":")[0],
+        )
         for port in ports
         if (port.vid, port.pid) in EDL_IDS
     ]
@@ -156,7 +164,7 @@ class SerialTransport:
         try:
             self._port = _open(name)
         except _FAILURES as error:
-            raise _open_error(error, name) from error
+            raise _explained(_open_error(error, name), name, Computer()) from error
 
     def read(self, timeout_s: float) -> memoryview:
         """See Transport: what has arrived, as much as there is."""
@@ -241,6 +249,15 @@ def _open(name: str) -> Any:  # noqa: ANN401
 def _has_descriptor(port: Any) -> bool:  # noqa: ANN401
     """Tell whether port is a file to its system, as on everything but Windows."""
     return getattr(port, "fd", None) is not None
+
+
+def _explained(
+    error: TransportError | NoDeviceError, name: str, computer: Computer
+) -> TransportError | NoDeviceError:
+    """Return error with the program that has the port, where Linux shows it."""
+    if not isinstance(error, AccessError) or not computer.is_linux:
+        return error
+    return holders.explained(error, [os.path.realpath(name)], {}, computer)
 
 
 def _open_error(error: Exception, name: str) -> TransportError | NoDeviceError:

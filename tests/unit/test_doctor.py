@@ -18,9 +18,10 @@ import pytest
 import usb.core
 
 from edl.doctor import examine, phone, software, system, udev
-from edl.doctor.model import Check, Computer, Verdict
+from edl.doctor.model import Check, Verdict
 from edl.errors import EdlError, TransportError, UsageError
-from edl.transport import discovery, serial
+from edl.transport import discovery, holders, serial
+from edl.transport.computer import Computer
 from edl.transport.discovery import EDL_IDS, Found, find
 from edl.transport.serial import FoundPort
 from edl.transport.usbids import others
@@ -313,7 +314,7 @@ def test_hubs(ports: tuple[int, ...], verdict: Verdict, fact: str) -> None:
 
 def test_permissions(tree: Tree) -> None:
     found = plugged()
-    assert phone.node(found) == f"/{NODE}"
+    assert holders.node(found.bus, found.address) == f"/{NODE}"
     is_(phone.access(found, tree.computer()), UNKNOWN, "is not there")
     tree.file(NODE)
     is_(phone.access(found, tree.computer()), OK, "you may open")

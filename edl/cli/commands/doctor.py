@@ -13,8 +13,9 @@ from edl.cli import loading
 from edl.cli.app import App
 from edl.cli.options import Settings, phone_options
 from edl.doctor import examine
-from edl.doctor.model import Check, Computer
+from edl.doctor.model import Check
 from edl.plan import home
+from edl.transport.computer import Computer
 
 
 @click.command("doctor")

@@ -11,7 +11,7 @@ import click
 from edl.cli.app import App
 from edl.cli.options import Settings, output_options
 from edl.doctor import udev
-from edl.doctor.model import Computer
+from edl.transport.computer import Computer
 
 
 @click.command("setup-udev")

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A transport that says so when its phone keeps it waiting: nobody shall wait in silence."""
+
+from __future__ import annotations
+
+from edl.errors import TransportTimeoutError
+from edl.events import Emit, Stage
+from edl.transport import Buffer, Transport
+
+_WORD_S = 2.0  # longest wait without a word
+
+
+class PatientTransport:
+    """Passes everything on to inner, and reports long waits to emit."""
+
+    def __init__(self, inner: Transport, emit: Emit) -> None:
+        self.keeps_transfers = inner.keeps_transfers
+        self.packet_bytes = inner.packet_bytes
+        self.sends_zlp = inner.sends_zlp
+        self.description = inner.description
+        self._inner = inner
+        self._emit = emit
+        self._blocked_s = 0.0  # how long it has taken no data; may come in many short waits
+
+    def read(self, timeout_s: float) -> memoryview:
+        """See Transport."""
+        if timeout_s <= _WORD_S:
+            return self._inner.read(timeout_s)
+        try:
+            return self._inner.read(_WORD_S)
+        except TransportTimeoutError:
+            left_s = timeout_s - _WORD_S
+            self._emit(Stage("wait", f"the phone is busy or silent; up to {left_s:.0f} s more"))
+            return self._inner.read(left_s)
+
+    def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
+        """See Transport."""
+        try:
+            self._inner.write(data, timeout_s, zlp=zlp)
+        except TransportTimeoutError as error:
+            self._block(timeout_s if not error.done_bytes else 0.0)
+            raise
+        self._blocked_s = 0.0
+
+    def _block(self, waited_s: float) -> None:
+        told = self._blocked_s >= _WORD_S
+        self._blocked_s = self._blocked_s + waited_s if waited_s else 0.0
+        if self._blocked_s >= _WORD_S and not told:
+            self._emit(Stage("wait", "the phone takes no data; trying on for a while"))
+
+    def close(self) -> None:
+        """See Transport."""
+        self._inner.close()

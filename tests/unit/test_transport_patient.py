@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Nobody waits longer than two seconds without a word."""
+
+from __future__ import annotations
+
+import pytest
+
+from edl.errors import TransportTimeoutError
+from edl.events import Event, Stage
+from edl.transport.patient import PatientTransport
+from tests.phones import Script
+
+
+class Slow(Script):
+    """Says something only in the second read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def read(self, timeout_s: float) -> memoryview:
+        self.waits.append(timeout_s)
+        if len(self.waits) < 2:
+            raise TransportTimeoutError("silence")
+        return memoryview(b"late")
+
+
+def test_a_short_wait_needs_no_word() -> None:
+    told: list[Event] = []
+    with pytest.raises(TransportTimeoutError):
+        PatientTransport(Script(), told.append).read(2)
+    assert told == []
+    assert bytes(PatientTransport(Script(b"at once"), told.append).read(60)) == b"at once"
+    assert told == []
+
+
+def test_a_long_wait_is_told_once_and_is_as_long_as_before() -> None:
+    told: list[Event] = []
+    slow = Slow()
+    assert bytes(PatientTransport(slow, told.append).read(120)) == b"late"
+    assert slow.waits == [2, 118]
+    assert told == [Stage("wait", "the phone is busy or silent; up to 118 s more")]
+
+
+def test_a_phone_that_takes_nothing_is_told_of_after_two_seconds() -> None:
+    told: list[Event] = []
+    blocked = PatientTransport(Script(blocks_after=1), told.append)
+    blocked.write(b"taken", 1)
+    for _ in range(12):
+        with pytest.raises(TransportTimeoutError):
+            blocked.write(b"not taken", 0.25)
+    assert told == [Stage("wait", "the phone takes no data; trying on for a while")]
+
+
+def test_what_is_taken_slowly_needs_no_word() -> None:
+    class Partly(Script):
+        def write(self, data: object, timeout_s: float, *, zlp: bool = False) -> None:
+            raise TransportTimeoutError("some", done_bytes=1)
+
+    told: list[Event] = []
+    slow = PatientTransport(Partly(), told.append)
+    for _ in range(9):
+        with pytest.raises(TransportTimeoutError):
+            slow.write(b"much", 1)
+    assert told == []
+
+
+def test_it_looks_like_what_is_behind_it() -> None:
+    script = Script(b"left")
+    patient = PatientTransport(script, lambda _: None)
+    assert (patient.packet_bytes, patient.keeps_transfers) == (512, True)
+    assert (patient.sends_zlp, patient.description) == (True, "The script")
+    patient.close()
+    with pytest.raises(TransportTimeoutError):
+        patient.read(1)
