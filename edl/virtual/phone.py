@@ -35,7 +35,7 @@ from edl.virtual.profiles import PhoneSpec, Profile, parse_spec
 from edl.virtual.programmer import programmer
 from edl.virtual.programmer.board import Board
 from edl.virtual.saved import FILE_NAME, Saved, State
-from edl.virtual.storage import Storage, emmc, ufs
+from edl.virtual.storage import EmmcProduct, Storage, UfsProduct, emmc, ext_csd, ufs
 from edl.virtual.usb import VirtualBackend
 
 _FOR_EVER_S = 1e9
@@ -324,9 +324,12 @@ class Phone:
 
 def _storage(profile: Profile, folder: Path | None) -> Storage:
     sectors = [profile.lun_sectors[number] for number in sorted(profile.lun_sectors)]
+    life, pre_eol = profile.life, profile.pre_eol
     if profile.storage == "emmc":
-        return emmc(sectors[0], faults=profile.flash, folder=folder)
-    return ufs(sectors, faults=profile.flash, folder=folder)
+        registers = ext_csd(sectors[0], life or (1, 1), 1 if pre_eol is None else pre_eol)
+        product = EmmcProduct(ext_csd=registers)
+        return emmc(sectors[0], product=product, faults=profile.flash, folder=folder)
+    return ufs(sectors, product=UfsProduct(life=life), faults=profile.flash, folder=folder)
 
 
 def _packet_bytes(*, super_speed: bool) -> int:

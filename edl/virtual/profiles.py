@@ -13,6 +13,9 @@
     usb3=yes            the programmer comes back on the bus at SuperSpeed
     lock=xiaomi         the programmer wants a maker's authorisation; `vip`: signed digests
     flash=read-only     the flash takes no more writes
+    life=0x0A/0x0B      codes of the life that the flash has used, 0 (not told) to 11; a UFS phone
+                        then has one of the newest programmers, which alone tell it
+    pre-eol=3           code of the spare blocks that an eMMC has used, 0 (not told) to 3
     fault=FAULT         what goes wrong (see edl.virtual.faults); may be repeated
 
 Chips: their JTAG ids are in the public loader collections, and what their boot ROMs do is in
@@ -46,6 +49,7 @@ TEST_ROOT_SHA384 = bytes.fromhex(
 _EMMC_SECTORS = {0: 16 * GIB // 512}
 _UFS_SECTORS = {0: 2097152, 1: 16384, 2: 16384, 3: 131072, 4: 1048576, 5: 262144}
 _MAX_SIZE_BYTES = 2048 * GIB
+_MAX_LIFE_CODE, _MAX_PRE_EOL_CODE = 11, 3
 _PENDING = 0  # DONE_RESP of MSM8916 and its relatives, though nothing is pending
 _LOCKS = {"xiaomi": XIAOMI_LOCK, "vip": VIP_LOCK}
 _PRODUCT = re.compile(r"[ -~]{1,126}")
@@ -60,7 +64,7 @@ class Profile:
     serial number; has_product: whether there is one. strings_readable, kernel_driver: see
     UsbDevice. usb_ids: vendor and product id. usb_protocol: bInterfaceProtocol of the boot ROM.
     usb3: the programmer comes back on the bus at SuperSpeed. quirks: of the programmer. flash:
-    what is wrong with the flash.
+    what is wrong with the flash. life, pre_eol: what it says about its wear, where it is not new.
     """
 
     name: str
@@ -78,6 +82,8 @@ class Profile:
     usb3: bool = False
     quirks: Quirks = field(default_factory=Quirks)
     flash: Faults = field(default_factory=Faults)
+    life: tuple[int, int] | None = None
+    pre_eol: int | None = None
 
     @property
     def sector_bytes(self) -> int:
@@ -255,6 +261,22 @@ def _with_flash(profile: Profile, text: str) -> Profile:
     return replace(profile, flash=replace(profile.flash, read_only=True))
 
 
+def _with_life(profile: Profile, text: str) -> Profile:
+    codes = [parse_number(part) for part in text.split("/")]
+    if len(codes) != 2 or max(codes) > _MAX_LIFE_CODE:
+        raise ValueError("it is two codes from 0 to 11, such as 1/2")
+    return replace(profile, life=(codes[0], codes[1]))
+
+
+def _with_pre_eol(profile: Profile, text: str) -> Profile:
+    code = parse_number(text)
+    if profile.storage != "emmc":
+        raise ValueError("no programmer tells it of UFS")
+    if code > _MAX_PRE_EOL_CODE:
+        raise ValueError("it is a code from 0 to 3")
+    return replace(profile, pre_eol=code)
+
+
 _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "size": _with_size,
     "serial": _with_serial,
@@ -266,4 +288,6 @@ _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "usb3": _with_usb3,
     "lock": _with_lock,
     "flash": _with_flash,
+    "life": _with_life,
+    "pre-eol": _with_pre_eol,
 }

@@ -26,6 +26,7 @@ __all__ = [
     "StorageError",
     "UfsProduct",
     "emmc",
+    "ext_csd",
     "ufs",
 ]
 
@@ -120,6 +121,7 @@ class UfsProduct:
         string_indices: of manufacturer name, product name, serial number and OEM id.
         enhanced: dEnhanced1MaxNAllocU, wEnhanced1CapAdjFac, … of the memory types 1 to 4.
         boot_lun_ids: bBootLunID of the LUNs that have one.
+        life: bDeviceLifeTimeEstA and B, for a programmer that is new enough to tell them.
         erase_block_sectors: in units of 512 bytes, as all sizes of the device descriptors.
     """
 
@@ -139,6 +141,21 @@ class UfsProduct:
     descriptor_locked: int = 0
     string_indices: tuple[int, int, int, int] = (1, 2, 3, 4)
     boot_lun_ids: tuple[tuple[int, int], ...] = ((1, 1), (2, 2))
+    life: tuple[int, int] | None = None
+
+
+def ext_csd(sectors: int, life: tuple[int, int] = (1, 1), pre_eol: int = 1) -> bytes:
+    """Return what an eMMC 5.1 of that size says about itself; offsets as in JESD84-B51.
+
+    life: codes of the expected life that is used, of both kinds of memory. pre_eol: code of the
+    spare blocks that are used.
+    """
+    data = bytearray(512)
+    data[192] = 8  # EXT_CSD_REV
+    data[212:216] = min(sectors, 0xFFFFFFFF).to_bytes(4, "little")  # SEC_COUNT
+    data[254:262] = b"\x07" + bytes(7)  # FIRMWARE_VERSION
+    data[267:270] = bytes((pre_eol, *life))
+    return bytes(data)
 
 
 @dataclass

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from edl.errors import UsageError
 from edl.virtual.faults import Fault, Kind, Place
+from edl.virtual.phone import Phone
 from edl.virtual.profiles import PROFILES, TEST_ROOT_SHA256, TEST_ROOT_SHA384, parse_spec
+from edl.virtual.storage import EmmcProduct, UfsProduct
 from loaders.signing import VENDOR
 
 
@@ -89,6 +91,21 @@ def test_locks_and_worn_flash() -> None:
     assert parse_spec("sdm660,flash=read-only").profile.flash.read_only
 
 
+def test_wear() -> None:
+    """The codes are in the bytes that JESD84-B51 gives them."""
+    with Phone.create("sdm660,life=0x0A/0x0B,pre-eol=3,size=64MiB") as phone:
+        product = phone.storage.product
+        assert isinstance(product, EmmcProduct)
+        assert product.ext_csd[267:270] == b"\x03\x0a\x0b"
+        assert product.ext_csd[212:216] == b"\x00\x00\x02\x00"  # 131072 sectors
+    with Phone.create("qcm2290,pre-eol=0") as phone:
+        assert isinstance(phone.storage.product, EmmcProduct)
+        assert phone.storage.product.ext_csd[267:270] == b"\x00\x01\x01"
+    with Phone.create("qcm2290-ufs,life=1/11") as phone:
+        assert isinstance(phone.storage.product, UfsProduct)
+        assert phone.storage.product.life == (1, 11)
+
+
 def test_usb_strings_and_driver() -> None:
     assert parse_spec("sdm660,product=none").profile.usb_product is None
     assert parse_spec("sdm660,product=QHSUSB__BULK").profile.usb_product == "QHSUSB__BULK"
@@ -119,6 +136,11 @@ def test_usb_strings_and_driver() -> None:
         "sdm660,ids=900e",
         "sdm660,usb3=maybe",
         "sdm660,lock=nokia",
+        "sdm660,life=1",
+        "sdm660,life=1/12",
+        "sdm660,life=a/b",
+        "sdm660,pre-eol=4",
+        "qcm2290-ufs,pre-eol=1",
         "sdm660,flash=wet",
         "sdm660,fault=fire",
     ],

@@ -31,6 +31,10 @@ def json_text(storage: Storage, lun: Lun, *, maker_key: str, gap: str) -> str:
     }
     members = ", ".join(f'"{key}":{value}' for key, value in numbers.items())
     texts = f'"fw_version":"{firmware}","mem_type":"{memory}",{gap}"prod_name":"{name}"'
+    if isinstance(product, UfsProduct) and product.life is not None:
+        # names from the newest programmers; their place among the others was not recovered
+        life_a, life_b = product.life
+        texts += f',"wspec_version":0x310,"lifeA":{life_a},"lifeB":{life_b}'
     return f'{{"storage_info": {{{members}, {texts}}}}}'.replace('"', "&quot;")
 
 
