@@ -32,13 +32,34 @@ _ABSOLUTE = re.compile(r"[A-Za-z]:|/")
 
 
 @dataclass(frozen=True)
+class NamedImage:
+    """An image for a partition that the package knows by name only; the phone's tables say where.
+
+    partition: as the package has it; `boot_ab` stands for both slots, `boot` on a phone with slots
+    for the active one. filename: a member or a file; empty: the partition is erased. document,
+    line: where the package says so, for people.
+    """
+
+    partition: str
+    filename: str
+    document: str
+    line: int = 0
+
+    @property
+    def where(self) -> str:
+        """`flashfile.xml:12`."""
+        return f"{self.document}:{self.line}" if self.line else self.document
+
+
+@dataclass(frozen=True)
 class Package:
     """A package, read: rows in the order in which they are to be done, and where files may lie.
 
     roots: folders inside which every file must lie, as absolute paths without links. home: folder
     of each XML file by its name. members: files that do not lie in folders, by the name that rows
-    give them: those of an archive, for example. loaders: files that are programmers by their
-    content, and loader_named: whether the user named them. left_out: (name, reason).
+    give them: those of an archive, for example. named: images for partitions by name. loaders:
+    files that are programmers by their content, and loader_named: whether the user named them.
+    left_out: (name, reason).
     """
 
     title: str
@@ -50,6 +71,7 @@ class Package:
     left_out: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     members: Mapping[str, File] = field(default_factory=dict, compare=False)
+    named: tuple[NamedImage, ...] = ()
     _located: dict[tuple[str, str], File | None] = field(default_factory=dict, compare=False)
     _listings: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False)
 
@@ -63,10 +85,11 @@ class Package:
     def files(self) -> tuple[File, ...]:
         """The images that rows name and that are there."""
         found: list[File] = []
-        for row in self.rows:
-            if isinstance(row, ProgramRow) and row.filename:
+        rows = [(row.filename, row.file) for row in self.rows if isinstance(row, ProgramRow)]
+        for filename, document in [*rows, *((row.filename, row.document) for row in self.named)]:
+            if filename:
                 with contextlib.suppress(PackageError, ImageError):
-                    found.append(self.find(row.filename, row.file))
+                    found.append(self.find(filename, document))
         return tuple(dict.fromkeys(found))
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -245,6 +245,21 @@ def global_options(function: Function) -> Function:
     for option in reversed((*_PHONE, *_OUTPUT, *_FOREIGN)):
         function = option(function)
     return function
+
+
+def slot_option(names: Iterable[str]) -> Callable[[Function], Function]:
+    """Add --slot, which other commands refuse: of images that name no slot."""
+
+    def add(function: Function) -> Function:
+        params = getattr(function, "__click_params__", [])
+        params[:] = [param for param in params if "--slot" not in param.opts]
+        option = once(
+            "--slot", type=click.Choice(tuple(names)), default="active",
+            help="The slot for images that name none [default: active].",
+        )  # fmt: skip
+        return option(function)
+
+    return add
 
 
 def phone_options(function: Function) -> Function:

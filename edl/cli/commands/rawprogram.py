@@ -11,7 +11,7 @@ import click
 
 from edl.cli import show
 from edl.cli.app import App
-from edl.cli.options import Settings, change_options, lun_option, once, phone_options
+from edl.cli.options import Settings, change_options, lun_option, once, phone_options, slot_option
 from edl.cli.targets import folder_of, is_folder
 from edl.device.connect import Phone
 from edl.device.storage import Storage
@@ -19,7 +19,7 @@ from edl.errors import NoDeviceError
 from edl.events import Stage
 from edl.firehose.commands import Power
 from edl.package import Package, open_package
-from edl.plan import job
+from edl.plan import byname, job
 from edl.plan.assumed import assumed_geometry
 from edl.plan.build import Options, build
 from edl.plan.check import checked
@@ -37,6 +37,7 @@ class Request:
     package: Package
     options: Options
     rules: Rules
+    slot: str = "active"
 
 
 def package_arguments(function: Any) -> Any:  # noqa: ANN401
@@ -51,6 +52,7 @@ def package_arguments(function: Any) -> Any:  # noqa: ANN401
         click.option("--only", multiple=True, metavar="NAMES", help="Only these partitions."),
         click.option("--skip", "--keep", "skip", multiple=True, metavar="NAMES",
                      help="Leave these partitions alone."),
+        slot_option(byname.SLOTS),
         click.option("-f", "--allow-missing", is_flag=True, help="Leave out missing files."),
     )  # fmt: skip
     for option in reversed(options):
@@ -127,8 +129,9 @@ def carry_out(app: App, request: Request, phone: Phone, *, closing: str = "") ->
 
 def prepared(app: App, request: Request, storage: Storage) -> tuple[Plan, Found]:
     """Return the plan as it will be carried out on the phone, and what is unique there."""
-    geometry = job.geometry_for(request.package, storage)
-    plan = checked(build(request.package, geometry, request.options))
+    package = byname.on_phone(request.package, storage, request.slot)
+    geometry = job.geometry_for(package, storage)
+    plan = checked(build(package, geometry, request.options))
     if not plan.errors:
         app.emit(Stage("check", "looking at what exists only once on this phone"))
     return job.prepare(plan, storage, request.rules)
@@ -162,7 +165,7 @@ def read_request(settings: Settings, arguments: dict[str, Any]) -> Request:
         resume=arguments.get("resume", False),
         skip_unchanged=skip,
     )
-    return Request(package, options, rules)
+    return Request(package, options, rules, arguments.get("slot") or "active")
 
 
 def _sorted(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -227,5 +230,9 @@ def _plan_for_phone(app: App, request: Request) -> Plan | None:
 
 def offline_plan(request: Request) -> Plan:
     """Return the plan for a storage that the package would fit on."""
-    geometry = assumed_geometry(request.package)
-    return checked(build(request.package, geometry, request.options))
+    package = request.package
+    geometry = assumed_geometry(package)
+    if package.named:
+        geometry, tables = byname.made_up(package, geometry)
+        package = byname.placed(package, tables, geometry.sector_bytes, request.slot)
+    return checked(build(package, geometry, request.options))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,12 @@ from edl.cli.commands.rawprogram import (
 )
 from edl.cli.options import Settings, once, output_options
 from edl.errors import PackageError
+from edl.plan import byname
+from edl.plan.assumed import assumed_geometry
 from edl.units import MIB
+
+if TYPE_CHECKING:
+    from edl.virtual.phone import Phone as Virtual
 
 _CLOSING = "This was a rehearsal: only a virtual phone was touched."
 _PROFILES = {512: "qcm2290", 4096: "qcm2290-ufs"}
@@ -44,7 +49,20 @@ def command(settings: Settings, /, profile: str | None, **arguments: Any) -> Non
     settings.loader = None  # the virtual phone trusts only its own test key
     app = App(settings)
     with app.phone() as phone:
+        if request.package.named and app.virtual is not None:
+            _write_tables(app.virtual, request)
         carry_out(app, request, phone, closing=_CLOSING)
+
+
+def _write_tables(phone: Virtual, request: Request) -> None:
+    """Give a virtual phone the partitions that the package has images for."""
+    geometry = assumed_geometry(request.package)
+    _, tables = byname.made_up(request.package, geometry)
+    for lun, table in tables.items():
+        flash = phone.storage.luns[lun]
+        images = table.fit(flash.sectors, grow=False).images()
+        flash.write(0, images.primary)
+        flash.write(images.backup_sector, images.backup)
 
 
 def _fitting(request: Request) -> str:

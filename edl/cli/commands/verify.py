@@ -15,7 +15,7 @@ from edl.device.connect import Phone
 from edl.device.storage import Storage
 from edl.errors import CancelledError, ReadFailedError, VerifyError
 from edl.events import BytesMoved, StepStarted
-from edl.plan import job
+from edl.plan import byname, job
 from edl.plan.build import build
 from edl.plan.check import checked
 from edl.plan.compare import Checker
@@ -86,8 +86,9 @@ def _verdict(total: int, how: str, *, different: bool) -> list[str]:
 
 def _plan(app: App, phone: Phone, request: Request) -> Plan:
     storage = Storage(phone)
-    geometry = job.geometry_for(request.package, storage)
-    plan = checked(build(request.package, geometry, request.options))
+    package = byname.on_phone(request.package, storage, request.slot)
+    geometry = job.geometry_for(package, storage)
+    plan = checked(build(package, geometry, request.options))
     app.findings(plan)
     prepared, _ = job.prepare(plan, storage, Rules(backup=False))
     # a write that covers more than what is unique stops a job, but can be compared

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images that a package has for partitions by name, brought to the phone's own places.
+
+Packages for fastboot say `boot`, `boot_ab` or `system`, and leave it to the phone where that is.
+Its tables say so; what comes of it are rows as any other package has them, with the same checks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from edl.device.storage import Storage
+from edl.errors import DeviceRefusedError, ImageError, PackageError
+from edl.formats.expressions import Expression
+from edl.formats.gpt import Gpt, Partition, create
+from edl.formats.rawprogram import EraseRow, ProgramRow, Row, Rows
+from edl.formats.slots import SlotState
+from edl.formats.sparse import is_sparse
+from edl.package import NamedImage, Package
+from edl.plan import images
+from edl.plan.model import Geometry
+from edl.units import MIB
+
+_log = logging.getLogger(__name__)
+
+SLOTS = ("active", "both", "a", "b")
+_BOTH = "_ab"
+_MOST_TOLD = 8
+_SMALLEST_BYTES = 4096
+_LINUX = UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
+
+
+@dataclass(frozen=True)
+class _Place:
+    lun: int
+    partition: Partition
+
+
+def placed(
+    package: Package, tables: Mapping[int, Gpt], sector_bytes: int, slot: str = "active"
+) -> Package:
+    """Return package with a row for each of its named images, by the phone's tables.
+
+    tables: the table to go by of each LUN. slot: one of SLOTS, where the package leaves it open.
+
+    Raises:
+        PackageError: the phone has none of these partitions: the package is for another one.
+    """
+    if not package.named:
+        return package
+    phone = _Phone(tables, slot)
+    rows: dict[str, list[Row]] = {}
+    left_out = list(package.left_out)
+    for image in package.named:
+        places = phone.places(image.partition)
+        if not places:
+            reason = f"the phone has no such partition{phone.close(image)}"
+            left_out.append((image.partition, reason))
+        sparse = _is_sparse(package, image)
+        for place in places:
+            row = _row(image, place, sector_bytes, sparse=sparse)
+            rows.setdefault(image.document, []).append(row)
+    if not rows:
+        names = ", ".join(sorted({image.partition for image in package.named})[:_MOST_TOLD])
+        raise PackageError(
+            f"The phone has none of the partitions that the package is for: {names}, ...",
+            remedies=(
+                "Make sure that the package is for this very model.",
+                "If the phone's partition table is damaged: edl gpt repair.",
+            ),
+        )
+    documents = [Rows(name, tuple(found), ()) for name, found in rows.items()]
+    return replace(
+        package,
+        documents=(*package.documents, *documents),
+        named=(),
+        left_out=tuple(left_out),
+    )
+
+
+def on_phone(package: Package, storage: Storage, slot: str = "active") -> Package:
+    """Return package with its named images at the places that the phone's own tables tell.
+
+    Raises:
+        PackageError: see placed.
+    """
+    if not package.named:
+        return package
+    tables = {}
+    for lun in storage.luns():
+        try:
+            table = storage.table(lun).best
+        except DeviceRefusedError as error:
+            _log.info("tables of LUN %d: %s", lun, error)
+            continue
+        if table is not None:
+            tables[lun] = table
+    return placed(package, tables, storage.phone.sector_bytes, slot)
+
+
+class _Phone:
+    """The partitions of a phone by name."""
+
+    def __init__(self, tables: Mapping[int, Gpt], slot: str) -> None:
+        self._slot = slot
+        self._by_name: dict[str, list[_Place]] = {}
+        for lun, table in sorted(tables.items()):
+            for partition in table.partitions:
+                if partition.sectors > 0:
+                    place = _Place(lun, partition)
+                    self._by_name.setdefault(partition.name.lower(), []).append(place)
+
+    def places(self, name: str) -> Sequence[_Place]:
+        """Return where an image for the partition name goes; nothing if the phone has none."""
+        name = name.lower()
+        if found := self._by_name.get(name):
+            return found[:1]
+        base = name.removesuffix(_BOTH)
+        slots = [place for slot in "ab" for place in self._by_name.get(f"{base}_{slot}", [])[:1]]
+        if base != name or self._slot == "both" or len(slots) < 2:
+            return slots
+        if self._slot in {"a", "b"}:
+            return [slots["ab".index(self._slot)]]
+        return [next(filter(_is_active, slots), slots[0])]
+
+    def close(self, image: NamedImage) -> str:
+        """Return names of the phone that are like that of image, in words."""
+        close = difflib.get_close_matches(image.partition.lower(), self._by_name, 3, 0.75)
+        return f" (close to it: {', '.join(close)})" if close else ""
+
+
+def _is_active(place: _Place) -> bool:
+    return SlotState.of(place.partition.attributes).active
+
+
+def _is_sparse(package: Package, image: NamedImage) -> bool:
+    """Tell whether image is an Android sparse one: such packages do not say it anywhere."""
+    if not image.filename:
+        return False
+    with contextlib.suppress(PackageError, ImageError):  # told when the row is taken
+        file = package.locate(image.filename, image.document)
+        return file is not None and is_sparse(file.head(4))
+    return False
+
+
+def _row(image: NamedImage, place: _Place, sector_bytes: int, *, sparse: bool) -> Row:
+    partition = place.partition
+    start = Expression(str(partition.first_sector), partition.first_sector)
+    if not image.filename:
+        return EraseRow(
+            image.document, image.line, place.lun, sector_bytes, {},
+            start, partition.sectors, partition.name, None, None,
+        )  # fmt: skip
+    return ProgramRow(
+        image.document, image.line, place.lun, sector_bytes, {},
+        start, partition.sectors, image.filename, partition.name, sparse, 0, False, None, None,
+    )  # fmt: skip
+
+
+def made_up(package: Package, geometry: Geometry) -> tuple[Geometry, dict[int, Gpt]]:
+    """Return a storage with a place for each named image, for plans without a phone.
+
+    The places mean nothing but that the images have room; the phone's own are taken later.
+    """
+    unit = geometry.sector_bytes
+    sizes: dict[str, int] = {}
+    for image in package.named:
+        for name in _slots_of(image.partition):
+            sizes[name] = max(sizes.get(name, _SMALLEST_BYTES), _size(package, image))
+    first, partitions = MIB // unit, []
+    for number, (name, size) in enumerate(sizes.items(), 1):
+        sectors = -(-size // unit)
+        guid = uuid5(NAMESPACE_OID, name)
+        partitions.append(Partition(number, name, first, first + sectors - 1, _LINUX, guid))
+        first += -(-sectors // (MIB // unit)) * (MIB // unit)
+    disk = max(geometry.luns.get(0, 0), 1 << (first + MIB // unit).bit_length())
+    count = max(128, len(partitions))
+    table = create(unit, disk, uuid5(NAMESPACE_OID, "made up"), partitions, entry_count=count)
+    return replace(geometry, luns={**geometry.luns, 0: disk}, assumed=True), {0: table}
+
+
+def _slots_of(name: str) -> list[str]:
+    base = name.lower().removesuffix(_BOTH)
+    return [f"{base}_a", f"{base}_b"] if base != name.lower() else [name]
+
+
+def _size(package: Package, image: NamedImage) -> int:
+    with contextlib.suppress(PackageError, ImageError):
+        file = package.locate(image.filename, image.document) if image.filename else None
+        return images.size_bytes(file) if file is not None else 0
+    return 0
