@@ -248,7 +248,9 @@ def _linked(link: Path | None, port: str) -> Iterator[str]:
             link.unlink()
         link.symlink_to(port)
     except OSError as error:
-        raise UsageError(f"The link {link} cannot be made: {error.strerror}.") from error
+        message = f"The link {link} cannot be made: {error.strerror}."
+        remedies = ("Name a place that does not exist yet, in a folder of yours: --link PATH.",)
+        raise UsageError(message, remedies=remedies) from error
     try:
         yield str(link)
     finally:

@@ -255,7 +255,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        message = f"Cannot listen at {host}:{port}: {error}."
+        reason = str(error.strerror).partition(" (while")[0]
+        message = f"Cannot listen at {host}:{port}: {reason}."
         raise TransportError(message, remedies=remedies) from error
 
 

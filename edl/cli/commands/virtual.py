@@ -19,7 +19,8 @@ from edl.units import format_size
 if TYPE_CHECKING:
     from edl.virtual.phone import Phone
 
-_USBIP = "127.0.0.1:3240"
+_USBIP_PORT = 3240  # of usbip itself
+_USBIP = f"127.0.0.1:{_USBIP_PORT}"
 
 
 @click.group("virtual")
@@ -136,7 +137,8 @@ def serve(
     """Let other programs talk to a virtual phone, until it leaves or Ctrl-C.
 
     PHONE is a profile or the folder of a virtual phone. With --usbip and Linux' vhci_hcd
-    (usbip attach -r 127.0.0.1 -b 1-1) it is a USB device to every program.
+    (usbip attach -r 127.0.0.1 -b 1-1) it is a USB device to every program. More:
+    docs/virtual-phones.md.
 
     \b
     Examples:
@@ -171,10 +173,13 @@ def _serve_usbip(app: App, phone: Phone, where: str) -> None:
 
     host, _, port = where.rpartition(":")
     if not host or not port.isdecimal():
-        raise UsageError(f"--usbip takes HOST:PORT, not '{where}'.")
+        remedies = (f"Write for example: --usbip {_USBIP}.",)
+        raise UsageError(f"--usbip takes HOST:PORT, not '{where}'.", remedies=remedies)
     with contextlib.closing(UsbIpServer(phone, host.strip("[]"), int(port))) as server:
         at, number = server.address
         app.result({"port": None, "host": at, "tcp_port": number}, [f"{at}:{number}"])
+        to_port = "" if number == _USBIP_PORT else f" --tcp-port {number}"
+        app.say(f"Next, as root, on Linux: usbip{to_port} attach -r {at} -b 1-1; Ctrl-C ends it.")
         server.run(app.cancel)
 
 
