@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from edl.chips import chip_words
 from edl.formats.binding import Binding
 from edl.formats.certificates import Certificate
 from edl.formats.mbn import Image, Part, Signature
 from edl.identity import chip_names, maker_names, parts_of_soc, soc_names
-from edl.loaders import DEFAULT_PK_HASHES, chip_words, is_test_name, remarks, unsuitable
+from edl.loaders import DEFAULT_PK_HASHES, is_test_name, remarks, unsuitable
 from edl.units import format_size
 
 _NOBODY = {0x0000, 0x0001}  # OEM ids that name no maker
@@ -22,7 +23,7 @@ _STORAGE = {"emmc": "eMMC", "ufs": "UFS", "nand": "NAND", "spinor": "SPI-NOR"}
 def summary(image: Image) -> tuple[str, ...]:
     """Return what image is good for, in a few sentences that need no knowledge of formats."""
     programmer, bound = image.programmer, image.main.binding
-    chip = f" for {chip_name(bound)}" if bound and (bound.msm_id or bound.by_soc) else ""
+    chip = f" for {chip_name(bound)}" if bound and bound.names_chip else ""
     storage = "/".join(_STORAGE[name] for name in sorted(programmer.storage))
     if wrong := unsuitable(image):
         return (f"Not usable as a loader: {wrong.reason[0].lower()}{wrong.reason[1:]}",)
@@ -106,7 +107,7 @@ def describe(image: Image) -> tuple[tuple[str, str], ...]:
     rows += [(f"PK hash {h.algorithm}", f"{h.digest.hex()} (of {h.of})") for h in image.root_hashes]
     rows += [
         ("form", image.container.value + version),
-        ("size", format_size(image.size_bytes)),
+        ("size", _size(image)),
         ("parts", _parts(image.parts) if len(image.parts) > 1 else ""),
         ("inside", _parts(image.nested)),
         ("checked", _checked(image)),
@@ -134,8 +135,23 @@ def _binding_rows(bound: Binding) -> list[tuple[str, str]]:
         ("model id", f"{bound.model_id:#06x}" + ("" if bound.model_bound else not_bound)),
         ("rollback version", str(bound.rollback)),
         ("serial numbers", ", ".join(f"{number:08x}" for number in bound.serials)),
-        ("debug field", bound.debug or ""),
+        ("debugging", _debugging(bound)),
     ]
+
+
+def _debugging(bound: Binding) -> str:
+    """Return what starting it does to debugging by JTAG; empty if nothing is said of that."""
+    if bound.debug is None:
+        return ""
+    effect = {True: "switched on", False: "kept off", None: "left as it is"}[bound.debug_on]
+    return f"{effect} (field {bound.debug})"
+
+
+def _size(image: Image) -> str:
+    behind = image.trailing_bytes
+    return format_size(image.size_bytes) + (
+        f", {format_size(behind)} of which lie behind the image and do not count" if behind else ""
+    )
 
 
 def _signature_rows(signer: Signature | None) -> list[tuple[str, str]]:
@@ -251,13 +267,16 @@ def _binding_data(bound: Binding) -> dict[str, Any]:
         "chips": _chips(bound),
         "by_soc": bound.by_soc,
         "soc_versions": [f"{number:04x}" for number in bound.soc_versions],
+        "msm_bound": bound.msm_bound,
         "oem_id": f"{bound.oem_id:04x}",
         "oem_bound": bound.oem_bound,
         "makers": list(maker_names(bound.oem_id)),
         "model_id": f"{bound.model_id:04x}",
         "model_bound": bound.model_bound,
         "serials": [f"{number:08x}" for number in bound.serials],
+        "serial_bound": bound.serial_bound,
         "debug": bound.debug,
+        "debug_on": bound.debug_on,
     }
 
 

@@ -14,19 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edl.chips import chip_fits, chip_words, other_model
 from edl.errors import ImageError
 from edl.formats import elf, hashsegment
 from edl.formats.binding import Binding
 from edl.formats.mbn import MAX_IMAGE_BYTES, Container, Image, read_image
 from edl.formats.programmer import Protocol
-from edl.identity import (
-    Hwid,
-    PhoneIdentity,
-    chip_names,
-    parts_of_soc,
-    soc_names,
-    socs_of_part,
-)
+from edl.identity import PhoneIdentity
 
 HEAD_BYTES = 16  # what looks_like_programmer needs of a file
 
@@ -122,13 +116,21 @@ def looks_like_programmer(head: bytes) -> bool:
     )
 
 
+def checks_nothing(pk_hash: bytes) -> bool:
+    """Return whether a phone that reports pk_hash, or its beginning, has no key of its own fused.
+
+    Most likely it starts unsigned images then.
+    """
+    return not any(pk_hash) or any(same_digest(known, pk_hash) for known in DEFAULT_PK_HASHES)
+
+
 def match(image: Image, phone: PhoneIdentity) -> Verdict:
     """Return whether phone will start image, and why."""
     if verdict := unsuitable(image):
         return verdict
     if phone.pk_hash is None:
         return _match_unknown(image, phone)
-    if not any(phone.pk_hash) or phone.pk_hash in DEFAULT_PK_HASHES:
+    if checks_nothing(phone.pk_hash):
         return _match_unfused(image, phone)
     return _match_fused(image, phone, phone.pk_hash)
 
@@ -151,7 +153,7 @@ def unsuitable(image: Image) -> Verdict | None:
 def _match_unknown(image: Image, phone: PhoneIdentity) -> Verdict:
     """Judge for a phone that did not tell its key; its chip may say enough."""
     bound = image.main.binding
-    if bound and (bound.by_soc or bound.msm_id) and chip_fits(bound, phone) is False:
+    if bound and bound.names_chip and chip_fits(bound, phone) is False:
         return Verdict(Fit.OTHER_CHIP, _other_chip(bound, phone), remarks(image))
     return Verdict(Fit.UNKNOWN, "The phone did not tell which key it trusts.", remarks(image))
 
@@ -162,7 +164,7 @@ def _match_unfused(image: Image, phone: PhoneIdentity) -> Verdict:
     notes = remarks(image)
     if image.main.cut_off:
         return _damaged(image, 0x08)
-    if bound and (bound.by_soc or bound.msm_id) and chip_fits(bound, phone) is False:
+    if bound and bound.names_chip and chip_fits(bound, phone) is False:
         return Verdict(Fit.OTHER_CHIP, _other_chip(bound, phone), notes)
     reason = "The phone has no key of its own fused: it starts any programmer for its chip."
     return Verdict(Fit.UNFUSED, reason, notes)
@@ -210,60 +212,8 @@ def same_digest(ours: bytes, theirs: bytes) -> bool:
     return size >= _MIN_PREFIX_BYTES and ours[:size] == theirs[:size]
 
 
-def chip_fits(bound: Binding, phone: PhoneIdentity) -> bool | None:
-    """Return whether an image is made for the chip of phone; None if that cannot be told."""
-    part = None if phone.hwid is None else Hwid(phone.hwid).part
-    if bound.by_soc:
-        if phone.soc_number is not None:
-            return phone.soc_number in bound.soc_versions
-        if part is None:
-            return None
-        if part == Hwid(bound.hwid).part or any(
-            part in parts_of_soc(number) for number in bound.soc_versions
-        ):
-            return True
-        return None if not socs_of_part(part) else False
-    wanted = Hwid(bound.hwid).part
-    if part is not None:
-        return part == wanted
-    if phone.soc_number is None or not socs_of_part(wanted):
-        return None
-    return phone.soc_number in socs_of_part(wanted)
-
-
-def other_model(bound: Binding, phone: PhoneIdentity) -> str | None:
-    """Return how maker or model differ, or None. Zeros are no wildcards."""
-    if phone.hwid is None:
-        return None
-    hwid = Hwid(phone.hwid)
-    if bound.oem_bound and bound.oem_id != hwid.oem_id:
-        return (
-            f"It is signed with the phone's key, but for OEM id {bound.oem_id:#06x}; "
-            f"the phone has {hwid.oem_id:#06x}."
-        )
-    if bound.model_bound and bound.model_id != hwid.model_id:
-        return (
-            f"It is signed with the phone's key, but for model {bound.model_id:#06x}; "
-            f"the phone is {hwid.model_id:#06x}."
-        )
-    return None
-
-
 def _other_chip(bound: Binding, phone: PhoneIdentity) -> str:
     return f"It is made for {chip_words(bound)}; the phone has {phone.chip or 'another chip'}."
-
-
-def chip_words(bound: Binding) -> str:
-    """Return the chips that bound names, in words."""
-    if bound.by_soc:
-        numbers = bound.soc_versions
-        return " or ".join(
-            f"{name} (SoC {number:#06x})" if name else f"SoC {number:#06x}"
-            for number in numbers
-            for name in [next(iter(soc_names(number)), "")]
-        )
-    name = next(iter(chip_names(bound.msm_id)), "")
-    return f"{name} (MSM id {bound.msm_id:#010x})" if name else f"MSM id {bound.msm_id:#010x}"
 
 
 def _other_key(image: Image, pk_hash: bytes) -> str:
@@ -287,9 +237,12 @@ def is_test_name(common_name: str) -> bool:
 
 def remarks(image: Image) -> tuple[str, ...]:
     """Return what users should know about a loader whatever the phone is."""
-    prefix = ("It lies behind a prefix of 12 bytes, which few phones take.",)
-    prefixed = image.container is Container.PREFIXED_ELF
-    return (*image.problems, *(prefix if prefixed else ()), *_locks(image))
+    odd = []
+    if image.container is Container.PREFIXED_ELF:
+        odd = ["It lies behind a prefix of 12 bytes, which few phones take."]
+    if (bound := image.main.binding) and bound.serial_bound and not bound.serials:
+        odd.append("It is signed for certain phones only, and does not say for which.")
+    return (*image.problems, *odd, *_locks(image))
 
 
 def _locks(image: Image) -> tuple[str, ...]:
@@ -321,7 +274,7 @@ def rank(
         Candidate(path, image, match(image, phone), titles.get(path, ""))
         for path, image in _images(paths)
     ]
-    return sorted(found, key=_rank)
+    return sorted(found, key=lambda candidate: _rank(candidate, phone))
 
 
 def choose(paths: Iterable[Path], phone: PhoneIdentity) -> Candidate:
@@ -347,13 +300,23 @@ def none_fits(ranked: Sequence[Candidate]) -> ImageError:
     )
 
 
-def _rank(candidate: Candidate) -> tuple[int, bool, int, tuple[int, int, int], bool, str]:
-    """Return the sort key: fit, no lock, highest rollback version, newest build, not `lite`."""
+_Rank = tuple[int, bool, bool, bool, bool, int, tuple[int, int, int], bool, str]
+
+
+def _rank(candidate: Candidate, phone: PhoneIdentity) -> _Rank:
+    """Return the sort key: fit, then what counts where the fit does not say it (chip, model).
+
+    Then intact, without a lock, highest rollback version, newest build, not `lite`.
+    """
     image, name = candidate.image, candidate.name.lower()
-    rollback = image.main.binding.rollback if image.main.binding else 0
+    bound = image.main.binding
+    rollback = bound.rollback if bound else 0
     year, month, day = image.programmer.build_date or (0, 0, 0)
     return (
         _ORDER[candidate.verdict.fit],
+        bound is None or not chip_fits(bound, phone),
+        bound is None or other_model(bound, phone) is not None,
+        bool(image.problems),
         image.programmer.needs_authorization,
         -rollback,
         (-year, -month, -day),

@@ -307,6 +307,8 @@ def _hash_segment(
             continue
         alone = second.vendor is None or vendor.vendor is None
         message = _signed_bytes(recipe, signers if alone else seen, table, address)
+        if recipe.version < 7:  # the total size counts both signers in any case
+            message = message[:16] + segment[16:20] + message[20:]
         if recipe.version == 3:
             message = _nested(recipe.binding, message, recipe.digest)
         signature = signer.vendor.sign_image(message, recipe.digest)

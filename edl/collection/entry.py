@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edl.chips import chip_fits, other_model
 from edl.formats.binding import Binding
 from edl.formats.mbn import Image
 from edl.identity import PhoneIdentity
-from edl.loaders import DEFAULT_PK_HASHES, chip_fits, other_model, same_digest
+from edl.loaders import checks_nothing, same_digest
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Entry:
     def has_key_of(self, phone: PhoneIdentity) -> bool | None:
         """Return whether phone trusts the key that signed it; None if it trusts or told none."""
         key = phone.pk_hash
-        if key is None or not any(key) or key in DEFAULT_PK_HASHES:
+        if key is None or checks_nothing(key):
             return None
         return any(same_digest(bytes.fromhex(text), key) for text in self.root_hashes)
 
@@ -155,34 +156,42 @@ def from_data(data: object) -> Entry:
 
 def _binding_data(bound: Binding) -> dict[str, Any]:
     return {
-        "hwid": f"{bound.hwid:016x}",
-        "soc_versions": [f"{number:04x}" for number in bound.soc_versions],
-        "by_soc": bound.by_soc,
-        "oem_bound": bound.oem_bound,
-        "model_bound": bound.model_bound,
-        "serials": [f"{number:08x}" for number in bound.serials],
         "sw_id": bound.sw_id,
         "rollback": bound.rollback,
+        "msm_id": f"{bound.msm_id:08x}",
+        "oem_id": f"{bound.oem_id:04x}",
+        "model_id": f"{bound.model_id:04x}",
+        "soc_versions": [f"{number:04x}" for number in bound.soc_versions],
+        "by_soc": bound.by_soc,
+        "msm_bound": bound.msm_bound,
+        "oem_bound": bound.oem_bound,
+        "model_bound": bound.model_bound,
+        "serial_bound": bound.serial_bound,
+        "serials": [f"{number:08x}" for number in bound.serials],
         "debug": bound.debug,
+        "debug_on": bound.debug_on,
     }
 
 
 def _binding(data: object) -> Binding:
     if not isinstance(data, dict):
         raise ValueError("a binding is no table")  # noqa: TRY004
-    hwid = int(_text(data.get("hwid")), 16)
+    debug_on = data.get("debug_on")
     return Binding(
         sw_id=_number(data.get("sw_id")),
         rollback=_number(data.get("rollback")),
-        msm_id=hwid >> 32,
-        oem_id=hwid >> 16 & 0xFFFF,
-        model_id=hwid & 0xFFFF,
+        msm_id=int(_text(data.get("msm_id")), 16),
+        oem_id=int(_text(data.get("oem_id")), 16),
+        model_id=int(_text(data.get("model_id")), 16),
         soc_versions=tuple(int(text, 16) for text in _texts(data.get("soc_versions"))),
-        by_soc=data.get("by_soc") is True,
-        oem_bound=data.get("oem_bound") is not False,
-        model_bound=data.get("model_bound") is not False,
+        by_soc=_truth(data.get("by_soc")),
+        msm_bound=_truth(data.get("msm_bound")),
+        oem_bound=_truth(data.get("oem_bound")),
+        model_bound=_truth(data.get("model_bound")),
+        serial_bound=_truth(data.get("serial_bound")),
         serials=tuple(int(text, 16) for text in _texts(data.get("serials"))),
         debug=_maybe_text(data.get("debug")),
+        debug_on=None if debug_on is None else _truth(debug_on),
     )
 
 
@@ -200,6 +209,12 @@ def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError(f"{value!r} is no list")  # noqa: TRY004
     return tuple(_text(item) for item in value)
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")  # noqa: TRY004
+    return value
 
 
 def _number(value: object) -> int:

@@ -259,7 +259,8 @@ def _zip_members(file: BinaryIO, name: str, budget: Budget) -> Iterator[Member]:
         raise DocumentError(f"{_shown(name)} is no zip file, or a damaged one: {error}.") from error
     with archive:
         for entry in archive.infolist():
-            if entry.is_dir() or stat.S_ISLNK(entry.external_attr >> 16):
+            # is_dir fails for an entry without a name
+            if entry.filename.endswith("/") or stat.S_ISLNK(entry.external_attr >> 16):
                 continue
             yield _zip_member(archive, entry, name, budget)
 

@@ -18,6 +18,7 @@ METADATA_V7_BYTES = 224
 
 _BOUND, _NOT_BOUND = 2, 1  # pairs of flag bits in version 7
 _V7_PAIRS = ("SoC", "segment", "MSM id", "serial", "OEM id", "model id")
+_V7_DEBUG_SHIFT = 18
 
 _KINDS = {
     0x00: "first boot loader (SBL1)",
@@ -50,9 +51,11 @@ class Binding:
 
     sw_id: kind of image, 3 for programmers. rollback: its version for rollback protection.
     msm_id: JTAG id of the chip, 0 if none is named. soc_versions: SoC numbers of 16 bits.
-    by_soc: whether the SoC numbers count, and not msm_id. oem_bound, model_bound: whether maker and
-    model count; where they do, zeros must match too. serials: the only phones that may start it, if
-    there are any. debug: the DEBUG field or flags as written, None if absent.
+    by_soc: whether the SoC numbers count, and not msm_id. msm_bound: whether msm_id counts where
+    they do not. oem_bound, model_bound: whether maker and model (32 bits each) count; where they
+    do, zeros must match too. serial_bound: only certain phones may start it; serials: which ones,
+    as far as it says. debug: the DEBUG field or flags as written, None if absent. debug_on: whether
+    it switches debugging on, None if it leaves that as it is.
     """
 
     sw_id: int
@@ -62,10 +65,13 @@ class Binding:
     model_id: int
     soc_versions: tuple[int, ...] = ()
     by_soc: bool = False
+    msm_bound: bool = True
     oem_bound: bool = True
     model_bound: bool = True
+    serial_bound: bool = False
     serials: tuple[int, ...] = ()
     debug: str | None = None
+    debug_on: bool | None = None
 
     @property
     def kind(self) -> str:
@@ -74,8 +80,13 @@ class Binding:
 
     @property
     def hwid(self) -> int:
-        """MSM id, OEM id and model id as one number of 64 bits."""
-        return self.msm_id << 32 | self.oem_id << 16 | self.model_id
+        """MSM id, OEM id and model id as phones report them: one number of 64 bits."""
+        return self.msm_id << 32 | (self.oem_id & 0xFFFF) << 16 | self.model_id & 0xFFFF
+
+    @property
+    def names_chip(self) -> bool:
+        """Whether it says for which chip the image is made."""
+        return bool(self.soc_versions) if self.by_soc else self.msm_bound and self.msm_id != 0
 
 
 def from_fields(fields: Mapping[int, tuple[str, str]]) -> Binding:
@@ -91,6 +102,7 @@ def from_fields(fields: Mapping[int, tuple[str, str]]) -> Binding:
     if 11 in fields:
         listed += [int(word, 16) for word in fields[11][0].split() if _is_hex(word)]
     oem_bound = not _flag(fields, 15)
+    serials = _serials(fields)
     return Binding(
         sw_id=software & 0xFFFFFFFF,
         rollback=software >> 32,
@@ -101,9 +113,26 @@ def from_fields(fields: Mapping[int, tuple[str, str]]) -> Binding:
         by_soc=by_soc,
         oem_bound=oem_bound,
         model_bound=oem_bound,
-        serials=(),
+        serial_bound=bool(serials) or _flag(fields, 14),
+        serials=serials,
         debug=fields[3][0] if 3 in fields else None,
+        debug_on=_debug_on(fields),
     )
+
+
+def _serials(fields: Mapping[int, tuple[str, str]]) -> tuple[int, ...]:
+    listed = (value for value, name in fields.values() if name == "MULTI_SERIAL_NUMBERS")
+    words = (word for value in listed for word in value.split() if _is_hex(word))
+    return tuple(number for number in (int(word, 16) for word in words) if number)
+
+
+def _debug_on(fields: Mapping[int, tuple[str, str]]) -> bool | None:
+    """Return what the DEBUG field does: 2 is no, 0 nothing; a few makers spell it out."""
+    value, _ = fields.get(3, ("0", ""))
+    if not _is_hex(value):
+        return False if value.lower() == "disable" else None
+    number = int(value, 16) & 0xFFFFFFFF
+    return {0: None, 2: False}.get(number, True)
 
 
 def raw_ids(fields: Mapping[int, tuple[str, str]]) -> tuple[int, int] | None:
@@ -143,6 +172,8 @@ def from_metadata_v6(block: bytes) -> Binding:
     independent = bool(flags & 0x8)
     # bits 10 and 11 count from metadata 1.0 on; before, the model goes with the maker
     model_independent = independent or (major >= 1 and bool(flags & 0x800))
+    by_serial = bool(flags & 0x4)
+    debug = flags >> 8 & 3
     return Binding(
         sw_id=words[2],
         rollback=words[29],
@@ -151,10 +182,13 @@ def from_metadata_v6(block: bytes) -> Binding:
         model_id=words[5],
         soc_versions=tuple(word for word in words[8:20] if word),
         by_soc=bool(flags & 0x2),
+        msm_bound=major < 1 or bool(flags & 0x400),
         oem_bound=not independent,
         model_bound=not model_independent,
-        serials=tuple(word for word in words[20:28] if word) if flags & 0x4 else (),
-        debug=f"{flags >> 8 & 3}",
+        serial_bound=by_serial,
+        serials=tuple(word for word in words[20:28] if word) if by_serial else (),
+        debug=f"{debug}",
+        debug_on={1: False, 2: True}.get(debug),
     )
 
 
@@ -169,6 +203,8 @@ def from_metadata_v7(common: bytes, block: bytes) -> Binding:
     words = struct.unpack_from("<56I", block)
     serials = struct.unpack_from("<8Q", block, 0x48)
     pairs = {name: words[55] >> 2 * index & 3 for index, name in enumerate(_V7_PAIRS)}
+    by_serial = pairs["serial"] == _BOUND
+    debug = words[55] >> _V7_DEBUG_SHIFT & 3
     return Binding(
         sw_id=struct.unpack_from("<I", common, 8)[0],
         rollback=words[2],
@@ -177,8 +213,11 @@ def from_metadata_v7(common: bytes, block: bytes) -> Binding:
         model_id=words[35],
         soc_versions=tuple(word for word in words[4:16] if word),
         by_soc=pairs["SoC"] == _BOUND,
+        msm_bound=pairs["MSM id"] != _NOT_BOUND,
         oem_bound=pairs["OEM id"] != _NOT_BOUND,
         model_bound=pairs["model id"] != _NOT_BOUND,
-        serials=tuple(number for number in serials if number) if pairs["serial"] == _BOUND else (),
-        debug=f"{words[55] >> 18 & 3}",
+        serial_bound=by_serial,
+        serials=tuple(number for number in serials if number) if by_serial else (),
+        debug=f"{debug}",
+        debug_on={_BOUND: True, _NOT_BOUND: False}.get(debug),
     )

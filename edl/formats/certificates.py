@@ -32,7 +32,8 @@ class Certificate:
     """One certificate, as far as it matters here.
 
     der: all of its bytes, exactly; signed: those that its issuer signed. common_name, organization:
-    of the subject, empty if absent, safe to print. units: OU attributes of the subject, in order.
+    of the subject, empty if absent. units: OU attributes of the subject, in order. All of them are
+    safe to print.
     valid_from, valid_until: as written; boot ROMs have no clock and do not compare them.
     """
 
@@ -80,15 +81,23 @@ class Chain:
 
 
 def _below_roots(certificates: tuple[Certificate, ...]) -> int:
-    """Return how many certificates stand before the roots."""
-    issued = len(certificates)
-    while issued and certificates[issued - 1].self_issued:
-        issued -= 1
-    return min(issued, len(certificates) - 1)
+    """Return how many certificates stand before the roots.
+
+    The last one is a root in any case; one before it only if its own key has signed it, as a CA may
+    have the name of its root.
+    """
+    below = len(certificates) - 1
+    while below and certificates[below].self_issued and _is_root(certificates[below - 1]):
+        below -= 1
+    return below
+
+
+def _is_root(certificate: Certificate) -> bool:
+    return certificate.self_issued and issued(certificate, certificate)
 
 
 def read_chain(area: bytes) -> Chain:
-    """Return the chain in area, which is filled with 0xff behind the certificates, and check it.
+    """Return the chain in area, and check it. Behind the certificates it is filled with 0xff.
 
     Raises:
         DocumentError: area does not begin with a certificate, or one cannot be read.
@@ -107,7 +116,7 @@ def read_chain(area: bytes) -> Chain:
         raise DocumentError("There is no certificate where one is due.")
     chain = tuple(certificates)
     problems = _problems(chain)
-    if rest.strip(b"\xff"):
+    if rest.strip(b"\xff") and rest.strip(b"\0"):
         problems += ("There is something else behind the certificates.",)
     return Chain(chain, problems)
 
@@ -160,7 +169,7 @@ def read_certificate(raw: bytes) -> Certificate:
         subject=subject.raw,
         common_name=_shown(value for kind, value in names if kind == _COMMON_NAME),
         organization=_shown(value for kind, value in names if kind == _ORGANIZATION),
-        units=tuple(value for kind, value in names if kind == _ORGANIZATIONAL_UNIT),
+        units=tuple(_shown([value]) for kind, value in names if kind == _ORGANIZATIONAL_UNIT),
         valid_from=der.text(valid_from),
         valid_until=der.text(valid_until),
         key=_key(key),

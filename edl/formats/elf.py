@@ -132,6 +132,11 @@ class Segment:
         return SegmentKind(self.flags >> 24 & 7)
 
     @property
+    def access(self) -> int:
+        """Bits 21 to 23 of the flags: 0 read and write, 1 read, 2 zeros, 3 not used, 4 shared."""
+        return self.flags >> 21 & 7
+
+    @property
     def end(self) -> int:
         """Offset behind the last byte that the segment has in the file."""
         return self.offset + self.file_bytes

@@ -15,9 +15,11 @@ from edl.errors import DocumentError
 SBL80_MAGIC = struct.pack("<2I", 0x844BDCD1, 0x73D71034)
 SBL80_HEADER_BYTES = 80
 MBN40_HEADER_BYTES = 40
+MBN80_HEADER_BYTES = 80
 MAX_HASH_SEGMENT_BYTES = 1 << 20  # real ones stay below 50 KiB
 _ENCRYPTION_MARK = struct.pack("<I", 0x514D5349)
 _HIGHEST_CLASSIC_ID = 0x40
+_CERTIFICATE = b"\x30"  # with which every certificate begins
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,16 @@ class HashSegment:
 
 @dataclass(frozen=True)
 class SignedFile:
-    """A file with one of the old headers: everything before the signature is signed."""
+    """A file with one of the old headers: everything before the signature is signed.
+
+    end: where it should end; cut_off: the file ends before.
+    """
 
     image_id: int
     message: bytes
     vendor: Signer
     end: int
+    cut_off: bool
 
 
 class _Cursor:
@@ -156,7 +162,7 @@ def read_sbl80(data: bytes) -> SignedFile:
     """Return the image with the 80-byte header in data.
 
     Raises:
-        DocumentError: it is cut off.
+        DocumentError: the header is cut off, or its area for certificates is too large.
     """
     if len(data) < SBL80_HEADER_BYTES:
         raise DocumentError("The 80-byte header is cut off.")
@@ -167,7 +173,8 @@ def read_sbl80(data: bytes) -> SignedFile:
 def read_mbn40(data: bytes) -> SignedFile | None:
     """Return the image with the 40-byte header in data, or None if that is none.
 
-    This header has no magic number, so its sizes must fit together.
+    This header has no magic number, so its sizes must fit together. Its long form has 40 bytes more
+    (coreboot's Boot_Hdr): they are there if certificates lie behind them, and not before.
     """
     if len(data) < MBN40_HEADER_BYTES:
         return None
@@ -177,12 +184,15 @@ def read_mbn40(data: bytes) -> SignedFile | None:
     fits = version == 3 and image_id < _HIGHEST_CLASSIC_ID and code
     if not fits or size != code + signature + certificates or size > len(data):
         return None
-    return _signed_file(data, image_id, MBN40_HEADER_BYTES + code, signature, certificates)
+    end = MBN40_HEADER_BYTES + code
+    if certificates and data[end + signature : end + signature + 1] != _CERTIFICATE:
+        more = MBN80_HEADER_BYTES - MBN40_HEADER_BYTES
+        longer = data[end + more + signature : end + more + signature + 1] == _CERTIFICATE
+        end += more if longer else 0
+    return _signed_file(data, image_id, end, signature, certificates)
 
 
 def _signed_file(data: bytes, image_id: int, end: int, signature: int, area: int) -> SignedFile:
-    if end + signature + area > len(data):
-        raise DocumentError("The image is cut off: its header promises more than there is.")
     if area > MAX_HASH_SEGMENT_BYTES:
         raise DocumentError(f"An area of {area} bytes for certificates is not supported.")
     return SignedFile(
@@ -194,4 +204,5 @@ def _signed_file(data: bytes, image_id: int, end: int, signature: int, area: int
             certificates=data[end + signature : end + signature + area],
         ),
         end=end + signature + area,
+        cut_off=end + signature + area > len(data),
     )

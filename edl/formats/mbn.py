@@ -22,6 +22,7 @@ from edl.formats import binding, elf, hashsegment
 from edl.formats.binding import Binding
 from edl.formats.certificates import Chain, read_chain
 from edl.formats.hashsegment import HashSegment, SignedFile, Signer
+from edl.formats.hashtable import Checked, check_table
 from edl.formats.programmer import Programmer, Protocol, read_programmer
 from edl.formats.signature import scheme_of
 from edl.units import MIB
@@ -32,7 +33,7 @@ PROGRAMMER_SW_IDS = (3, 0)  # old ROMs take the programmer in place of SBL1
 
 _PREFIX = b"\x55\xff\xed\xff"  # one modem maker's: length of the rest and a check word follow
 _PREFIX_BYTES = 12
-_DIGESTS = {20: "sha1", 32: "sha256", 48: "sha384", 64: "sha512"}
+_PAGE_BYTES = 4096
 _NESTED_HASHES = ("sha256", "sha384", "sha1")
 _DISK_MARKS = (512, 4096)  # where "EFI PART" stands in a dump of a disk
 
@@ -193,6 +194,8 @@ def _guess(data: bytes) -> str:
         b"<!DOC": "a web page: the download went wrong",
         b"<html": "a web page: the download went wrong",
         b"<?xml": "an XML file",
+        b"07070": "a set of several images",
+        b":02": "an Intel HEX file, for phones that are older than EDL mode as it is here",
     }
     if any(data[place : place + 8] == b"EFI PART" for place in _DISK_MARKS):
         return " but a dump of a disk"
@@ -243,9 +246,18 @@ def _elf_parts(data: bytes, offset: int) -> tuple[list[Part], list[Part]]:
             inner = view[segment.offset : segment.end]
             if segment.offset and bytes(inner[:4]) == elf.MAGIC:
                 nested.extend(_nested(inner, offset + segment.offset))
-        places = (offset + image.end, offset + image.reach)
-        offset = next((p for p in places if data[p : p + 4] == elf.MAGIC), places[0])
+        offset = _next_part(data, offset + image.end, offset + image.reach)
     return parts, nested
+
+
+def _next_part(data: bytes, end: int, reach: int) -> int:
+    """Return where the image after the one that ends at end begins, or else end.
+
+    Mostly that is at end; also where a segment without bytes would end, or on the next page.
+    """
+    page = -(-end // _PAGE_BYTES) * _PAGE_BYTES
+    places = [end, reach] if data[end:page].strip(b"\0") else [end, reach, page]
+    return next((place for place in places if data[place : place + 4] == elf.MAGIC), end)
 
 
 def _nested(view: memoryview, offset: int) -> Iterator[Part]:
@@ -270,7 +282,9 @@ def _elf_part(view: memoryview, offset: int, image: elf.Elf, *, with_hashes: boo
         hashes = hashsegment.read_hash_segment(bytes(view[place.offset : place.end]))
     except DocumentError as error:
         return replace(part, problems=(*cut, str(error)))
-    digest, bad, wrong = _check_hashes(view, image, hashes) if with_hashes else (None, (), ())
+    table = Checked(None)
+    if with_hashes and not hashes.encrypted:
+        table = check_table(view, image, hashes.table)
     vendor, vendor_wrong = _signature(hashes, hashes.vendor, check=with_hashes)
     second, second_wrong = _signature(hashes, hashes.chip_maker, check=with_hashes)
     bound, unclear = _binding(hashes, vendor or second)
@@ -281,39 +295,11 @@ def _elf_part(view: memoryview, offset: int, image: elf.Elf, *, with_hashes: boo
         binding=bound,
         vendor=vendor,
         chip_maker=second,
-        digest=digest,
-        bad_segments=bad,
+        digest=table.digest,
+        bad_segments=table.bad_segments,
         encrypted=hashes.encrypted,
-        problems=(*cut, *vendor_wrong, *second_wrong, *unclear, *wrong),
+        problems=(*cut, *vendor_wrong, *second_wrong, *unclear, *table.problems),
     )
-
-
-def _check_hashes(
-    view: memoryview, image: elf.Elf, hashes: HashSegment
-) -> tuple[str | None, tuple[int, ...], tuple[str, ...]]:
-    """Return the digest algorithm, the segments that differ from their hash, and problems."""
-    count = len(image.segments)
-    size, rest = divmod(len(hashes.table), count)
-    digest = _DIGESTS.get(size)
-    if digest is None or rest:
-        words = f"A hash table of {len(hashes.table)} bytes does not fit {count} segments."
-        return None, (), (words,)
-    if sum(segment.file_bytes for segment in image.segments) > 2 * len(view):
-        return digest, (), ("Its segments overlap, or reach far beyond the end of the file.",)
-    bad = []
-    for index, segment in enumerate(image.segments):
-        entry = hashes.table[index * size : (index + 1) * size]
-        if index == image.hash_index or (not segment.file_bytes and not any(entry)):
-            continue
-        start, end = segment.offset, segment.end
-        if segment.kind is elf.SegmentKind.HEADERS:
-            start, end = 0, image.signed_header_bytes
-        if hashlib.new(digest, view[start:end]).digest() != entry:
-            bad.append(index)
-    if not bad or hashes.encrypted:
-        return digest, (), ()
-    listed = ", ".join(map(str, bad))
-    return digest, tuple(bad), (f"Segments that differ from their hash: {listed}.",)
 
 
 def _signature(
@@ -393,15 +379,17 @@ def _file_part(signed_file: SignedFile) -> Part:
     signature: Signature | None = None
     bound: Binding | None = None
     problems: tuple[str, ...] = ()
+    if signed_file.cut_off:
+        problems = ("The file is cut off: its header promises more than there is.",)
     if signer.present:
         try:
             chain = read_chain(signer.certificates)
-            signature, problems = _verified(
-                chain, signer.signature, [signed_file.message], nested=True
-            )
+            messages = [signed_file.message]
+            signature, wrong = _verified(chain, signer.signature, messages, nested=True)
+            problems += wrong
             bound = binding.from_fields(chain.leaf.fields)
         except DocumentError as error:
-            problems = (*problems, str(error))
+            problems += (str(error),)
     return Part(
         offset=0,
         size_bytes=signed_file.end,
@@ -409,5 +397,6 @@ def _file_part(signed_file: SignedFile) -> Part:
         version=3,
         binding=bound,
         vendor=signature,
+        cut_off=signed_file.cut_off,
         problems=problems,
     )

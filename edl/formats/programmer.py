@@ -39,6 +39,8 @@ COMMANDS = frozenset(
     }
 )
 
+_COMMAND_WORDS = frozenset(name.encode() for name in COMMANDS)
+
 _STORAGE = {b"eMMC": "emmc", b"UFS": "ufs", b"nand": "nand", b"spinor": "spinor"}
 _STORAGE_REACH_BYTES = 0x8000  # around the name that nearly all have: eMMC
 
@@ -212,7 +214,7 @@ def _commands(data: bytes) -> frozenset[str]:
             start = max(0, place - _TABLE_REACH_BYTES)
             # the first and the last word may be cut off, or have no NUL before them
             found.update(data[start : place + _TABLE_REACH_BYTES].split(b"\0")[1:-1])
-    return frozenset(word.decode("latin-1") for word in found) & COMMANDS
+    return frozenset(word.decode() for word in found & _COMMAND_WORDS)
 
 
 def _storage(data: bytes) -> frozenset[str]:

@@ -8,8 +8,7 @@ with a plain power and its padding is read here; elliptic curves are left to pyc
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from Crypto.Hash import SHA256, SHA384, SHA512
@@ -82,9 +81,9 @@ def scheme_of(
     held = _pkcs1(frame)
     if held is None:
         bits = (key.modulus.bit_length() - 1) % 8
-        tries = itertools.product(messages, _HASHES)
+        tries = _tries(messages)
         return next((_pss_name(h) for m, h in tries if _is_pss(frame, m, h, bits)), None)
-    for message, name in itertools.product(messages, _HASHES):
+    for message, name in _tries(messages):
         hashed = hashlib.new(name, message).digest()
         if held == _DIGEST_INFO[name] + hashed:
             return f"RSA PKCS#1 v1.5, {_HASH_NAMES[name]}"
@@ -93,8 +92,16 @@ def scheme_of(
     return None
 
 
+def _tries(messages: Iterable[bytes]) -> Iterator[tuple[bytes, str]]:
+    """Yield each message with each hash; a message is worked out only when it is its turn."""
+    return ((message, name) for message in messages for name in _HASHES)
+
+
 def _opened(key: RsaKey, signature: bytes) -> bytes | None:
-    """Return what is inside an RSA signature; None if key or signature make no sense."""
+    """Return what is inside an RSA signature; None if key or signature make no sense.
+
+    signature may be followed by bytes that fill its field.
+    """
     bits = key.modulus.bit_length()
     sane = (
         _MIN_MODULUS_BITS <= bits <= MAX_MODULUS_BITS
@@ -102,8 +109,11 @@ def _opened(key: RsaKey, signature: bytes) -> bytes | None:
         and key.exponent % 2
         and 3 <= key.exponent < 1 << _MAX_EXPONENT_BITS
     )
-    number = int.from_bytes(signature, "big")
-    if not sane or len(signature) != key.size_bytes or number >= key.modulus:
+    filling = signature[key.size_bytes :]
+    number = int.from_bytes(signature[: key.size_bytes], "big")
+    if not sane or len(signature) < key.size_bytes or number >= key.modulus:
+        return None
+    if filling.strip(b"\0") and filling.strip(b"\xff"):
         return None
     return pow(number, key.exponent, key.modulus).to_bytes(key.size_bytes, "big")
 

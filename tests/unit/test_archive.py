@@ -270,6 +270,17 @@ def test_members_that_announce_too_much() -> None:
         [m.content() for m in members(io.BytesIO(tar_of({"x": b"1" * 5000})[:2000]), "a")]
 
 
+def test_a_zip_member_without_a_name() -> None:
+    data = bytearray(zip_of({"x": b"content"}))
+    data[26] = 0  # the length of its name, here and in the directory
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 28] = 0
+    del data[entry + 46]
+    (end,) = struct.unpack_from("<I", data, len(data) - 10)
+    struct.pack_into("<I", data, len(data) - 10, end - 1)
+    assert [member.name for member in found(bytes(data))] == ["a/"]
+
+
 def test_zip_members_that_cannot_be_read() -> None:
     plain = zip_of({"secret": b"1" * 100, "other": b"2"}, zipfile.ZIP_STORED)
     directory = plain.index(b"PK\x01\x02")
@@ -289,6 +300,13 @@ def test_zip_members_that_cannot_be_read() -> None:
         contents(big[:crc] + bytes(4) + big[crc + 4 :])
     with pytest.raises(DocumentError, match="no zip file, or a damaged one"):
         found(plain[:50])
+
+
+def test_a_single_image_that_announces_too_much() -> None:
+    data = bytearray(single_of(FILES))
+    data[256 + 248 : 512] = b"\xff" * 8
+    with pytest.raises(DocumentError, match="announces 18446744073709551615 bytes"):
+        found(bytes(data))
 
 
 def test_a_short_single_image() -> None:

@@ -77,15 +77,20 @@ def test_entries_say_what_is_known(kept: Collection) -> None:
             hashlib.new(name, VENDOR_EC.root_bytes).hexdigest() for name in ("sha384", "sha256")
         ],
         "binding": {
-            "hwid": "0000000000170002",
-            "soc_versions": ["6003"],
-            "by_soc": True,
-            "oem_bound": True,
-            "model_bound": True,
-            "serials": ["1e76093a"],
             "sw_id": 3,
             "rollback": 0,
+            "msm_id": "00000000",
+            "oem_id": "0017",
+            "model_id": "0002",
+            "soc_versions": ["6003"],
+            "by_soc": True,
+            "msm_bound": True,
+            "oem_bound": True,
+            "model_bound": True,
+            "serial_bound": True,
+            "serials": ["1e76093a"],
             "debug": "1",
+            "debug_on": False,
         },
         "storage": ["emmc", "nand", "spinor", "ufs"],
         "locks": [],
@@ -118,7 +123,7 @@ def broken_rows() -> list[tuple[str, Any]]:
     return [
         ("file", 5), ("name", None), ("size", "1"), ("modified_ns", "x"), ("header_version", []),
         ("generation", 1), ("storage", "emmc"), ("locks", [1]), ("root_hashes", ["zz"]),
-        ("binding", 5), ("binding", {}), ("binding", {"hwid": "x"}),
+        ("binding", 5), ("binding", {}), ("binding", {"sw_id": 3, "rollback": 0, "msm_id": "x"}),
     ]  # fmt: skip
 
 

@@ -144,6 +144,20 @@ def test_rows_of_an_encrypted_image() -> None:
     assert "its signature (the content is encrypted)" in dict(describe(encrypted))["checked"]
 
 
+def test_rows_of_what_is_seldom_there() -> None:
+    behind = dict(describe(read_image(GOOD["v3.mbn"] + bytes(64))))
+    assert behind["size"] == "20.1 KiB, 64 bytes of which lie behind the image and do not count"
+    assert dict(describe(read_image(GOOD["v3.mbn"])))["debugging"] == (
+        "kept off (field 0000000000000002)"
+    )
+    bound = Bound(3, 0, 0, 0, 0, msm_bound=False)
+    assert chip_name(bound) == "no certain chip"
+    image = read_image(GOOD["v3.mbn"])
+    main = replace(image.main, binding=bound)
+    said = describe(replace(image, main=main))
+    assert "debugging" not in dict(said)
+
+
 def test_dates() -> None:
     words = ("Binary build date: %s", "Mar  9 2021")
     image = read_image(made(extra=words))

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from edl import loaders
-from edl.collection.entry import from_data
+from edl.chips import chip_fits
+from edl.collection.entry import from_data, of_image
 from edl.describe import describe
 from edl.errors import ImageError
 from edl.formats.binding import Binding as Bound
 from edl.formats.mbn import read_image
 from edl.identity import PhoneIdentity
-from edl.loaders import Fit, chip_fits, looks_like_programmer, match
+from edl.loaders import Fit, looks_like_programmer, match
 from edl.virtual.verifier import Fuses, Status, check_image
 from loaders import make_dummies
 from loaders.contents import programmer
@@ -72,6 +73,10 @@ def test_index_says_what_the_committed_loaders_hold(
     assert row["root_hashes"][0] == pk_hash.hex()
     phone = PhoneIdentity(hwid=hwid, pk_hash=pk_hash)
     assert from_data(row).may_fit(phone)
+    entry = of_image(
+        read_image(data), row["sha256"], file=name, name=name, origin="loaders/make_dummies.py"
+    )
+    assert entry.as_data() == row
     assert match(read_image(data), phone).fit is Fit.EXACT
     assert phone.chip == chip
 
@@ -164,6 +169,16 @@ def test_pk_hash_may_be_cut_or_of_the_other_algorithm(pk_hash: bytes) -> None:
     assert fit(GOOD["v3.mbn"], replace(PHONE, pk_hash=pk_hash)) is Fit.EXACT
 
 
+@pytest.mark.parametrize("digits", [32, 64, 96])
+def test_beginning_of_a_default_pk_hash(digits: int) -> None:
+    whole = (
+        "d40eee56f3194665574109a39267724ae7944134cd53cb76"
+        "7e293d3c40497955bc8a4519ff992b031fadc6355015ac87"
+    )
+    phone = replace(PHONE, pk_hash=bytes.fromhex(whole[:digits]))
+    assert fit(GOOD["v3_other_vendor.mbn"], phone) is Fit.UNFUSED
+
+
 def test_beginning_of_a_pk_hash_must_not_be_too_short() -> None:
     assert fit(GOOD["v3.mbn"], replace(PHONE, pk_hash=SHA256[:15])) is Fit.WRONG_KEY
 
@@ -184,6 +199,16 @@ def test_image_for_certain_phones_only() -> None:
     assert fit(image, phone) is Fit.EXACT
     assert fit(image, replace(phone, serial=None)) is Fit.EXACT
     assert fit(image, replace(phone, serial=1)) is Fit.OTHER_MODEL
+
+
+def test_image_for_certain_phones_that_are_not_named() -> None:
+    image = read_image(GOOD["v3.mbn"])
+    assert image.main.binding is not None
+    bound = replace(image.main.binding, serial_bound=True)
+    image = replace(image, main=replace(image.main, binding=bound))
+    verdict = match(image, PHONE)
+    assert verdict.fit is Fit.EXACT
+    assert verdict.details == ("It is signed for certain phones only, and does not say for which.",)
 
 
 def test_leaf_that_does_not_say_for_which_chip() -> None:
@@ -249,6 +274,10 @@ def by_soc(*numbers: int) -> Bound:
         (Bound(3, 0, 0x000A50E1, 0, 0), PhoneIdentity(soc_version=0x6003_0000), True),
         (Bound(3, 0, 0x000A50E1, 0, 0), PhoneIdentity(soc_version=0x6008_0000), False),
         (Bound(3, 0, 0x007050E1, 0, 0), PhoneIdentity(), None),
+        # a SoC number whose MSM ids are not known may be that of the phone
+        (by_soc(0x6003, 0x7777), PhoneIdentity(hwid=0x000C30E1 << 32), None),
+        (by_soc(0x7777), PhoneIdentity(hwid=0x000C30E1 << 32), None),
+        (Bound(3, 0, 0x000A50E1, 0, 0, msm_bound=False), PhoneIdentity(hwid=MSM8916), True),
     ],
 )
 def test_chips(bound: Bound, phone: PhoneIdentity, *, fits: bool | None) -> None:
@@ -321,6 +350,23 @@ def test_best_first(tmp_path: Path) -> None:
     assert ranked[4].note.startswith("g_locked.mbn: Xiaomi has restricted it")
     assert ranked[5].note.startswith("a_wrong_key.mbn: It is signed with test keys")
     assert loaders.choose(sorted(tmp_path.iterdir()), PHONE).path.name == "d_rollback.mbn"
+
+
+def test_best_first_where_no_key_decides(tmp_path: Path) -> None:
+    """A phone without fuses takes anything: what is made for it comes first."""
+    files = {
+        "a_no_chip.mbn": made(0),
+        "b_unsigned.mbn": GOOD["v3_unsigned.mbn"],
+        "c_other_model.mbn": made(MSM8916 | 7),
+        "d_damaged.mbn": BAD["bad_segment.mbn"],
+        "e_own.mbn": GOOD["v3.mbn"],
+        "f_other_chip.mbn": made(MSM8953),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    for phone in (PhoneIdentity(hwid=MSM8916, pk_hash=bytes(32)), PhoneIdentity(hwid=MSM8916)):
+        ranked = loaders.rank(sorted(tmp_path.iterdir()), phone)
+        assert [entry.path.name[0] for entry in ranked] == ["e", "d", "c", "a", "b", "f"]
 
 
 def test_unsigned_loaders_can_be_ranked(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from edl import imageset, loaders
+from edl.chips import chip_fits, other_model
 from edl.cli import loading
 from edl.cli.app import App
 from edl.cli.ids import described, digits, hwid_of, is_hex
@@ -157,9 +158,9 @@ def _wanted(entry: Entry, hwid: str | None, pk_hash: str | None) -> bool:
         return True
     number, whole = hwid_of(hwid)
     bound = entry.binding
-    if bound is None or not loaders.chip_fits(bound, PhoneIdentity(hwid=number)):
+    if bound is None or not chip_fits(bound, PhoneIdentity(hwid=number)):
         return False
-    return not whole or loaders.other_model(bound, PhoneIdentity(hwid=number)) is None
+    return not whole or other_model(bound, PhoneIdentity(hwid=number)) is None
 
 
 def _entry_lines(entry: Entry) -> list[str]:
@@ -318,8 +319,7 @@ def _pool(files: tuple[str, ...], phone: PhoneIdentity) -> tuple[dict[Path, str]
         titles |= {
             kept.path(entry): entry.name
             for entry in entries
-            if entry.has_key_of(phone)
-            or (entry.binding and loaders.chip_fits(entry.binding, phone))
+            if entry.has_key_of(phone) or (entry.binding and chip_fits(entry.binding, phone))
         }
     return titles, count - len(titles)
 
