@@ -130,7 +130,8 @@ def connect(
             another one may follow once the phone is in EDL mode again.
         EdlError: see the errors of each rung.
     """
-    answering = ladder.find_out(transport, emit)
+    ask = wishes.identify and known is None
+    answering = ladder.find_out(transport, emit, ask=ask)
     if answering.interrupted:
         transport, answering = _start_over(transport, answering, emit, reopen)
     rom = answering.boot_rom
@@ -140,7 +141,7 @@ def connect(
         phone = Phone(transport, programmer, known or PhoneIdentity(), attached=True)
         _learn_storage(phone, wishes)
     else:
-        identity = _identify(rom, answering.hello, wishes, emit) or known or PhoneIdentity()
+        identity = _identify(rom, answering, wishes, emit) or known or PhoneIdentity()
         rom.upload(choose_loader(identity))
         try:
             phone = _start(transport, identity, rom.leftover(), wishes, emit)
@@ -219,15 +220,16 @@ def _crashed(what: str) -> ProgrammerFailedError:
 
 
 def _identify(
-    rom: BootRom, hello: host.HelloSeen | None, wishes: Wishes, emit: Emit
+    rom: BootRom, answering: Answering, wishes: Wishes, emit: Emit
 ) -> PhoneIdentity | None:
     """Ask the boot ROM who it is; None if it is not asked."""
-    if hello is None:
+    seen = answering.hello or (host.CommandReady() if answering.commanding else None)
+    if seen is None:
         return None
     if not wishes.identify:
-        rom.push_back(hello)
+        rom.push_back(seen)
         return None
-    identity = rom.identify(hello)
+    identity = rom.identify(answering.hello)
     emit(Stage("identity", identity.describe()))
     return identity
 

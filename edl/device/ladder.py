@@ -3,9 +3,10 @@
 
 The rungs, each one bounded and told before it is climbed (sahara.md 11.3):
   1. listen: a HELLO (boot ROM) or XML (a programmer that still talks) is there already;
-  2. knock: an unasked answer to HELLO wakes a boot ROM whose HELLO another program has eaten. A
-     running programmer takes it for bad XML and says so; a boot ROM that waits for the rest of an
-     image complains;
+  2. knock: an unasked answer to HELLO wakes a boot ROM whose HELLO another program has eaten. It
+     asks for command mode if the boot ROM shall tell who it is (as emmcdl does), else for an
+     image. A running programmer takes it for bad XML and says so; a boot ROM that waits for the
+     rest of an image complains;
   3. ask with <nop>: a programmer that had nothing to say so far;
   4. start over: RESET_STATE_MACHINE, then RESET, for a boot ROM that has refused something.
 
@@ -52,18 +53,22 @@ _FIREHOSE_MARKS = (b"<?xml", b"<data")
 class Answering:
     """What answered: exactly one of the two, unless an upload was interrupted.
 
+    hello: how the boot ROM greeted. commanding: it is in command mode and can be asked who it is.
     programmer_first: what a programmer said already. interrupted: in which state an earlier program
     has left the boot ROM; it has been told to start over, and leaves the bus.
     """
 
     boot_rom: BootRom | None = None
     hello: host.HelloSeen | None = None
+    commanding: bool = False
     programmer_first: bytes | None = None
     interrupted: str = ""
 
 
-def find_out(transport: Transport, emit: Emit = ignore) -> Answering:
+def find_out(transport: Transport, emit: Emit = ignore, *, ask: bool = False) -> Answering:
     """Find out what runs on the phone.
+
+    ask: the boot ROM shall be asked who it is.
 
     Raises:
         CrashDumpError: a crashed phone, which takes no image.
@@ -71,7 +76,7 @@ def find_out(transport: Transport, emit: Emit = ignore) -> Answering:
         ProtocolError: it talks without end.
         TransportError: the connection fails.
     """
-    ladder = _Ladder(transport, emit)
+    ladder = _Ladder(transport, emit, ask=ask)
     for rung in (ladder.listen, ladder.knock, ladder.ask, ladder.start_over):
         answering = ladder.climb(rung)
         if answering is not None:
@@ -119,8 +124,9 @@ def mute(*, takes: bool) -> MuteError:
 class _Ladder:
     """One climb. takes: the phone has taken something that was sent to it."""
 
-    def __init__(self, transport: Transport, emit: Emit) -> None:
+    def __init__(self, transport: Transport, emit: Emit, *, ask: bool = False) -> None:
         self._transport = transport
+        self._mode = Mode.COMMAND if ask else Mode.IMAGE_PENDING
         self._emit = emit
         self._halted = False
         self.takes = False
@@ -145,7 +151,7 @@ class _Ladder:
     def knock(self) -> Answering | None:
         self._emit(Stage("connect", "the phone does not greet: knocking (step 2 of 4)"))
         rom = BootRom(self._transport, self._emit)
-        self.takes |= rom.wake()
+        self.takes |= rom.wake(self._mode)
         return self._hear(rom, WAKE_S)
 
     def ask(self) -> Answering | None:
@@ -212,6 +218,8 @@ def _boot_rom_speaks(rom: BootRom, event: host.Event) -> Answering:
             raise crash_dump()
         case host.HelloSeen():
             return Answering(boot_rom=rom, hello=event)
+        case host.CommandReady():
+            return Answering(boot_rom=rom, commanding=True)
         case host.ProgrammerSpeaks():
             return Answering(programmer_first=rom.leftover())
         case host.ImageEnded(image_id, status):

@@ -172,13 +172,13 @@ class BootRom:
             else:
                 return
 
-    def wake(self) -> bool:
+    def wake(self, mode: Mode = Mode.IMAGE_PENDING) -> bool:
         """Send an answer to a HELLO that nobody saw: another program may have eaten it.
 
         Returns False for a phone that does not take it: it has something to say, or is mute.
         """
         try:
-            self._transport.write(self._host.hello(Mode.IMAGE_PENDING), _SHORT_S)
+            self._transport.write(self._host.hello(mode), _SHORT_S)
         except TransportTimeoutError:
             return False
         return True
@@ -189,18 +189,19 @@ class BootRom:
 
     # -- identity -------------------------------------------------------------------------------
 
-    def identify(self, hello: host.HelloSeen) -> PhoneIdentity:
+    def identify(self, hello: host.HelloSeen | None) -> PhoneIdentity:
         """Ask who the phone is, and leave it ready for an image.
+
+        hello: its greeting; None if it is in command mode already.
 
         Everything may be refused (version 3 refuses the HWID, some modems refuse all), so each
         question is optional, and after the first refusal no more are asked. `upload` goes on from
         wherever this ends.
         """
         answers: dict[Exec, bytes] = {}
-        questions = [Exec.SERIAL, Exec.HWID if hello.version < 3 else Exec.CHIP_ID_V3, Exec.PK_HASH]
         try:
-            if self._enter_command_mode():
-                for question in questions:
+            if hello is None or self._enter_command_mode():
+                for question in _questions(hello):
                     answer = self._question(question)
                     if answer is None:
                         break
@@ -210,7 +211,9 @@ class BootRom:
             _log.info("command mode fails: %s", error)
             self._emit(Stage("identity", "the boot ROM does not tell more: asking for a new start"))
             self._recover()
-        return _identity(hello.version, answers)
+        fresh = (event for event in self._pushed if isinstance(event, host.HelloSeen))
+        hello = hello or next(fresh, None)
+        return _identity(hello.version if hello else None, answers)
 
     def _enter_command_mode(self) -> bool:
         self.send(self._host.hello(Mode.COMMAND))
@@ -245,9 +248,10 @@ class BootRom:
             try:
                 event = self.next_event(_COMMAND_TIMEOUT_S)
             except TransportTimeoutError:
-                if self._greets_again():
-                    return
-                self._emit(Stage("identity", "the boot ROM greets only once: knocking"))
+                with contextlib.suppress(TransportTimeoutError):
+                    if self._greets_again():
+                        return
+                self._emit(Stage("identity", "the boot ROM does not greet again: knocking"))
                 self.wake()
                 event = self.next_event(_SHORT_S)
             if not isinstance(event, host.ImageEnded | host.CommandReady):
@@ -403,7 +407,14 @@ class BootRom:
         return None
 
 
-def _identity(version: int, answers: Mapping[Exec, bytes]) -> PhoneIdentity:
+def _questions(hello: host.HelloSeen | None) -> tuple[Exec, ...]:
+    """Return what to ask, in the order of what is answered most often."""
+    if hello is None:
+        return Exec.SERIAL, Exec.PK_HASH, Exec.HWID
+    return Exec.SERIAL, Exec.HWID if hello.version < 3 else Exec.CHIP_ID_V3, Exec.PK_HASH
+
+
+def _identity(version: int | None, answers: Mapping[Exec, bytes]) -> PhoneIdentity:
     chip = identity.chip_id(answers.get(Exec.CHIP_ID_V3, b""))
     return PhoneIdentity(
         serial=identity.serial_number(answers.get(Exec.SERIAL, b"")),

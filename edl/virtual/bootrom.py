@@ -83,6 +83,9 @@ class RomConfig:
     mute_after_reset: after RESET_RESP it stays on the bus and says nothing more.
     hello_eaten: some other program has read the first HELLO.
     awaits_bytes: a run that died left it waiting for that many bytes of an image.
+    awaits_reset: it has refused something of an earlier run. in_command_mode: where that has left
+        it. greets_once: every HELLO after the first one is left out.
+    refuses: status with which it refuses every image, whatever that is like.
     hello_mode: mode that HELLO offers, where it is not the one that follows from the rest.
     crash_dump: it is no boot ROM but a crashed boot loader (900e) that offers this memory.
     sw_ids: kinds of image that it starts.
@@ -108,6 +111,10 @@ class RomConfig:
     mute_after_reset: bool = False
     hello_eaten: bool = False
     awaits_bytes: int = 0
+    awaits_reset: bool = False
+    in_command_mode: bool = False
+    greets_once: bool = False
+    refuses: int | None = None
     hello_mode: Mode | None = None
     crash_dump: CrashDump | None = None
     sw_ids: frozenset[int] = PROGRAMMER
@@ -137,8 +144,8 @@ def chip_id_answer(chip_id: int, soc_version: int, hwid: int) -> bytes:
 class _SaharaError(Exception):
     """The host broke the protocol."""
 
-    def __init__(self, status: SaharaStatus) -> None:
-        super().__init__(status.name)
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status:#04x}")
         self.status = status
 
 
@@ -157,6 +164,7 @@ class _Rom:
         self._config = config
         self._on_loaded = on_loaded
         self._image_index = 0
+        self._greeted = False
         self._block_filled = False  # the last block was a multiple of the packet size
         self._answers = self._client_commands()
 
@@ -166,9 +174,7 @@ class _Rom:
 
     def run(self) -> Firmware:
         """Be the boot ROM until it leaves."""
-        begin = self._finish_block if self._config.awaits_bytes else self._converse
-        if self._config.hello_eaten:
-            begin = self._answer_hello
+        begin = self._beginning()
         try:
             while True:
                 try:
@@ -180,6 +186,17 @@ class _Rom:
                     begin = self._await_reset
         except _LeaveError as leave:
             yield Exit(str(leave))
+
+    def _beginning(self) -> Callable[[], Firmware]:
+        """Return what it is busy with, as an earlier run has left it."""
+        config = self._config
+        if config.hello_eaten:
+            return self._answer_hello
+        if config.awaits_bytes:
+            return self._finish_block
+        if config.awaits_reset:
+            return self._await_reset
+        return self._obey_commands if config.in_command_mode else self._converse
 
     def _send(self, packet: packets.SaharaPacket) -> Firmware:
         yield Send(packet.to_bytes())
@@ -238,7 +255,9 @@ class _Rom:
         ).to_bytes()
         if config.short_hello:
             hello = hello[:4] + struct.pack("<I", _SHORT_BYTES) + hello[8:_SHORT_BYTES]
-        yield Send(hello)
+        if not (config.greets_once and self._greeted):
+            yield Send(hello)
+        self._greeted = True
         yield from self._answer_hello()
 
     def _answer_hello(self) -> Firmware:
@@ -273,6 +292,9 @@ class _Rom:
             sw_ids=None if companion else config.sw_ids,
             read=self._read,
         )
+        if config.refuses is not None:
+            yield from self._read(0, _SHORT_BYTES)
+            raise _SaharaError(config.refuses)
         image = yield from loader.load(self._image_id)
         self._on_loaded(image)
         yield from self._send(packets.EndOfImage(self._image_id, SaharaStatus.SUCCESS))
@@ -328,9 +350,12 @@ class _Rom:
             if answer and command not in config.refused
         }
 
-    def _command_mode(self) -> Generator[Request, Any, NoReturn]:
+    def _command_mode(self) -> Firmware:
         """Answer client commands until the host switches the mode."""
         yield from self._send(packets.CmdReady())
+        yield from self._obey_commands()
+
+    def _obey_commands(self) -> Generator[Request, Any, NoReturn]:
         announced = None
         while True:
             refusal = None

@@ -19,7 +19,7 @@ from typing import Self
 from edl.errors import DiskError, UsageError
 from edl.sahara.packets import Command
 from edl.virtual.bootcheck import BootReport, boot_check
-from edl.virtual.bootrom import boot_rom
+from edl.virtual.bootrom import RomConfig, boot_rom
 from edl.virtual.controller import (
     HIGH_SPEED_PACKET_BYTES,
     SUPER_SPEED_PACKET_BYTES,
@@ -27,18 +27,18 @@ from edl.virtual.controller import (
     Controller,
 )
 from edl.virtual.descriptors import FIREHOSE_PROTOCOL, UsbDevice
-from edl.virtual.faults import Injector
+from edl.virtual.faults import Injector, Place
 from edl.virtual.imageload import LoadedImage
-from edl.virtual.link import Firmware, Sleep
+from edl.virtual.link import Firmware
 from edl.virtual.lock import Lock
 from edl.virtual.profiles import PhoneSpec, Profile, parse_spec
 from edl.virtual.programmer import programmer
 from edl.virtual.programmer.board import Board
 from edl.virtual.saved import FILE_NAME, Saved, State
+from edl.virtual.states import CONDITIONS, CRASH_IDS, CRASHED, hung, programmer_in
 from edl.virtual.storage import EmmcProduct, Storage, UfsProduct, emmc, ext_csd, ufs
 from edl.virtual.usb import VirtualBackend
 
-_FOR_EVER_S = 1e9
 _HELLO = Command.HELLO.to_bytes(4, "little")
 
 
@@ -77,13 +77,18 @@ class Phone:
         self._controller: Controller | None = None
         self._held = ExitStack()
         self._closed = False
+        self._starts = 0  # of the boot ROM
+        self._condition = self.profile.state if saved.condition is None else saved.condition
+        if self._condition:
+            self._begin(self._condition)
+            return
         match saved.state:
             case State.BOOT_ROM:
                 self._start_boot_rom(hello_eaten=saved.hello_taken)
             case State.PROGRAMMER:
                 self._appear(self._programmer(greet=False), super_speed=self.profile.usb3)
             case State.HUNG:
-                self._appear(_hung())
+                self._appear(hung())
 
     @classmethod
     def create(
@@ -204,6 +209,7 @@ class Phone:
             tuple(self._injector.pending),
             self._injector.counts,
             self.storage.bootable,
+            self._lasting_condition,
         ).write(self._folder)
 
     def close(self) -> None:
@@ -239,6 +245,13 @@ class Phone:
             return False  # it has not even started
         return not controller.unread.startswith(_HELLO)
 
+    @property
+    def _lasting_condition(self) -> str:
+        """The state that the next process finds; what a host has read is gone."""
+        touched = any(self._injector.counts[place] for place in Place)
+        passing = touched and self._condition and CONDITIONS[self._condition].passing
+        return "" if passing else self._condition
+
     def _exit(self, reason: str) -> None:
         """Act on the reason for which the running software has left."""
         self.exits.append(reason)
@@ -270,12 +283,38 @@ class Phone:
         else:
             self._start_boot_rom()
 
+    def _begin(self, name: str) -> None:
+        """Come up on the bus as other programs have left it."""
+        condition, profile = CONDITIONS[name], self.profile
+        if condition.rom is not None:
+            self._state = State.BOOT_ROM
+            ids = CRASH_IDS if name == CRASHED else profile.usb_ids
+            self._appear(boot_rom(condition.rom(self._rom()), _accept), ids=ids)
+        elif condition.said is not None:
+            self._state = State.PROGRAMMER
+            idle = self._programmer(greet=False)
+            software = programmer_in(condition, idle, profile.sector_bytes)
+            self._appear(software, super_speed=profile.usb3)
+        else:
+            self._state = State.HUNG
+            self._appear(hung())
+
+    def _rom(self) -> RomConfig:
+        """Return how the boot ROM is at this start."""
+        status, times = self.profile.refuses or (None, None)
+        self._starts += 1
+        if times is not None and self._starts > times:
+            status = None
+        return replace(self.profile.rom, refuses=status)
+
     def _start_boot_rom(self, *, hello_eaten: bool = False) -> None:
-        config = replace(self.profile.rom, hello_eaten=hello_eaten or self.profile.rom.hello_eaten)
+        rom = self._rom()
+        self._condition = ""
         self._state = State.BOOT_ROM
-        self._appear(boot_rom(config, _accept))
+        self._appear(boot_rom(replace(rom, hello_eaten=hello_eaten or rom.hello_eaten), _accept))
 
     def _start_programmer(self) -> None:
+        self._condition = ""
         self._state = State.PROGRAMMER
         software = self._programmer(greet=True)
         if self.profile.usb3:
@@ -293,8 +332,14 @@ class Phone:
         )
         return programmer(self.profile.programmer, board, greet=greet)
 
-    def _appear(self, software: Firmware, *, super_speed: bool = False) -> None:
-        """Come up on the bus with new software."""
+    def _appear(
+        self,
+        software: Firmware,
+        *,
+        super_speed: bool = False,
+        ids: tuple[int, int] | None = None,
+    ) -> None:
+        """Come up on the bus with new software. ids: USB ids, if they are not the usual ones."""
         profile = self.profile
         self._controller = Controller(
             software,
@@ -307,7 +352,7 @@ class Phone:
             UsbDevice(
                 self._controller,
                 self._port,
-                ids=profile.usb_ids,
+                ids=ids or profile.usb_ids,
                 protocol=FIREHOSE_PROTOCOL if super_speed else profile.usb_protocol,
                 product=profile.usb_product,
                 strings_readable=profile.strings_readable,
@@ -338,7 +383,3 @@ def _packet_bytes(*, super_speed: bool) -> int:
 
 def _accept(image: LoadedImage) -> None:
     """Let the image start; what it holds does not matter to a phone in software."""
-
-
-def _hung() -> Firmware:
-    yield Sleep(_FOR_EVER_S)

@@ -11,7 +11,15 @@
     ids=0fce:9dde       USB vendor and product id
     driver=qcserial     a driver of the system holds the phone
     usb3=yes            the programmer comes back on the bus at SuperSpeed
+    state=NAME          how other programs have left it (see edl.virtual.states)
     lock=xiaomi         the programmer wants a maker's authorisation; `vip`: signed digests
+    restricted=0/0+64   LUN/START+COUNT that a maker's policy refuses; may be repeated
+    programmer=mute     the programmer does not work; `chatter`, `garbage`
+    sahara=3            version of the boot ROM's protocol, 1 to 3
+    images=33+34+13     the boot ROM starts from several images
+    questions=refused   the boot ROM does not tell who it is; `ignored`, `silent`
+    refuse=0x21         the boot ROM refuses every loader with that Sahara status; `0x21:1` only
+                        until its first reset
     flash=read-only     the flash takes no more writes
     life=0x0A/0x0B      codes of the life that the flash has used, 0 (not told) to 11; a UFS phone
                         then has one of the newest programmers, which alone tell it
@@ -31,11 +39,12 @@ from typing import Literal
 
 from edl.errors import UsageError
 from edl.units import GIB, MIB, parse_number, parse_size
+from edl.virtual import changes
 from edl.virtual.bootrom import RomConfig
 from edl.virtual.descriptors import BOOT_ROM_PROTOCOL, EDL, OLD_PROTOCOL, QUALCOMM
 from edl.virtual.faults import Fault, parse_fault
 from edl.virtual.imageload import ImageKind
-from edl.virtual.programmer.board import VIP_LOCK, XIAOMI_LOCK, Quirks
+from edl.virtual.programmer.board import Quirks
 from edl.virtual.storage import Faults
 from edl.virtual.verifier import Fuses
 
@@ -51,7 +60,6 @@ _UFS_SECTORS = {0: 2097152, 1: 16384, 2: 16384, 3: 131072, 4: 1048576, 5: 262144
 _MAX_SIZE_BYTES = 2048 * GIB
 _MAX_LIFE_CODE, _MAX_PRE_EOL_CODE = 11, 3
 _PENDING = 0  # DONE_RESP of MSM8916 and its relatives, though nothing is pending
-_LOCKS = {"xiaomi": XIAOMI_LOCK, "vip": VIP_LOCK}
 _PRODUCT = re.compile(r"[ -~]{1,126}")
 
 
@@ -63,7 +71,9 @@ class Profile:
     lun_sectors: size of each LUN. product: USB product string where it does not follow from the
     serial number; has_product: whether there is one. strings_readable, kernel_driver: see
     UsbDevice. usb_ids: vendor and product id. usb_protocol: bInterfaceProtocol of the boot ROM.
-    usb3: the programmer comes back on the bus at SuperSpeed. quirks: of the programmer. flash:
+    usb3: the programmer comes back on the bus at SuperSpeed. quirks: of the programmer. state: how
+    other programs have left it, a name of `states`; empty for a fresh boot ROM. refuses: status
+    with which the boot ROM refuses loaders, and in how many of its starts, None for all. flash:
     what is wrong with the flash. life, pre_eol: what it says about its wear, where it is not new.
     """
 
@@ -81,6 +91,8 @@ class Profile:
     usb_protocol: int = OLD_PROTOCOL
     usb3: bool = False
     quirks: Quirks = field(default_factory=Quirks)
+    state: str = ""
+    refuses: tuple[int, int | None] | None = None
     flash: Faults = field(default_factory=Faults)
     life: tuple[int, int] | None = None
     pre_eol: int | None = None
@@ -249,12 +261,6 @@ def _with_usb3(profile: Profile, text: str) -> Profile:
     return replace(profile, usb3=text == "yes")
 
 
-def _with_lock(profile: Profile, text: str) -> Profile:
-    if text not in _LOCKS:
-        raise ValueError(f"it is {' or '.join(_LOCKS)}")
-    return replace(profile, quirks=replace(profile.quirks, lock=_LOCKS[text]))
-
-
 def _with_flash(profile: Profile, text: str) -> Profile:
     if text != "read-only":
         raise ValueError("it is read-only")
@@ -286,8 +292,8 @@ _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "ids": _with_ids,
     "driver": _with_driver,
     "usb3": _with_usb3,
-    "lock": _with_lock,
     "flash": _with_flash,
     "life": _with_life,
     "pre-eol": _with_pre_eol,
+    **changes.CHANGES,
 }

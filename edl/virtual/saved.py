@@ -13,6 +13,7 @@ from typing import Any, Self
 from edl.errors import ImageError, UsageError
 from edl.virtual.faults import UNLIMITED, Fault, Place, parse_fault
 from edl.virtual.profiles import PhoneSpec, parse_spec
+from edl.virtual.states import CONDITIONS
 
 FILE_NAME = "phone.json"
 _FORMAT = 1
@@ -36,7 +37,8 @@ class Saved:
 
     hello_taken: the boot ROM's HELLO has been read, and it awaits the answer. faults: those that
     have not struck. counts: what has passed over USB so far. bootable: LUN that was chosen to boot
-    from.
+    from. condition: the name in `states` of how other programs have left it, empty for none; None
+    for a new phone, which is as its spec says.
     """
 
     spec: PhoneSpec
@@ -45,6 +47,7 @@ class Saved:
     faults: tuple[Fault, ...] = ()
     counts: Mapping[Place, int] = field(default_factory=dict)
     bootable: int | None = None
+    condition: str | None = None
 
     def write(self, folder: Path) -> None:
         """Keep it in folder; a process that dies meanwhile leaves the old file."""
@@ -56,6 +59,7 @@ class Saved:
             "faults": [str(fault) for fault in self.faults],
             "counts": dict(self.counts),
             "bootable": self.bootable,
+            "condition": self.condition or "",
         }
         new = folder / f"{FILE_NAME}.new"
         new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -104,4 +108,11 @@ class Saved:
             faults=tuple(parse_fault(text) for text in content["faults"]),
             counts=counts,
             bootable=bootable,
+            condition=_condition(content.get("condition", "")),
         )
+
+
+def _condition(name: str) -> str:
+    if name and name not in CONDITIONS:
+        raise ValueError(f"there is no state '{name}'")
+    return name

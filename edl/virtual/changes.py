@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How a command line changes what a virtual phone's software does: keys of `profiles.parse_spec`.
+
+Each function takes a profile and a value, and returns the changed profile.
+
+Raises:
+    ValueError: it cannot have that value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from edl.virtual.bootrom import CommandMode
+from edl.virtual.programmer.board import VIP_LOCK, XIAOMI_LOCK, Quirks
+from edl.virtual.states import CONDITIONS
+from edl.virtual.storage import Extent
+
+if TYPE_CHECKING:
+    from edl.virtual.profiles import Profile
+
+LOCKS = {"xiaomi": XIAOMI_LOCK, "vip": VIP_LOCK}
+QUESTIONS = {
+    "refused": CommandMode.REFUSED,
+    "ignored": CommandMode.IGNORED,
+    "silent": CommandMode.SILENT,
+}
+PROGRAMMERS = {
+    "mute": Quirks(mute_after=0),
+    "chatter": Quirks(chatter_after=0),
+    "garbage": Quirks(garbage_after=0),
+}
+_MAX_IMAGES = 16
+
+Value = TypeVar("Value")
+
+
+def with_state(profile: Profile, text: str) -> Profile:
+    """Return profile in the state that text names."""
+    condition = _one_of(CONDITIONS, text)
+    if condition.always and condition.rom is not None:
+        return replace(profile, rom=condition.rom(profile.rom))
+    return replace(profile, state=text)
+
+
+def with_lock(profile: Profile, text: str) -> Profile:
+    """Return profile with a maker's lock."""
+    return replace(profile, quirks=replace(profile.quirks, lock=_one_of(LOCKS, text)))
+
+
+def with_restricted(profile: Profile, text: str) -> Profile:
+    """Return profile with a range that the maker's policy forbids: LUN/START+COUNT."""
+    match = re.fullmatch(r"(\d{1,3})/(\d{1,12})\+(\d{1,12})", text)
+    if match is None:
+        raise ValueError("it is LUN/START+COUNT")
+    extents = (*profile.quirks.restricted, Extent(*map(int, match.groups())))
+    return replace(profile, quirks=replace(profile.quirks, restricted=extents))
+
+
+def with_programmer(profile: Profile, text: str) -> Profile:
+    """Return profile with a programmer that does not work."""
+    bad = _one_of(PROGRAMMERS, text)
+    quirks = replace(
+        profile.quirks,
+        mute_after=bad.mute_after,
+        chatter_after=bad.chatter_after,
+        garbage_after=bad.garbage_after,
+    )
+    return replace(profile, quirks=quirks)
+
+
+def with_sahara(profile: Profile, text: str) -> Profile:
+    """Return profile with a boot ROM of that version of the protocol."""
+    if text not in {"1", "2", "3"}:
+        raise ValueError("it is 1, 2 or 3")
+    return replace(profile, rom=replace(profile.rom, version=int(text), short_hello=text == "1"))
+
+
+def with_images(profile: Profile, text: str) -> Profile:
+    """Return profile with a boot ROM that asks for several images: 33+34+13."""
+    numbers = text.split("+")
+    if len(numbers) > _MAX_IMAGES or not all(re.fullmatch(r"\d{1,3}", n) for n in numbers):
+        raise ValueError(f"it is up to {_MAX_IMAGES} numbers with + between them")
+    return replace(profile, rom=replace(profile.rom, image_ids=tuple(map(int, numbers))))
+
+
+def with_questions(profile: Profile, text: str) -> Profile:
+    """Return profile with a boot ROM that does not tell who it is."""
+    return replace(profile, rom=replace(profile.rom, command_mode=_one_of(QUESTIONS, text)))
+
+
+def with_refusal(profile: Profile, text: str) -> Profile:
+    """Return profile with a boot ROM that refuses every loader, or that of its first starts."""
+    match = re.fullmatch(r"(0x[0-9a-fA-F]{1,8}|\d{1,9})(?::(\d{1,4}))?", text)
+    if match is None:
+        raise ValueError("it is a Sahara status such as 0x21, or 0x21:1 for the first start alone")
+    times = int(match[2]) if match[2] else None
+    return replace(profile, refuses=(int(match[1], 0), times))
+
+
+def _one_of(choice: Mapping[str, Value], text: str) -> Value:
+    if text not in choice:
+        raise ValueError(f"it is {', '.join(choice)}")
+    return choice[text]
+
+
+CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
+    "state": with_state,
+    "lock": with_lock,
+    "restricted": with_restricted,
+    "programmer": with_programmer,
+    "sahara": with_sahara,
+    "images": with_images,
+    "questions": with_questions,
+    "refuse": with_refusal,
+}
