@@ -364,6 +364,8 @@ class App:
 
 _KINDS: dict[str, type[EdlError]] = {
     "unique-covered": SafetyError,
+    "unique-moved": SafetyError,
+    "slot-empty": SafetyError,
     "whole-lun-erase": SafetyError,
     "wrong-sector-size": WrongSectorSizeError,
     "no-such-lun": WrongStorageError,

@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "write": ("write", "Write a file to a partition or to sectors.", "Partitions and sectors"),
     "erase": ("erase", "Erase partitions or sectors.", "Partitions and sectors"),
     "reset": ("reset", "Restart the phone, or switch it off.", "Control"),
+    "gpt": ("gpt", "Mend partition tables, or compare them.", "Partitions and sectors"),
+    "slot": ("slot", "Show which slot (a, b) the phone starts, or choose it.", "Control"),
     "set-bootable": ("set_bootable", "Choose the LUN that the phone boots from.", "Control"),
     "nop": ("nop", "Ask the programmer for a sign of life.", "Control"),
     "doctor": ("doctor", "Look at the computer and the cable.", "Without a phone"),

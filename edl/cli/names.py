@@ -18,7 +18,6 @@ ALIASES = {
     "getstorageinfo": "info",
     "storage-info": "info",
     "identify": "info",
-    "gpt": "printgpt",
     "print-gpt": "printgpt",
     "r": "read",
     "read-part": "read",
@@ -38,6 +37,9 @@ ALIASES = {
     "reboot": "reset",
     "setbootablestoragedrive": "set-bootable",
     "getsha256digest": "sha256",
+    "getactiveslot": "slot",
+    "setactiveslot": "slot",
+    "set_active": "slot",
 }
 
 _ALL = (
@@ -45,7 +47,6 @@ _ALL = (
     " what exists only once is saved before every write anyway"
 )
 _BACK = "'edl write NAME FILE' writes partitions back one by one, 'edl write LUN FILE' a whole LUN"
-_SLOT = "'edl printgpt' shows which slot is active"
 _RAW = "'edl rawprogram FILE.xml' takes <program>, <patch>, <erase> and <read>"
 _LIST = "'edl list' shows the phones, 'edl doctor' what is in the way; --wait waits for one"
 
@@ -58,13 +59,8 @@ LATER = {
     "restore": _BACK,
     "wl": _BACK,
     "write-all": _BACK,
-    "slot": _SLOT,
-    "getactiveslot": _SLOT,
-    "setactiveslot": _SLOT,
-    "set_active": _SLOT,
     "monitor": _LIST,
     "upload-loader": "every command uploads the loader when it is needed: edl info --loader FILE",
-    "repair-gpt": "'edl printgpt' shows what is wrong; writing the package writes sound tables",
     "provision": "a wrong layout destroys UFS storage for good, so it comes when it is safe",
     "ramdump": "a crash dump helps developers, not the phone: hold power for 15 seconds instead",
     "memorydump": "a crash dump helps developers, not the phone: hold power for 15 seconds instead",
@@ -132,6 +128,10 @@ def translate(arguments: Sequence[str], known: frozenset[str]) -> list[str]:
         return _help(before, after)
     if name == "flash":
         return [*before, "write" if _is_fastboots(after) else "rawprogram", *after]
+    if name == "repair-gpt":
+        return [*before, "gpt", "repair", *after]
+    if name == "gpt" and not _is_group(after):
+        return [*before, "printgpt", *after]
     if name in known:
         return line
     if _IMAGE_MAP.fullmatch(name):
@@ -157,6 +157,14 @@ def _help(before: list[str], after: list[str]) -> list[str]:
     if after[place] == "aliases":
         return [*before, *after]
     return [*before, after[place], "--help"]
+
+
+def _is_group(after: list[str]) -> bool:
+    """Tell whether what stands behind `gpt` is ours; without that, bkerler/edl prints tables."""
+    place = _positional(after, 0)
+    if place is None:
+        return "--help" in after or "-h" in after
+    return after[place] in {"repair", "diff"}
 
 
 def _is_fastboots(after: list[str]) -> bool:

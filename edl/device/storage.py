@@ -13,7 +13,7 @@ from edl.errors import DeviceRefusedError, DocumentError, UsageError
 from edl.firehose.commands import Area
 from edl.formats import gpt
 from edl.formats.gpt import Gpt, Partition
-from edl.formats.slots import SlotState
+from edl.formats.slots import Slot, active_of
 from edl.units import parse_number
 
 _log = logging.getLogger(__name__)
@@ -223,29 +223,28 @@ class Storage:
             places = ", ".join(f"{where}/{partition.name}" for where, partition in found)
             raise UsageError(f"'{name}' exists more than once: name one of {places}.")
         if not found:
-            raise _unknown(name, everywhere)
+            raise _unknown(name, everywhere, active_of(self.partitions()))
         where, partition = found[0]
         area = self._area(where, partition.first_sector, partition.sectors)
         return Place(area, partition.name, partition)
 
 
-def _unknown(name: str, everywhere: list[tuple[int, Partition]]) -> UsageError:
+def _unknown(name: str, everywhere: list[tuple[int, Partition]], active: Slot | None) -> UsageError:
     """Return the error for a name that the phone does not have, with what it has instead."""
     if not everywhere:
         return UsageError(
             f"The phone has no readable partition table, so '{name}' cannot be found by name.",
             remedies=("Name the sectors: LUN/START+SECTORS.",),
         )
-    slots = {partition.name.lower(): partition for _, partition in everywhere}
-    pair = [slots.get(f"{name.lower()}_{slot}") for slot in "ab"]
+    names = {partition.name.lower(): partition.name for _, partition in everywhere}
+    pair = [names.get(f"{name.lower()}_{slot}") for slot in "ab"]
     if pair[0] and pair[1]:
-        active = next((p.name for p in pair if p and SlotState.of(p.attributes).active), None)
-        told = f"; {active} is active" if active else ""
+        told = f"; active is {active}" if active else ""
         return UsageError(
-            f"This phone has two slots: '{pair[0].name}' and '{pair[1].name}'{told}.",
-            remedies=(f"Name the one you mean, for example {active or pair[0].name}.",),
+            f"The phone has no '{name}', but {pair[0]} and {pair[1]}{told}.",
+            remedies=(f"Name the one you mean, for example {pair[active == 'b']}.",),
         )
-    close = sorted(other for other in slots if name.lower() in other or other in name.lower())
+    close = sorted(other for other in names if name.lower() in other or other in name.lower())
     return UsageError(
         f"The phone has no partition '{name}'.",
         remedies=(f"Close to it: {', '.join(close[:8])}." if close else "See all: edl printgpt.",),

@@ -17,12 +17,26 @@ def problems(table: Gpt, disk_sectors: int | None = None) -> tuple[str, ...]:
     return (*_of_header(table, disk_sectors), *_of_partitions(table))
 
 
+def sound(table: Gpt) -> bool:
+    """Tell whether both checksums of table are right: it says what somebody meant it to say."""
+    return table.header_crc_ok and table.entries_crc_ok
+
+
+def is_protective(sector: bytes) -> bool:
+    """Tell whether sector 0 of a disk keeps tools that know no GPT away: one row of type 0xee."""
+    return sector[510:512] == b"\x55\xaa" and 0xEE in sector[450:510:16]
+
+
 def _of_header(table: Gpt, disk_sectors: int | None) -> Iterator[str]:
     header = table.header
     if not table.header_crc_ok:
         yield "The checksum of the header is wrong."
     if not table.entries_crc_ok:
         yield "The checksum of the entries is wrong."
+    if table.mbr is not None and header.my_sector != 1:
+        yield f"The header is at sector 1 and says that it is at sector {header.my_sector}."
+    if table.mbr is not None and not is_protective(table.mbr):
+        yield "Sector 0 does not tell old tools that the disk is in use (protective MBR)."
     last = max(header.my_sector, header.alternate_sector)
     if disk_sectors is not None and last != disk_sectors - 1:
         yield f"The backup is said to be at sector {last}, the disk ends with {disk_sectors - 1}."

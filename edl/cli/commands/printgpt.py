@@ -13,8 +13,11 @@ from edl.device.storage import Storage, Tables
 from edl.errors import DeviceRefusedError, UsageError, VerifyError
 from edl.formats.gpt import Gpt, Partition, safe_name
 from edl.formats.gptcheck import problems
+from edl.formats.gptedit import Change, entry_differences, header_differences
 from edl.formats.slots import active_slot
 from edl.units import format_size
+
+_MOST_DIFFERENCES = 20
 
 
 @click.command("printgpt")
@@ -60,7 +63,10 @@ def command(settings: Settings, folder: str | None, lun: tuple[int, ...], form: 
         app.result({"luns": rows}, texts)
         raise VerifyError(
             "No partition table was found on this phone.",
-            remedies=("Write the package that it came with: edl rawprogram FOLDER.",),
+            remedies=(
+                "Write the package that it came with: edl rawprogram FOLDER.",
+                "Or only its tables: edl gpt repair --from FOLDER.",
+            ),
         )
     app.result({"luns": rows}, texts)
 
@@ -74,8 +80,10 @@ def _data(tables: Tables, total: int | None, unit: int) -> dict[str, Any]:
         "disk_guid": str(best.disk_guid) if best else None,
         "primary": _copy(tables.primary, total),
         "backup": _copy(tables.backup, total),
+        "differences": _differences(tables),
+        "header_differences": list(_header_differences(tables)),
         "active_slot": active_slot(best) if best else None,
-        "partitions": [_row(p) for p in best.partitions] if best else [],
+        "partitions": [partition_data(p) for p in best.partitions] if best else [],
     }
 
 
@@ -90,7 +98,24 @@ def _copy(table: Gpt | None, total: int | None) -> dict[str, Any]:
     }
 
 
-def _row(partition: Partition) -> dict[str, Any]:
+def _changes(tables: Tables) -> tuple[Change, ...]:
+    if tables.primary is None or tables.backup is None:
+        return ()
+    return entry_differences(tables.primary, tables.backup)
+
+
+def _header_differences(tables: Tables) -> tuple[str, ...]:
+    if tables.primary is None or tables.backup is None:
+        return ()
+    return header_differences(tables.primary, tables.backup)
+
+
+def _differences(tables: Tables) -> list[dict[str, Any]]:
+    return [change_data(change) for change in _changes(tables)]
+
+
+def partition_data(partition: Partition) -> dict[str, Any]:
+    """Return a partition as JSON-able data."""
     return {
         "number": partition.number,
         "name": partition.name,
@@ -103,13 +128,63 @@ def _row(partition: Partition) -> dict[str, Any]:
     }
 
 
+def change_data(change: Change) -> dict[str, Any]:
+    """Return how a partition differs as JSON-able data."""
+    return {
+        "name": change.name,
+        "kinds": list(change.kinds),
+        "before": partition_data(change.before) if change.before else None,
+        "after": partition_data(change.after) if change.after else None,
+        "loses": change.loses,
+    }
+
+
+def change_line(change: Change) -> str:
+    """Return how a partition differs in a line: `boot_a: moved, 64+100 -> 128+100`."""
+    old, new = change.before, change.after
+    told = [kind for kind in change.kinds if kind in {"added", "missing"}]
+    if old is not None and new is not None:
+        pairs = {
+            "renamed": (shown(old.name), shown(new.name)),
+            "moved": (f"sector {old.first_sector}", f"{new.first_sector}"),
+            "resized": (f"{old.sectors} sectors", f"{new.sectors}"),
+            "attributes": (f"attributes {old.attributes:#018x}", f"{new.attributes:#018x}"),
+            "renumbered": (f"number {old.number}", f"{new.number}"),
+        }
+        told = [f"{was} -> {now}" for kind, (was, now) in pairs.items() if kind in change.kinds]
+        told += [f"another {kind}" for kind in ("type", "guid") if kind in change.kinds]
+    elif named := old or new:
+        told.append(f"sector {named.first_sector}, {named.sectors} sectors")
+    return f"  {shown(change.name)}: {', '.join(told)}"
+
+
+def copy_lines(tables: Tables, total: int | None) -> list[str]:
+    """Return what is wrong with either copy, how they differ, and what to do about it."""
+    lines = []
+    wrong = False
+    for name, table in (("primary", tables.primary), ("backup", tables.backup)):
+        told = ["not found"] if table is None else list(problems(table, total))
+        if told and name == "backup" and table is None and total is None:
+            told = ["not looked for: the programmer does not tell how large the LUN is"]
+        else:
+            wrong = wrong or bool(told)
+        lines.append(f"  {name} table: {' '.join(told) or 'sound'}")
+    differences = [*map(change_line, _changes(tables))]
+    differences += [f"  {name.replace('_', ' ')}" for name in _header_differences(tables)]
+    if differences:
+        lines.append("  the copies differ (primary -> backup):")
+        lines += [f"  {line}" for line in differences[:_MOST_DIFFERENCES]]
+        if len(differences) > _MOST_DIFFERENCES:
+            lines.append(f"    and {len(differences) - _MOST_DIFFERENCES} more (--json has all)")
+    if (wrong or differences) and tables.best is not None:
+        lines.append(f"  to mend that: edl gpt repair --lun {tables.lun}")
+    return lines
+
+
 def _text(tables: Tables, total: int | None, unit: int, form: str) -> list[str]:
     best = tables.best
     size = format_size(total * unit) if total else "unknown size"
-    lines = [f"LUN {tables.lun}: {size}, {unit}-byte sectors"]
-    for name, table in (("primary", tables.primary), ("backup", tables.backup)):
-        told = ["not found"] if table is None else problems(table, total)
-        lines.append(f"  {name} table: {'; '.join(told) or 'sound'}")
+    lines = [f"LUN {tables.lun}: {size}, {unit}-byte sectors", *copy_lines(tables, total)]
     if best is None:
         return lines
     if slot := active_slot(best):
@@ -121,20 +196,20 @@ def _text(tables: Tables, total: int | None, unit: int, form: str) -> list[str]:
     lines.append("   #  first sector  last sector        size  name")
     lines += [
         f"{p.number:>4} {p.first_sector:>13} {p.last_sector:>12}"
-        f" {format_size(max(p.sectors, 0) * unit):>11}  {_shown(p.name)}"
+        f" {format_size(p.sectors * unit):>11}  {shown(p.name)}"
         for p in best.partitions
     ]
     return lines
 
 
 def _sgdisk(partition: Partition, unit: int) -> str:
-    size = format_size(max(partition.sectors, 0) * unit)
+    size = format_size(partition.sectors * unit)
     return (
         f"{partition.number:>4}{partition.first_sector:>16}{partition.last_sector:>16}"
-        f"   {size:<10}  FFFF  {_shown(partition.name)}"
+        f"   {size:<10}  FFFF  {shown(partition.name)}"
     )
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """Return name as it may reach a terminal."""
     return name if name.isprintable() else safe_name(name)
