@@ -203,13 +203,20 @@ class App:
 
     # -- the phone ------------------------------------------------------------------------------
 
+    @property
+    def ids(self) -> tuple[int | None, int | None]:
+        """The USB ids that were asked for, of vendor and product; None for any that is known.
+
+        Raises:
+            UsageError: they are no ids.
+        """
+        return _id(self.settings.vid, "--vid"), _id(self.settings.pid, "--pid")
+
     def find(self) -> list[Found]:
         """Return the phones on the bus; the virtual one if one was asked for."""
-        settings = self.settings
         backend = self.virtual.backend if self.virtual is not None else None
-        return discovery.find(
-            backend, vendor_id=_id(settings.vid, "--vid"), product_id=_id(settings.pid, "--pid")
-        )
+        vendor_id, product_id = self.ids
+        return discovery.find(backend, vendor_id=vendor_id, product_id=product_id)
 
     @contextlib.contextmanager
     def plugged(self) -> Iterator[None]:
@@ -367,6 +374,8 @@ _KINDS: dict[str, type[EdlError]] = {
     "unique-moved": SafetyError,
     "slot-empty": SafetyError,
     "whole-lun-erase": SafetyError,
+    "foreign-user-data": SafetyError,
+    "moves-unique": SafetyError,
     "wrong-sector-size": WrongSectorSizeError,
     "no-such-lun": WrongStorageError,
 }

@@ -15,6 +15,7 @@ from edl.errors import TransportError
 from edl.transport import discovery, serial, usbids
 from edl.transport.computer import Computer
 from edl.transport.discovery import Found
+from edl.transport.serial import FoundPort
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,23 @@ class Places:
     find_loaders: Callable[[Path], Sequence[Path]]
 
 
-def examine(computer: Computer, places: Places, backend: Any = None) -> list[Check]:  # noqa: ANN401
+@dataclass(frozen=True)
+class Meant:
+    """Which phone the user has named, if any. ids: vendor and product, None for any known one.
+
+    port: its serial port.
+    """
+
+    ids: tuple[int | None, int | None] = (None, None)
+    port: str | None = None
+
+
+def examine(
+    computer: Computer,
+    places: Places,
+    backend: Any = None,  # noqa: ANN401
+    meant: Meant = Meant(),
+) -> list[Check]:
     """Return all checks. backend: the bus with virtual phones, instead of the computer's own."""
     checks = [
         software.python(),
@@ -41,14 +58,16 @@ def examine(computer: Computer, places: Places, backend: Any = None) -> list[Che
         software.room(places.home),
     ]
     if backend is not None:
-        return [*checks, software.libusb(backend), *_phones(backend, None)]
+        return [*checks, software.libusb(backend), *_phones(backend, None, meant)]
     checks += system.machine(computer)
+    if meant.port is not None:
+        checks.append(phones_checks.named_port(meant.port, computer))
     try:
         backend = discovery.libusb()
-        checks += [software.libusb(backend), *_phones(backend, computer)]
+        checks += [software.libusb(backend), *_phones(backend, computer, meant)]
     except TransportError as error:
-        checks.append(_failed(error))
-        checks += _system(computer, needed=True)
+        ports = _ports(computer)
+        checks += [_failed(error, ports), *_system(computer, ports, needed=True)]
     return checks
 
 
@@ -57,28 +76,38 @@ def healthy(checks: Sequence[Check]) -> bool:
     return all(check.verdict is not Verdict.BAD for check in checks)
 
 
-def _phones(backend: Any, computer: Computer | None) -> list[Check]:  # noqa: ANN401
+def _phones(
+    backend: Any,  # noqa: ANN401
+    computer: Computer | None,
+    meant: Meant,
+) -> list[Check]:
     """Look at what is on the bus. computer: whose bus it is, None for a virtual one."""
-    found = discovery.find(backend)
+    found = discovery.find(backend, vendor_id=meant.ids[0], product_id=meant.ids[1])
     others = usbids.others(backend, {phone.location for phone in found})
-    checks = phones_checks.seen(found, others)
-    barred = not found
+    ports = _ports(computer)
+    checks = phones_checks.seen(found, others, ports)
+    barred = not found and meant.port is None
     for phone in found:
-        state = _held(phone, computer)
+        state = _held(phone, computer, ports)
         barred = barred or any(c.name == "access" and c.verdict is not Verdict.OK for c in state)
         checks += [*state, *phones_checks.cable(phone)]
-    return checks if computer is None else [*checks, *_system(computer, needed=barred)]
+    return checks if computer is None else [*checks, *_system(computer, ports, needed=barred)]
 
 
-def _held(phone: Found, computer: Computer | None) -> list[Check]:
+def _ports(computer: Computer | None) -> list[FoundPort]:
+    """Return the serial ports that are phones; on Linux libusb sees those phones as well."""
+    return [] if computer is None or computer.is_linux else serial.find_ports()
+
+
+def _held(phone: Found, computer: Computer | None, ports: Sequence[FoundPort]) -> list[Check]:
     if computer is None or not computer.is_linux:  # elsewhere only opening tells
-        return phones_checks.opening(phone)
+        return phones_checks.opening(phone, ports)
     return [phones_checks.access(phone, computer), *phones_checks.drivers(phone, computer)]
 
 
-def _system(computer: Computer, *, needed: bool) -> list[Check]:
+def _system(computer: Computer, ports: Sequence[FoundPort], *, needed: bool) -> list[Check]:
     if not computer.is_linux:
-        return phones_checks.ports(serial.find_ports())
+        return phones_checks.ports(ports)
     return [
         system.rule(computer, needed=needed),
         system.modem_manager(computer),
@@ -86,6 +115,7 @@ def _system(computer: Computer, *, needed: bool) -> list[Check]:
     ]
 
 
-def _failed(error: TransportError) -> Check:
+def _failed(error: TransportError, ports: Sequence[FoundPort]) -> Check:
     command = next(iter(error.remedies), "")
-    return Check("libusb", error.message.rstrip("."), Verdict.BAD, command)
+    verdict = Verdict.WARN if ports else Verdict.BAD  # a serial port needs no libusb
+    return Check("libusb", error.message.rstrip("."), verdict, command)

@@ -12,7 +12,8 @@ import usb.util
 
 from edl.doctor import udev
 from edl.doctor.model import Check, Verdict
-from edl.transport import holders
+from edl.errors import NoDeviceError
+from edl.transport import holders, serial
 from edl.transport.computer import Computer
 from edl.transport.discovery import Found
 from edl.transport.holders import Holder
@@ -29,14 +30,19 @@ _SPEEDS = {
 }
 _ENTER = "Hold both volume keys while plugging the phone in (often), or: adb reboot edl"
 _AGAIN = "Plug the phone in again."
-_WINUSB = "Give the phone the driver WinUSB with Zadig."
+_DRIVER = (
+    "Give the phone Qualcomm's driver QDLoader, whose COM port edl takes by itself or with --port,"
+    " or WinUSB with Zadig."
+)
 
 
-def seen(phones: Sequence[Found], others: Sequence[Other]) -> list[Check]:
-    """Tell what is on the bus."""
+def seen(
+    phones: Sequence[Found], others: Sequence[Other], found_ports: Sequence[FoundPort] = ()
+) -> list[Check]:
+    """Tell what is on the bus. found_ports: serial ports that are phones."""
     checks = [_seen(phone) for phone in phones]
     checks += [Check("other-device", str(o), Verdict.WARN, o.advice.todo[0]) for o in others]
-    if not phones:
+    if not phones and not found_ports:
         checks.insert(0, Check("phone", "no phone in EDL mode is seen", Verdict.WARN, _ENTER))
     return checks
 
@@ -80,21 +86,30 @@ def _hubs(phone: Found) -> Check:
     return Check(name, fact, Verdict.WARN, command)
 
 
-def opening(phone: Found) -> list[Check]:
-    """Try to open the phone, where there is no other way to know whether that works."""
+def opening(phone: Found, found_ports: Sequence[FoundPort] = ()) -> list[Check]:
+    """Try to open the phone, where there is no other way to know whether that works.
+
+    found_ports: serial ports that are phones, through which there is another way.
+    """
+    attempt = phone.device.get_active_configuration
     try:
-        return [_open_check(phone, phone.device.get_active_configuration), _driver_check(phone)]
+        return [_open_check(phone, attempt, found_ports), _driver_check(phone)]
     finally:
         usb.util.dispose_resources(phone.device)
 
 
-def _open_check(phone: Found, attempt: Callable[[], Any]) -> Check:
+def _open_check(
+    phone: Found, attempt: Callable[[], Any], found_ports: Sequence[FoundPort]
+) -> Check:
     name, where = "access", f"the phone at USB {phone.location}"
     try:
         attempt()
     except NotImplementedError:
         fact = f"the driver that has {where} does not let programs in"
-        return Check(name, fact, Verdict.BAD, _WINUSB)
+        if found_ports:
+            names = ", ".join(port.name for port in found_ports)
+            return Check(name, f"{fact} but through its serial port ({names})", Verdict.OK)
+        return Check(name, fact, Verdict.BAD, _DRIVER)
     except usb.core.USBError as error:
         if error.errno in {errno.EACCES, errno.EPERM}:
             fact = f"{where} may not be opened: permission is missing"
@@ -120,15 +135,22 @@ def _driver_check(phone: Found) -> Check:
 
 def ports(found: Sequence[FoundPort]) -> list[Check]:
     """Tell which serial ports are phones: there a driver such as QDLoader has them (Windows)."""
-    return [
-        Check(
-            "serial-port",
-            f"{port.name} is a phone in EDL mode, held by a driver for serial ports",
-            Verdict.WARN,
-            _WINUSB,
-        )
-        for port in found
-    ]
+    fact = "{} is a phone in EDL mode; edl takes it as it is, or with --port {}"
+    return [Check("serial-port", fact.format(port.name, port.name), Verdict.OK) for port in found]
+
+
+def named_port(name: str, computer: Computer) -> Check:
+    """Look at the serial port that the user has named."""
+    try:
+        serial.named(name)
+    except NoDeviceError as error:
+        return Check("serial-port", error.message.rstrip("."), Verdict.BAD, _AGAIN)
+    if not computer.is_linux:  # elsewhere only opening tells
+        return Check("serial-port", f"there is a serial port {name}", Verdict.OK)
+    if computer.may_open(computer.path(name)):
+        return Check("serial-port", f"you may open the serial port {name}", Verdict.OK)
+    fact = f"you may not open the serial port {name}"
+    return Check("serial-port", fact, Verdict.BAD, f"{udev.INSTALL}; then plug the phone in again")
 
 
 def access(phone: Found, computer: Computer) -> Check:

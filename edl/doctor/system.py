@@ -55,6 +55,9 @@ def modem_manager(computer: Computer) -> Check:
         fact = "the programs that run cannot be seen, so whether ModemManager does is not known"
         return Check(name, fact, Verdict.UNKNOWN)
     if all(process != MODEM_MANAGER for _, process in computer.processes()):
+        if _in_container(computer):
+            fact = "ModemManager does not run in this container; whether it does outside, is hidden"
+            return Check(name, fact, Verdict.UNKNOWN, f"Outside: {STOP_MODEM_MANAGER}")
         return Check(name, "ModemManager does not run", Verdict.OK)
     if udev.read_rules(computer).ignored:
         fact = "ModemManager runs, and a udev rule keeps it away from phones"

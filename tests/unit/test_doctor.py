@@ -190,6 +190,9 @@ def test_modem_manager(tree: Tree) -> None:
     is_(system.modem_manager(tree.computer()), UNKNOWN, "cannot be seen")
     tree.process(7, "bash").file("proc/8/status")
     is_(system.modem_manager(tree.computer()), OK, "does not run")
+    marker = tree.file(".dockerenv").root / ".dockerenv"
+    is_(system.modem_manager(tree.computer()), UNKNOWN, "outside, is hidden", "Outside: sudo")
+    marker.unlink()
     tree.process(9, "ModemManager")
     is_(system.modem_manager(tree.computer()), WARN, "ModemManager runs", "systemctl stop")
     tree.rule(f'{RULE}, ENV{{ID_MM_DEVICE_IGNORE}}="1"')
@@ -425,6 +428,11 @@ def test_opening_where_the_system_tells_nothing() -> None:
 def test_opening_what_may_not_be_opened() -> None:
     access, driver = phone.opening(virtual(kernel_driver="x", kernel_drivers=False))
     is_(access, BAD, "does not let programs in", "Zadig")
+    assert "--port" in access.command
+    access, _ = phone.opening(
+        virtual(kernel_driver="QDLoader", kernel_drivers=False), [FoundPort("COM5")]
+    )
+    is_(access, OK, r"but through its serial port \(COM5\)")
     is_(driver, UNKNOWN, "does not tell")
     access, _ = phone.opening(virtual(fault="denied"))
     is_(access, BAD, "permission is missing", "administrator")
@@ -440,7 +448,17 @@ def test_opening_what_may_not_be_opened() -> None:
 
 def test_serial_ports() -> None:
     [check] = phone.ports([FoundPort("COM5", 0x05C6, 0x9008, "QDLoader 9008 (COM5)")])
-    is_(check, WARN, "COM5 is a phone in EDL mode", "Zadig")
+    is_(check, OK, "COM5 is a phone in EDL mode.*--port COM5")
+
+
+def test_a_named_serial_port(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    computer = tree.computer()
+    is_(phone.named_port("/nowhere/tty0", computer), BAD, "no serial port /nowhere/tty0", "Plug")
+    monkeypatch.setattr(serial, "named", FoundPort)
+    is_(phone.named_port("/dev/ttyUSB0", tree.computer(may_open=lambda _: True)), OK, "may open")
+    barred = tree.computer(may_open=lambda _: False)
+    is_(phone.named_port("/dev/ttyUSB0", barred), BAD, "may not open", "setup-udev")
+    is_(phone.named_port("COM5", tree.computer(system="win32")), OK, "COM5")
 
 
 # -- software -------------------------------------------------------------------------------------
@@ -538,8 +556,13 @@ def test_room_that_cannot_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def examined(tmp_path: Path) -> Callable[..., dict[str, Check]]:
     places = examine.Places(tmp_path / "edl", tmp_path / "home", [], lambda _: [])
 
-    def call(computer: Computer, backend: VirtualBackend | None = None) -> dict[str, Check]:
-        return {check.name: check for check in examine.examine(computer, places, backend)}
+    def call(
+        computer: Computer,
+        backend: VirtualBackend | None = None,
+        **meant: Any,  # noqa: ANN401
+    ) -> dict[str, Check]:
+        checks = examine.examine(computer, places, backend, examine.Meant(**meant))
+        return {check.name: check for check in checks}
 
     return call
 
@@ -570,6 +593,8 @@ def test_a_computer_without_libusb(
     monkeypatch.setattr(discovery, "libusb", none)
     checks = examined(tree.rule("").computer())
     is_(checks["libusb"], BAD, "not found", "Install it.")
+    monkeypatch.setattr(serial, "find_ports", lambda: [FoundPort("COM5", 1, 2, "")])
+    is_(examined(tree.computer(system="win32"))["libusb"], WARN, "not found", "Install it.")
     is_(checks["udev-rule"], BAD, "no udev rule")
     assert "phone" not in checks
 
@@ -585,8 +610,22 @@ def test_a_mac_with_a_phone(
     is_(checks["access"], OK, "can be opened")
     is_(checks["driver"], UNKNOWN, "does not tell")
     is_(checks["machine"], UNKNOWN, "cannot be told")
-    is_(checks["serial-port"], WARN, "cu.x")
+    is_(checks["serial-port"], OK, "cu.x")
     assert "udev-rule" not in checks
+
+
+def test_windows_where_only_a_serial_port_leads_to_the_phone(
+    tree: Tree, examined: Callable[..., dict[str, Check]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial, "find_ports", lambda: [FoundPort("COM5", 1, 2, "")])
+    backend = VirtualBackend(kernel_drivers=False)
+    backend.attach(UsbDevice(Controller(idle(), lambda _: None), 1, kernel_driver="QDLoader"))
+    for bus_seen in (backend, VirtualBackend()):
+        monkeypatch.setattr(discovery, "libusb", lambda bus_seen=bus_seen: bus_seen)
+        checks = examined(tree.computer(system="win32", user_id=None))
+        assert examine.healthy(list(checks.values()))
+        is_(checks["serial-port"], OK, "COM5")
+        assert ("phone" in checks) is (bus_seen is backend)
 
 
 def test_a_virtual_bus(tree: Tree, examined: Callable[..., dict[str, Check]]) -> None:
@@ -594,6 +633,21 @@ def test_a_virtual_bus(tree: Tree, examined: Callable[..., dict[str, Check]]) ->
     is_(checks["phone"], OK, "in EDL mode")
     is_(checks["other-device"], WARN, "MediaTek")
     assert not {"udev-rule", "machine", "holder"} & set(checks)
+
+
+def test_a_phone_with_ids_of_its_own(tree: Tree, examined: Callable[..., dict[str, Check]]) -> None:
+    backend = bus({"ids": (0x19D2, 0x0500)})
+    is_(examined(tree.computer(), backend)["phone"], WARN, "no phone")
+    is_(examined(tree.computer(), backend, ids=(0x19D2, 0x0500))["phone"], OK, "19d2:0500")
+
+
+def test_a_phone_at_a_named_port(
+    tree: Tree, examined: Callable[..., dict[str, Check]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "libusb", bus)
+    checks = examined(tree.rule("").computer(), port="/nowhere/tty0")
+    is_(checks["serial-port"], BAD, "no serial port")
+    is_(checks["udev-rule"], OK, "")
 
 
 def test_this_computer() -> None:

@@ -29,6 +29,7 @@ def command(context: click.Context) -> None:
     \b
     Examples:
       edl doctor
+      edl doctor --vid 19d2 --pid 0076     a phone or modem with ids of its own
       edl --virtual qcm2290 doctor
     """
     app = App(context.ensure_object(Settings))
@@ -36,8 +37,9 @@ def command(context: click.Context) -> None:
         Path(sys.argv[0]), home.home(), list(loading.search_folders()), loaders.find_programmers
     )
     with app.running(), app.plugged():
+        backend = app.virtual.backend if app.virtual is not None else None
         checks = examine.examine(
-            Computer(), places, app.virtual.backend if app.virtual is not None else None
+            Computer(), places, backend, examine.Meant(app.ids, app.settings.port)
         )
     healthy = examine.healthy(checks)
     rows = [
