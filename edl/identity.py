@@ -12,6 +12,7 @@ import importlib.resources
 from dataclasses import dataclass
 
 _REVISION_SHIFT = 28
+_CUT_DIGITS = 64  # of a digest of 48 bytes that was cut at 32
 _PART_MASK = 0x0FFFFFFF  # an MSM id without the revision of the die
 
 
@@ -59,8 +60,8 @@ class PhoneIdentity:
     """What is known of a phone; None where its boot ROM did not tell.
 
     serial: 32 bits. hwid: 64 bits, MSM_ID, OEM_ID and MODEL_ID from high to low. pk_hash: digest of
-    the root key, 32 or 48 bytes, zeros where nothing is fused. soc_version: SOC_HW_VERSION of 32
-    bits, told by Sahara version 3.
+    the root key, 32 or 48 bytes; a boot ROM without a fused one reports a default of its own.
+    soc_version: SOC_HW_VERSION of 32 bits, told by Sahara version 3.
     """
 
     serial: int | None = None
@@ -75,14 +76,36 @@ class PhoneIdentity:
         return self.soc_version >> 16 if self.soc_version else None
 
     @property
-    def chip(self) -> str | None:
-        """The name of the chip, or None if it is not known."""
+    def chips(self) -> tuple[str, ...]:
+        """All names of the chip, part numbers first; empty if it is not known."""
         names: tuple[str, ...] = ()
         if self.hwid is not None:
             names = chip_names(Hwid(self.hwid).msm_id)
         if not names and self.soc_number is not None:
             names = soc_names(self.soc_number)
-        return names[0] if names else None
+        return names
+
+    @property
+    def chip(self) -> str | None:
+        """The name of the chip, or None if it is not known."""
+        return next(iter(self.chips), None)
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        """Who may have made the phone: see `maker_names`."""
+        return maker_names(Hwid(self.hwid).oem_id) if self.hwid is not None else ()
+
+    @property
+    def fused(self) -> bool | None:
+        """Whether a key of the maker is fused, so that it starts only what the maker signed.
+
+        None where the phone did not tell its key. A default key means "almost certainly not":
+        a phone could check signatures against it.
+        """
+        if self.pk_hash is None or not any(self.pk_hash):
+            return None
+        key = known_key(self.pk_hash)
+        return key is None or key.fused
 
     def describe(self) -> str:
         """Return one line for people."""
@@ -104,6 +127,29 @@ def chip_names(msm_id: int) -> tuple[str, ...]:
 def maker_names(oem_id: int) -> tuple[str, ...]:
     """Return the makers that use an OEM id, most frequent first. A hint only: makers share ids."""
     return _names("oem_ids.tsv").get(oem_id, ())
+
+
+def flash_maker(memory: str, manufacturer_id: int) -> str | None:
+    """Return who made a flash. memory: "emmc" or "ufs"; other kinds have no such table."""
+    names = _names(f"{memory}_ids.tsv") if memory in {"emmc", "ufs"} else {}
+    return next(iter(names.get(manufacturer_id, ())), None)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A root key that is known. fused: phones report it only where it is fused."""
+
+    name: str
+    fused: bool
+
+
+def known_key(pk_hash: bytes) -> Key | None:
+    """Return whose key has that digest, or None. Digests that a tool has cut are found, too."""
+    digits = pk_hash.hex()
+    for known, name, kind in _rows("key_ids.tsv"):
+        if digits.startswith(known) or (len(digits) >= _CUT_DIGITS and known.startswith(digits)):
+            return Key(name, fused=kind != "default")
+    return None
 
 
 def soc_names(soc_number: int) -> tuple[str, ...]:

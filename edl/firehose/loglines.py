@@ -268,6 +268,7 @@ _SECTOR_SIZE = (
 _IGNORED = re.compile(r"ignoring unrecognized tag", re.IGNORECASE)
 _ENDS_WITHOUT_ANSWER = re.compile(r"failed to run the last command -1", re.IGNORECASE)
 _LOCKS = re.compile("|".join(pattern for pattern, _ in _LOCK_ROWS), re.IGNORECASE)
+_LIMITS = tuple(meaning for _, meaning in _LOCK_ROWS if meaning.error is DeviceRefusedError)
 # news of VIP that refuse nothing by themselves: on some phones all goes on well behind them
 _NOTICE = re.compile(
     r"\bvip is enabled, receiving|validated image programming is enabled"
@@ -311,6 +312,11 @@ def is_lock(logs: Sequence[str]) -> bool:
     """
     meaning = explain([line for line in logs if not _NOTICE.search(line)])
     return meaning is not None and meaning.error is AuthorizationError
+
+
+def is_limit(logs: Sequence[str]) -> bool:
+    """Tell whether logs refuse a single command or range, while others work."""
+    return explain(logs) in _LIMITS
 
 
 def is_sign(line: str) -> bool:

@@ -519,6 +519,12 @@ def test_a_notice_is_a_sign_but_no_refusal(line: str) -> None:
     assert loglines.is_lock([line, "ERROR: Verifying signature failed with 3"])
 
 
+def test_limits() -> None:
+    for line, meaning in MEANINGS:
+        assert loglines.is_limit([line]) == (meaning in {RESTRICTED, SAMSUNG, NOKIA})
+    assert not loglines.is_limit([])
+
+
 def test_signs() -> None:
     locks = {words for _, (_, words) in LOCKS_AND_LIMITS}
     for line, (_, words) in MEANINGS:

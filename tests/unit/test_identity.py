@@ -7,11 +7,15 @@ from edl.identity import (
     Hwid,
     PhoneIdentity,
     chip_names,
+    flash_maker,
+    known_key,
     maker_names,
     parts_of_soc,
     soc_names,
     socs_of_part,
 )
+from edl.loaders import DEFAULT_PK_HASHES
+from edl.virtual.profiles import TEST_ROOT_SHA256, TEST_ROOT_SHA384
 
 
 def test_hwid_of_a_real_phone() -> None:
@@ -74,3 +78,43 @@ def test_description_for_people() -> None:
     phone = PhoneIdentity(0x1E76093A, 0x008050E1_0017_BF01, bytes.fromhex("cc3153a80293939b" * 4))
     assert phone.describe() == "HWID 0x008050e10017bf01, serial 1e76093a, key cc3153a80293939b"
     assert PhoneIdentity().describe() == "a phone that does not tell who it is"
+
+
+def test_names_of_chip_and_maker() -> None:
+    phone = PhoneIdentity(hwid=0x000460E1_0017_0000)
+    assert phone.chips[0] == "MSM8953"
+    assert len(phone.chips) > 1
+    assert phone.makers == ("Lenovo",)
+    assert PhoneIdentity().makers == PhoneIdentity().chips == ()
+
+
+def test_makers_of_flash() -> None:
+    """Of public logs whose product names tell the maker, too (RC14MB is Samsung's)."""
+    assert flash_maker("emmc", 21) == "Samsung"
+    assert flash_maker("ufs", 408) == "Toshiba (Kioxia)"  # TOSHIBA THGAF8T0T43BAIRB
+    assert flash_maker("ufs", 429) == "SK hynix"  # SKhynix H28S7Q302BMR
+    assert flash_maker("ufs", 21) is None
+    assert flash_maker("emmc", 408) is None
+    assert flash_maker("nand", 21) is None
+
+
+@pytest.mark.parametrize("pk_hash", sorted(DEFAULT_PK_HASHES))
+def test_default_keys(pk_hash: bytes) -> None:
+    key = known_key(pk_hash)
+    assert key is not None
+    assert not key.fused
+    assert known_key(pk_hash[:32]) == key  # as some tools print it
+    assert PhoneIdentity(pk_hash=pk_hash).fused is False
+
+
+def test_other_keys() -> None:
+    test_key = known_key(TEST_ROOT_SHA384)
+    assert test_key is not None
+    assert test_key == known_key(TEST_ROOT_SHA256)
+    assert test_key.fused
+    assert known_key(b"\xab" * 32) is None
+    assert known_key(bytes.fromhex("cc3153a80293939b")) is None  # too little to go by
+    assert PhoneIdentity(pk_hash=TEST_ROOT_SHA256).fused is True
+    assert PhoneIdentity(pk_hash=b"\xab" * 32).fused is True
+    assert PhoneIdentity(pk_hash=bytes(32)).fused is None
+    assert PhoneIdentity().fused is None

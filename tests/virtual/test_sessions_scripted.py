@@ -20,6 +20,7 @@ from edl.errors import (
     ProtocolError,
     TransportTimeoutError,
 )
+from edl.firehose.answers import StorageInfo
 from edl.firehose.commands import Area
 from edl.sahara import host
 from edl.sahara.packets import Mode
@@ -535,6 +536,32 @@ def test_a_lock_that_refuses_even_to_be_pinged() -> None:
     with pytest.raises(AuthorizationError, match="VIP"):
         Programmer(script).ping()
     assert script.taken == 1
+
+
+def test_a_forbidden_question_is_one_without_an_answer() -> None:
+    """Motorola's texts: what its programmer forbids is not the end of everything."""
+    forbidden = xml('<log value="ERROR: handler getstorageinfo is restricted!" />')
+    programmer = Programmer(Script(forbidden, xml(NAK)))
+    assert programmer.storage_info(0) == StorageInfo()
+    assert programmer.signs == ("ERROR: handler getstorageinfo is restricted!",)
+
+
+@pytest.mark.parametrize(
+    ("line", "maker"),
+    [
+        ("ERROR: read on PrimaryGPT:6:2 not allowed on external network", "Oplus"),
+        ("ERROR: The operation is not allowed for read", "vivo"),  # bkerler/edl#288
+    ],
+)
+def test_a_lock_that_lets_itself_be_configured(line: str, maker: str) -> None:
+    no = xml('<response value="NAK" rawmode="false" />')
+    script = Script(configured(1 << 20), xml(f'<log value="{line}" />'), no)
+    programmer = Programmer(script)
+    programmer.configure("ufs")
+    with pytest.raises(AuthorizationError, match=maker) as caught:
+        programmer.read(AREA, lambda _: None)
+    assert maker in caught.value.remedies[0]
+    assert script.taken == 2
 
 
 def test_signs_are_kept_once_and_not_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
