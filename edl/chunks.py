@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
@@ -125,6 +125,24 @@ def read_all(content: Content, offset: int, length: int) -> bytes:
     return b"".join(bytes(chunk) for chunk in content.chunks(offset, length))
 
 
+def regular(chunks: Iterable[memoryview]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of CHUNK_BYTES, the last one shorter.
+
+    What goes to a phone must come in whole sectors, and contents give what they happen to have.
+    """
+    rest = bytearray()
+    for chunk in chunks:
+        if not rest and len(chunk) == CHUNK_BYTES:
+            yield bytes(chunk)  # the reader's buffer is used again for the next chunk
+            continue
+        rest += chunk
+        while len(rest) >= CHUNK_BYTES:
+            yield bytes(rest[:CHUNK_BYTES])
+            del rest[:CHUNK_BYTES]
+    if rest:
+        yield bytes(rest)
+
+
 @dataclass
 class _Work:
     """What reader and consumer of a ReadAhead share."""
@@ -161,8 +179,7 @@ class ReadAhead:
 
     def _run(self, content: Content, offset: int, length: int) -> None:
         try:
-            for chunk in content.chunks(offset, length):
-                data = bytes(chunk)  # the reader's buffer is used again for the next chunk
+            for data in regular(content.chunks(offset, length)):
                 self._hash.update(data)
                 if not self._put(data):
                     return

@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from pathlib import Path
 
 from edl.errors import DiskError, EdlError
+from edl.home import home
 from edl.identity import PhoneIdentity
 
+__all__ = ["home", "make_folder", "phone_folder", "recall", "remember"]
+
 _SAFE = re.compile(r"[^0-9A-Za-z_.-]+")
-
-
-def home() -> Path:
-    """Return the folder of this user's data; it need not exist."""
-    if folder := os.environ.get("EDL_HOME"):
-        return Path(folder)
-    import platformdirs  # noqa: PLC0415  # 20 ms that most commands need not pay
-
-    try:
-        return platformdirs.user_data_path("edl", appauthor=False)
-    except RuntimeError:  # a user without name and home, as in containers: where it can be found
-        return Path("edl-data").absolute()
 
 
 def phone_folder(serial: str) -> Path:

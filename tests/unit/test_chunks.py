@@ -17,6 +17,7 @@ from edl.chunks import (
     FillContent,
     ReadAhead,
     read_all,
+    regular,
 )
 from edl.errors import ImageError
 
@@ -111,15 +112,15 @@ class Slow:
     """Content whose reader waits for permission, and notes how far it came."""
 
     def __init__(self, chunks: int, failure: BaseException | None = None) -> None:
-        self.size_bytes = chunks
+        self.size_bytes = chunks * CHUNK_BYTES
         self.read = 0
         self.closed = threading.Event()
         self._failure = failure
 
     def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
-        buffer = bytearray(1)
+        buffer = bytearray(CHUNK_BYTES)
         try:
-            for number in range(offset, offset + length):
+            for number in range(offset // CHUNK_BYTES, (offset + length) // CHUNK_BYTES):
                 buffer[0] = number % 256  # the same buffer, as a file has it
                 self.read += 1
                 yield memoryview(buffer)
@@ -131,23 +132,23 @@ class Slow:
 
 def test_chunks_come_in_order_with_their_digest() -> None:
     content = Slow(100)
-    with ReadAhead(content, 3, 50) as ahead:
-        found = b"".join(bytes(chunk) for chunk in ahead.chunks())
-    assert found == bytes(range(3, 53))
-    assert ahead.digest() == hashlib.sha256(found).digest()
+    with ReadAhead(content, 3 * CHUNK_BYTES, 50 * CHUNK_BYTES) as ahead:
+        found = [bytes(chunk) for chunk in ahead.chunks()]
+    assert [chunk[0] for chunk in found] == list(range(3, 53))
+    assert ahead.digest() == hashlib.sha256(b"".join(found)).digest()
 
 
 def test_chunks_stay_as_they_are_while_the_reader_goes_on() -> None:
-    with ReadAhead(Slow(20), 0, 20) as ahead:
+    with ReadAhead(Slow(20), 0, 20 * CHUNK_BYTES) as ahead:
         chunks = list(ahead.chunks())
-    assert [bytes(chunk) for chunk in chunks] == [bytes([number]) for number in range(20)]
+    assert [chunk[0] for chunk in chunks] == list(range(20))
 
 
 def test_the_reader_is_never_far_ahead() -> None:
     content = Slow(1000)
-    with ReadAhead(content, 0, 1000) as ahead:
+    with ReadAhead(content, 0, 1000 * CHUNK_BYTES) as ahead:
         stream = ahead.chunks()
-        for taken in range(1, 200):
+        for taken in range(1, 50):
             next(stream)
             assert content.read <= taken + 6
     assert content.closed.is_set()
@@ -155,7 +156,7 @@ def test_the_reader_is_never_far_ahead() -> None:
 
 def test_a_consumer_that_gives_up_stops_the_reader() -> None:
     content = Slow(1000)
-    with ReadAhead(content, 0, 1000) as ahead:
+    with ReadAhead(content, 0, 1000 * CHUNK_BYTES) as ahead:
         next(ahead.chunks())
     assert content.closed.is_set()
     assert content.read < 20
@@ -163,16 +164,24 @@ def test_a_consumer_that_gives_up_stops_the_reader() -> None:
 
 def test_a_consumer_that_takes_nothing_stops_the_reader() -> None:
     content = Slow(2)
-    with ReadAhead(content, 0, 2):
+    with ReadAhead(content, 0, 2 * CHUNK_BYTES):
         pass
     assert content.closed.is_set()
 
 
 @pytest.mark.parametrize("failure", [ImageError("the file is gone"), KeyboardInterrupt()])
 def test_a_failure_of_the_reader_reaches_the_consumer(failure: BaseException) -> None:
-    with ReadAhead(Slow(3, failure), 0, 3) as ahead:
+    with ReadAhead(Slow(3, failure), 0, 3 * CHUNK_BYTES) as ahead:
         stream = ahead.chunks()
-        assert [bytes(next(stream)) for _ in range(3)] == [b"\0", b"\1", b"\2"]
+        assert [next(stream)[0] for _ in range(3)] == [0, 1, 2]
         with pytest.raises(type(failure)) as caught:
             next(stream)
     assert caught.value is failure
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [1822, 226], [CHUNK_BYTES], [CHUNK_BYTES - 1, 2, 5]])
+def test_pieces_are_even_whatever_the_content_gives(sizes: list[int]) -> None:
+    given = [os.urandom(size) for size in [*sizes, 3 * CHUNK_BYTES]]
+    found = list(regular(map(memoryview, given)))
+    assert b"".join(found) == b"".join(given)
+    assert {len(piece) for piece in found[:-1]} == {CHUNK_BYTES}

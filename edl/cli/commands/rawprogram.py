@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from edl.device.storage import Storage
 from edl.errors import NoDeviceError
 from edl.events import Stage
 from edl.firehose.commands import Power
-from edl.package import Package, open_package
+from edl.package import Package
+from edl.packages import door
+from edl.packages.model import Choices, Description
 from edl.plan import byname, job
 from edl.plan.assumed import assumed_geometry
 from edl.plan.build import Options, build
@@ -38,12 +40,13 @@ class Request:
     options: Options
     rules: Rules
     slot: str = "active"
+    description: Description = field(default_factory=lambda: Description(""))
 
 
 def package_arguments(function: Any) -> Any:  # noqa: ANN401
     """Add what rawprogram, check, rehearse and verify share."""
     options = (
-        click.argument("package", nargs=-1, required=True, metavar="FOLDER|XML..."),
+        click.argument("package", nargs=-1, required=True, metavar="PACKAGE..."),
         click.option(
             "-i", "--include", multiple=True, metavar="DIR", help="More folders with images."
         ),
@@ -53,6 +56,7 @@ def package_arguments(function: Any) -> Any:  # noqa: ANN401
         click.option("--skip", "--keep", "skip", multiple=True, metavar="NAMES",
                      help="Leave these partitions alone."),
         slot_option(byname.SLOTS),
+        click.option("--wipe", is_flag=True, help="Replace the user's data as well."),
         click.option("-f", "--allow-missing", is_flag=True, help="Leave out missing files."),
     )  # fmt: skip
     for option in reversed(options):
@@ -143,7 +147,8 @@ def read_request(settings: Settings, arguments: dict[str, Any]) -> Request:
     A loader among the files counts as named with --loader.
     """
     named, folders = _sorted([*arguments["package"], *arguments["patch"]])
-    package = open_package(named, [*arguments["include"], *folders])
+    choices = Choices(wipe=bool(arguments.get("wipe")))
+    package, description = door.open_any(named, [*arguments["include"], *folders], choices)
     if settings.loader is None:
         own = {Path(name) for name in named}
         loaders = [path for path in package.loaders if path in own]
@@ -165,7 +170,7 @@ def read_request(settings: Settings, arguments: dict[str, Any]) -> Request:
         resume=arguments.get("resume", False),
         skip_unchanged=skip,
     )
-    return Request(package, options, rules, arguments.get("slot") or "active")
+    return Request(package, options, rules, arguments.get("slot") or "active", description)
 
 
 def _sorted(arguments: list[str]) -> tuple[list[str], list[str]]:
