@@ -41,7 +41,7 @@ def rule(computer: Computer, *, needed: bool = True) -> Check:
         return Check(name, fact, Verdict.UNKNOWN, udev.INSTALL)
     if not needed:
         return Check(name, "no udev rule is for phones; this one may be opened", Verdict.OK)
-    if not rules.found or _in_container(computer):
+    if not rules.found or in_container(computer):
         fact = "the computer's udev rules cannot be seen from here"
         return Check(name, fact, Verdict.UNKNOWN)
     fact = "no udev rule lets users speak to phones in EDL mode"
@@ -55,7 +55,7 @@ def modem_manager(computer: Computer) -> Check:
         fact = "the programs that run cannot be seen, so whether ModemManager does is not known"
         return Check(name, fact, Verdict.UNKNOWN)
     if all(process != MODEM_MANAGER for _, process in computer.processes()):
-        if _in_container(computer):
+        if in_container(computer):
             fact = "ModemManager does not run in this container; whether it does outside, is hidden"
             return Check(name, fact, Verdict.UNKNOWN, f"Outside: {STOP_MODEM_MANAGER}")
         return Check(name, "ModemManager does not run", Verdict.OK)
@@ -112,14 +112,15 @@ def _virtual_machine(computer: Computer) -> list[Check]:
     return [Check("machine", fact, Verdict.WARN, command)]
 
 
-def _in_container(computer: Computer) -> bool:
+def in_container(computer: Computer) -> bool:
+    """Tell whether this runs in a container, as far as containers mark themselves."""
     return any(
         map(computer.exists, ("/.dockerenv", "/run/.containerenv", "/run/systemd/container"))
     )
 
 
 def _container(computer: Computer) -> list[Check]:
-    if not _in_container(computer):
+    if not in_container(computer):
         return []
     if not computer.exists("/dev/bus/usb"):
         fact = "this is a container without USB devices"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edl.cli.commands import setup_udev
-from edl.doctor import udev
+from edl.doctor import system, udev
 from edl.errors import UsageError
 from edl.transport import discovery
 from tests.cli.conftest import Edl
@@ -50,9 +50,16 @@ def test_the_rule_is_installed(
     reloaded: bool, said: str, edl: Edl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(udev, "install", lambda *_: reloaded)
+    monkeypatch.setattr(system, "in_container", lambda _: False)
     assert said in edl("setup-udev", "--install").out
     lines = edl("setup-udev", "--install", "--json").last
     assert (lines["installed"], lines["reloaded"]) == (True, reloaded)
+
+
+def test_in_a_container_a_rule_is_of_no_use(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udev, "install", lambda *_: False)
+    monkeypatch.setattr(system, "in_container", lambda _: True)
+    assert "only on the computer itself" in edl("setup-udev", "--install").out
 
 
 def test_only_root_may_install_it(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import click
 
 from edl.cli.app import App
 from edl.cli.options import Settings, output_options
-from edl.doctor import udev
+from edl.doctor import system, udev
 from edl.transport.computer import Computer
 
 
@@ -33,9 +33,12 @@ def command(settings: Settings, install: bool) -> None:
         app.result(data, udev.rules_text().splitlines())
         app.say(f"It belongs in {udev.PLACE}. To put it there: {udev.INSTALL}")
         return
-    data["reloaded"] = udev.install(Computer(), run)
+    computer = Computer()
+    data["reloaded"] = udev.install(computer, run)
     last = "Plug the phone in again."
-    if not data["reloaded"]:
+    if system.in_container(computer):
+        last = "But this is a container, and a rule counts only on the computer itself."
+    elif not data["reloaded"]:
         last = "udev was not reloaded: restart the computer, then plug the phone in again."
     app.result(data, [f"Installed {udev.PLACE}. {last}"])
 
