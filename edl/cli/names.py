@@ -37,28 +37,19 @@ ALIASES = {
     "reboot": "reset",
     "setbootablestoragedrive": "set-bootable",
     "getsha256digest": "sha256",
+    "rl": "backup",
+    "read-all": "backup",
+    "dump-rawprogram": "backup",
     "getactiveslot": "slot",
     "setactiveslot": "slot",
     "set_active": "slot",
 }
 
-_ALL = (
-    "'edl read NAME,NAME,... --dir DIR' saves partitions, 'edl read LUN FILE' a whole LUN;"
-    " what exists only once is saved before every write anyway"
-)
-_BACK = "'edl write NAME FILE' writes partitions back one by one, 'edl write LUN FILE' a whole LUN"
 _RAW = "'edl rawprogram FILE.xml' takes <program>, <patch>, <erase> and <read>"
 _LIST = "'edl list' shows the phones, 'edl doctor' what is in the way; --wait waits for one"
 
 # Commands that are planned: what to use until then.
 LATER = {
-    "backup": _ALL,
-    "rl": _ALL,
-    "read-all": _ALL,
-    "dump-rawprogram": _ALL,
-    "restore": _BACK,
-    "wl": _BACK,
-    "write-all": _BACK,
     "monitor": _LIST,
     "upload-loader": "every command uploads the loader when it is needed: edl info --loader FILE",
     "provision": "a wrong layout destroys UFS storage for good, so it comes when it is safe",
@@ -109,6 +100,8 @@ _VALUED = {
     "--backend", "--vip-table-path", "--create-digests",
 }  # fmt: skip
 _WITH_LOADER = {"read", "write", "erase", "sha256", "reset", "printgpt", "info", "verify", "nop"}
+# These save one file a partition; edl writes the XML beside them without being told.
+_ONE_FILE_A_PARTITION = {"rl", "read-all", "dump-rawprogram"}
 _IMAGE_MAP = re.compile(r"\d{1,3}:.+")
 _GLOB = re.compile(r"[*?\[]")
 
@@ -132,6 +125,8 @@ def translate(arguments: Sequence[str], known: frozenset[str]) -> list[str]:
         return [*before, "gpt", "repair", *after]
     if name == "gpt" and not _is_group(after):
         return [*before, "printgpt", *after]
+    if name in _ONE_FILE_A_PARTITION:
+        return [*before, "backup", "--form=partitions", *(w for w in after if w != "--genxml")]
     if name in known:
         return line
     if _IMAGE_MAP.fullmatch(name):

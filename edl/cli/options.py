@@ -220,7 +220,7 @@ _FOREIGN: tuple[Callable[[Any], Any], ...] = (
              " or --serial."),
     _refused("--slot", reason="For slot a or b name the partition (boot_a); storage slots are not"
              " built in yet."),
-    _refused("--genxml", reason="Writing XML from a phone is not built in yet."),
+    _refused("--genxml", reason="edl backup DIR writes the XML beside what it saves."),
     _refused("--finalize-provisioning", reason="UFS provisioning is not built in yet: it cannot be"
              " undone."),
     _refused("--vip-table-path", "--create-digests", reason="Signed digest tables (VIP) are not"

@@ -187,7 +187,9 @@ class SeekableContent:
                 while length:
                     frame = index.frames[number]
                     file.seek(index.places[number])
-                    data = self._unpacked(file.read(frame.packed_bytes), frame)
+                    data = unpack(file.read(frame.packed_bytes), frame)
+                    if data is None:
+                        raise ImageError(f"{self.path} is damaged at {index.starts[number]}.")
                     begin = at - index.starts[number]
                     for piece in _cut(data[begin : begin + length]):
                         yield piece
@@ -197,16 +199,16 @@ class SeekableContent:
         except OSError as error:
             raise ImageError(f"{self.path} cannot be read: {error.strerror}.") from error
 
-    def _unpacked(self, packed: bytes, frame: Frame) -> memoryview:
-        options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
-        unpacker = zstd.ZstdDecompressor(options=options)
-        try:
-            data = unpacker.decompress(packed, max_length=frame.size_bytes + 1)
-        except zstd.ZstdError as error:
-            raise ImageError(f"{self.path} is damaged: {error}.") from error
-        if len(data) != frame.size_bytes or not unpacker.eof:
-            raise ImageError(f"{self.path} is damaged: a frame has not the size in its table.")
-        return memoryview(data)
+
+def unpack(packed: bytes, frame: Frame) -> memoryview | None:
+    """Return the content of a frame, or None if it is damaged; a checksum in it is tested."""
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
+    unpacker = zstd.ZstdDecompressor(options=options)
+    try:
+        data = unpacker.decompress(packed, max_length=frame.size_bytes + 1)
+    except zstd.ZstdError:
+        return None
+    return memoryview(data) if len(data) == frame.size_bytes and unpacker.eof else None
 
 
 @dataclass(frozen=True)

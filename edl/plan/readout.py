@@ -103,6 +103,16 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
+def store_sparse(file: BinaryIO, data: memoryview) -> None:
+    """Write data where file stands; zeros are passed over, so that they stay holes."""
+    for at in range(0, len(data), MIB):
+        chunk = data[at : at + MIB]
+        if is_zero(chunk):
+            file.seek(len(chunk), os.SEEK_CUR)
+        else:
+            file.write(chunk)
+
+
 class _Sink:
     """Writes what it is called with, skipping over zeros.
 
@@ -121,17 +131,9 @@ class _Sink:
         self._emit(BytesMoved(len(data)))
         if self._error is None:
             try:
-                self._store(data)
+                store_sparse(self._file, data)
             except OSError as error:
                 self._error = error
-
-    def _store(self, data: memoryview) -> None:
-        for at in range(0, len(data), MIB):
-            chunk = data[at : at + MIB]
-            if _is_zero(chunk):
-                self._file.seek(len(chunk), os.SEEK_CUR)
-            else:
-                self._file.write(chunk)
 
     def finish(self) -> None:
         """Raise what went wrong while the data came."""
@@ -139,7 +141,7 @@ class _Sink:
             raise self._error
 
 
-def _is_zero(chunk: memoryview) -> bool:
+def is_zero(chunk: memoryview) -> bool:
     """Tell whether chunk is all zeros; the first bytes decide in most cases."""
     if any(chunk[:64]):
         return False

@@ -129,9 +129,7 @@ def test_damage_of_packed_files(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[200] ^= 1
     path.write_bytes(data)
-    assert {damage.problem.partition(": ")[0] for damage in backup.verify()} == {
-        f"{path} is damaged"
-    }
+    assert {damage.problem for damage in backup.verify()} == {f"{path} is damaged at 0."}
 
 
 def test_verifying_can_be_stopped(tmp_path: Path) -> None:
