@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,6 +152,22 @@ def test_a_chip_that_is_in_no_table_and_a_soc_version() -> None:
     assert "maker       not known: OEM id 0x0001 names nobody" in shown
 
 
+def test_the_boot_rom_alone(edl: Edl, tmp_path: Path) -> None:
+    """It takes the loader afterwards as if nobody had asked before."""
+    phone = tmp_path / "phone"
+    assert edl("virtual", "new", phone, "sdm660").status == 0
+    result = edl("--virtual", phone, "info", "--no-loader")
+    assert result.status == 0
+    assert "chip        SDM660" in result.out
+    assert "secure boot fused" in result.out
+    assert "Programmer" not in result.out
+    asked = edl("--virtual", phone, "info", "--no-loader", "--json").last
+    assert (asked["programmer"], asked["storage"], asked["health"]) == (None, None, None)
+    whole = edl("--virtual", phone, "info", "--json", "--loader", loader("sdm660")).last
+    assert whole["pk_hash"] == asked["pk_hash"]
+    assert whole["programmer"]["generation"] == 2
+
+
 # -- the programmer -------------------------------------------------------------------------------
 
 
@@ -168,6 +185,7 @@ def test_what_a_programmer_lacks_and_whose_lock_it_has() -> None:
     assert "lock        demacia, setprojmodel: OnePlus may refuse" in shown
     few = ("program", "configure", "power", "benchmark", "read", "getstorageinfo", "erase", "nop")
     data, shown = about(functions=few)
+    assert "commands    benchmark configure erase" in shown
     assert data["programmer"]["missing"] == ["getsha256digest", "setbootablestoragedrive"]
     assert "lacks       getsha256digest: what was written is read back" in shown
     assert data["programmer"]["erases_ranges"]

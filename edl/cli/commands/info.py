@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -37,19 +37,23 @@ _USED = {  # what we ask for, and what is lost without it
 
 
 @click.command("info")
+@click.option("--no-loader", is_flag=True, help="Ask the boot ROM alone: needs no loader.")
 @phone_options
 @click.pass_obj
-def command(settings: Settings) -> None:
+def command(settings: Settings, *, no_loader: bool) -> None:
     """Show chip, maker, keys, programmer, storage, and how worn it is.
 
     \b
     Examples:
       edl info --loader prog_firehose.elf
-      edl info --json --loader prog_firehose.elf
+      edl info --no-loader
     """
     app = App(settings)
-    with app.phone() as phone:
-        data = _data(phone)
+    if no_loader:
+        data = _alone(app.identity())
+    else:
+        with app.phone() as phone:
+            data = _data(phone)
     app.result(data, _text(data))
 
 
@@ -57,12 +61,26 @@ def command(settings: Settings) -> None:
 
 
 def _data(phone: Phone) -> dict[str, Any]:
-    identity, programmer = phone.identity, phone.programmer
     storage = _storage(phone)  # asks the programmer, which may tell more about itself
+    return {
+        **_identity(phone.identity, phone.programmer.signs),
+        "serial": phone.serial,
+        "programmer": _programmer(phone.programmer),
+        "storage": storage,
+        "health": _health(phone.luns.get(0) or StorageInfo()),
+    }
+
+
+def _alone(identity: PhoneIdentity) -> dict[str, Any]:
+    """Return what is known of a phone without a programmer."""
+    return {**_identity(identity, ()), "programmer": None, "storage": None, "health": None}
+
+
+def _identity(identity: PhoneIdentity, signs: Sequence[str]) -> dict[str, Any]:
     hwid = None if identity.hwid is None else Hwid(identity.hwid)
     key = known_key(identity.pk_hash) if identity.pk_hash else None
     return {
-        "serial": phone.serial,
+        "serial": "unknown" if identity.serial is None else f"{identity.serial:08x}",
         "chip": identity.chip,
         "chip_names": list(identity.chips),
         "soc_version": None if identity.soc_version is None else f"{identity.soc_version:#010x}",
@@ -72,11 +90,8 @@ def _data(phone: Phone) -> dict[str, Any]:
         "hwid_parts": None if hwid is None else _hwid_parts(hwid),
         "pk_hash": None if identity.pk_hash is None else identity.pk_hash.hex(),
         "key": None if key is None else key.name,
-        "secure_boot": _secure_boot(identity, programmer),
+        "secure_boot": _secure_boot(identity, signs),
         "sahara_version": identity.sahara_version,
-        "programmer": _programmer(programmer),
-        "storage": storage,
-        "health": _health(phone.luns.get(0) or StorageInfo()),
     }
 
 
@@ -89,8 +104,8 @@ def _hwid_parts(hwid: Hwid) -> dict[str, Any]:
     }
 
 
-def _secure_boot(identity: PhoneIdentity, programmer: Programmer) -> dict[str, Any]:
-    said = loglines.secure_boot(programmer.signs)
+def _secure_boot(identity: PhoneIdentity, signs: Sequence[str]) -> dict[str, Any]:
+    said = loglines.secure_boot(signs)
     if said is not None:
         return {"fused": said, "how": "its programmer says so"}
     if identity.fused is None:
@@ -162,12 +177,11 @@ def _health(info: StorageInfo) -> dict[str, Any]:
 
 
 def _text(data: dict[str, Any]) -> Iterator[str]:
-    groups = {
-        "Phone": _phone_rows(data),
-        "Programmer": _programmer_rows(data["programmer"]),
-        "Storage": _storage_rows(data["storage"]),
-        "Health of the storage": _health_rows(data["health"]),
-    }
+    groups = {"Phone": _phone_rows(data)}
+    if data["programmer"] is not None:
+        groups["Programmer"] = _programmer_rows(data["programmer"])
+        groups["Storage"] = _storage_rows(data["storage"])
+        groups["Health of the storage"] = _health_rows(data["health"])
     for title, rows in groups.items():
         yield title
         for label, text in rows:
@@ -178,6 +192,7 @@ def _text(data: dict[str, Any]) -> Iterator[str]:
                 initial_indent=head,
                 subsequent_indent=" " * len(head),
                 break_long_words=False,
+                break_on_hyphens=False,
             )
 
 
@@ -237,7 +252,7 @@ def _programmer_rows(programmer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "for", programmer["target"] or _NOT_TOLD
     yield "transfers", f"up to {format_size(programmer['payload_bytes'])}"
     functions = programmer["functions"]
-    yield "commands", " ".join(functions) if functions is not None else "not listed"
+    yield "commands", "not listed" if functions is None else " ".join(functions) or "none"
     for name in programmer["missing"]:
         yield "lacks", f"{name}: {_USED[name]}"
     if not programmer["erases_ranges"]:
