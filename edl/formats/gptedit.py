@@ -8,6 +8,7 @@ the end of the disk, and that an entry of type zero ('last_parti') may stand for
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from edl.errors import DocumentError
 from edl.formats.gpt import Entry, Gpt, Partition, parse
 from edl.formats.gptcheck import is_protective, sound
+
+_ALL_SECTORS = 0xFFFFFFFF  # of an MBR: as many as there are
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,6 @@ class Change:
         )
 
 
-
 def refit(
     table: Gpt, disk_sectors: int, *, grow: bool = True, needed_sectors: int | None = None
 ) -> Gpt:
@@ -65,6 +67,7 @@ def refit(
         DocumentError: the partitions do not fit on the disk, or the last one would lose content.
     """
     table = _without_placeholder(table, table.last_usable(disk_sectors))
+    table = dataclasses.replace(table, mbr=table.mbr and _covering(table.mbr, disk_sectors))
     last = _last_entry(table)
     if last is None:
         return table.fit(disk_sectors, grow=False)
@@ -86,6 +89,16 @@ def _last_entry(table: Gpt) -> Entry | None:
     """Return the entry of the last partition by place, or of what stands for it."""
     placed = [entry for entry in table.entries if entry.first_sector]
     return max(placed, key=lambda entry: entry.first_sector, default=None)
+
+
+def _covering(mbr: bytes, disk_sectors: int) -> bytes:
+    """Return sector 0 with its protective row over the disk, unless it says `all there is`."""
+    changed = bytearray(mbr)
+    for at in range(446, 510, 16):
+        kind, (first, sectors) = changed[at + 4], struct.unpack_from("<II", changed, at + 8)
+        if kind == 0xEE and first == 1 and sectors != _ALL_SECTORS:
+            struct.pack_into("<I", changed, at + 12, min(disk_sectors - 1, _ALL_SECTORS))
+    return bytes(changed)
 
 
 def _without_placeholder(table: Gpt, last_usable: int) -> Gpt:

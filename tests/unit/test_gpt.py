@@ -183,6 +183,20 @@ def test_small_tables_leave_the_sectors_of_partitions_alone() -> None:
     assert len(table.fit(100, grow=False).images().primary) == 3 * 4096
 
 
+def test_a_table_at_a_wrong_place_is_told() -> None:
+    table = reread(small())
+    header = dataclasses.replace(table.header, my_sector=7)
+    assert problems(dataclasses.replace(table, header=header), 200) == (
+        "The header is at sector 1 and says that it is at sector 7.",
+    )
+    assert problems(dataclasses.replace(table, mbr=bytes(512)), 200) == (
+        "Sector 0 does not tell old tools that the disk is in use (protective MBR).",
+    )
+    assert problems(table, 300) == (
+        "The backup is said to be at sector 199, the disk ends with 299.",
+    )
+
+
 def test_wrong_checksums_are_told_and_put_right() -> None:
     data = bytearray(small().images().primary)
     data[512 + 40] ^= 1  # first usable sector: 34 becomes 35
