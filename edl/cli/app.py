@@ -9,36 +9,29 @@ import logging
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edl.cli import loading, logs, terminal
+from edl.cli import loading, logs, reaching, terminal
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
-from edl.device import connect, ladder
 from edl.device.connect import Phone, Wishes
 from edl.errors import (
-    AccessError,
     EdlError,
-    NoDeviceError,
     PackageError,
     SafetyError,
-    TransportError,
     UsageError,
     WrongSectorSizeError,
     WrongStorageError,
 )
-from edl.events import Notice, Stage, StepStarted
+from edl.events import Notice, StepStarted
 from edl.identity import PhoneIdentity
-from edl.plan import home
 from edl.plan.model import Finding, Plan, Severity, findings_data, plural
-from edl.transport import Transport, discovery, serial
+from edl.transport import discovery
 from edl.transport.discovery import Found
-from edl.transport.serial import FoundPort
 from edl.units import parse_size
 
 if TYPE_CHECKING:
@@ -237,69 +230,32 @@ class App:
     def phone(self, package: Package | None = None) -> Iterator[Phone]:
         """Find the phone, bring it to a configured programmer, and leave that running afterwards.
 
+        A phone that must enter EDL mode again is waited for, where somebody can hold its keys.
         package: its loader and sector size are hints.
         """
-        with self.running(), self.plugged():
-            found = self._wait()
-            self.seen = True
-            if isinstance(found, Found) and found.mode == "crash dump":
-                raise NoDeviceError(
-                    f"The phone at USB {found.location} is in crash-dump mode (900E), not in EDL.",
-                    remedies=("Hold the power button for 15 seconds, then enter EDL mode (9008).",),
-                )
-            self.emit(Stage("found", _describe(found)))
-            with contextlib.ExitStack() as opened:
-
-                def open_it(phone: Found | FoundPort) -> Transport:
-                    transport = self._open(phone)
-                    opened.callback(transport.close)
-                    return transport
-
-                yield self._connect(found, open_it, package)
-
-    def _connect(
-        self,
-        found: Found | FoundPort,
-        open_it: Callable[[Found | FoundPort], Transport],
-        package: Package | None,
-    ) -> Phone:
-        loader = loading.Loader(self.settings, package, self.emit)
-        known = home.recall(found.serial) if found.serial else None
-
-        def images(identity: PhoneIdentity) -> Mapping[int, bytes]:
-            if identity.serial is not None:  # at once: after a failure it cannot be asked again
-                home.remember(f"{identity.serial:08x}", identity)
-            return loader.images(identity if identity.pk_hash or known is None else known)
-
-        with loader.offering_others():
-            return connect.connect(
-                open_it(found),
-                images,
-                self._wishes(package, loader),
-                self.emit,
-                known,
-                reopen=lambda: open_it(self._wait(_COME_BACK_S)),
-            )
+        with self.running(), self.plugged(), contextlib.ExitStack() as opened:
+            yield reaching.Reach(self, package, opened).phone()
 
     def identity(self) -> PhoneIdentity:
         """Return who the connected phone says it is, without giving it a loader.
 
         A phone whose boot ROM cannot be asked any more told it to an earlier run, or nobody.
         """
-        with self.running(), self.plugged():
-            found = self._wait()
-            self.seen = True
-            self.emit(Stage("found", _describe(found)))
-            with contextlib.closing(found.open()) as transport:
-                answering = ladder.find_out(transport, self.emit)
-                rom, hello = answering.boot_rom, answering.hello
-                identity = PhoneIdentity() if rom is None or hello is None else rom.identify(hello)
-            if identity.serial is not None:  # at once: it cannot be asked again
-                home.remember(f"{identity.serial:08x}", identity)
-            known = home.recall(found.serial) if found.serial else None
-            return identity if identity.pk_hash or known is None else known
+        with self.running(), self.plugged(), contextlib.ExitStack() as opened:
+            return reaching.Reach(self, None, opened).identity()
 
-    def _wishes(self, package: Package | None, loader: loading.Loader) -> Wishes:
+    def agrees(self, question: str) -> bool:
+        """Ask before something that costs nothing; --yes agrees, and scripts without it do not."""
+        context = click.get_current_context(silent=True)
+        if context is not None and context.params.get("yes"):
+            return True
+        if not terminal.is_terminal(sys.stdin) or self.settings.json:
+            return False
+        self._display.pause()
+        return click.confirm(terminal.clean(question), err=True)
+
+    def wishes(self, package: Package | None, loader: loading.Loader) -> Wishes:
+        """Return what the user, the package and the loader say about the phone."""
         settings = self.settings
         hints = list(loader.storage_hints())
         if package is not None and package.sector_bytes:
@@ -310,63 +266,6 @@ class App:
             identify=not settings.no_identify,
             payload_bytes=_payload(settings.max_payload),
         )
-
-    def _open(self, found: Found | FoundPort) -> Transport:
-        """Open the phone: by its serial port, where that is what its driver makes of it."""
-        try:
-            return found.open()
-        except AccessError:
-            port = self._port_instead() if isinstance(found, Found) else None
-            if port is not None:
-                with contextlib.suppress(NoDeviceError, TransportError):
-                    transport = port.open()
-                    self.emit(Stage("found", f"not usable over USB, but as {port.name}"))
-                    return transport
-            raise
-
-    def _port_instead(self) -> FoundPort | None:
-        """Return the serial port of the phone that is meant, where USB does not work."""
-        settings = self.settings
-        if self.virtual is not None or settings.vid is not None or settings.pid is not None:
-            return None
-        return serial.only_port(settings.serial)
-
-    def _choose(self) -> Found | FoundPort:
-        """Return the phone that is meant: over USB if possible, else at a serial port."""
-        if self.settings.port is not None:
-            if self.virtual is not None:
-                raise UsageError("--port and --virtual (EDL_PORT, EDL_VIRTUAL) exclude each other.")
-            return serial.named(self.settings.port)
-        try:
-            return discovery.choose(self.find(), self.settings.serial)
-        except (NoDeviceError, TransportError):
-            port = self._port_instead()
-            if port is None:
-                raise
-            return port
-
-    def _wait(self, wait_s: float | None = None) -> Found | FoundPort:
-        """Return the phone that is meant, waiting for it to be plugged in."""
-        if wait_s is None:
-            wait_s = self.settings.wait
-        if wait_s is None:
-            at_terminal = terminal.is_terminal(sys.stderr) and self.virtual is None
-            wait_s = _TERMINAL_WAIT_S if at_terminal else 0.0
-        deadline = time.monotonic() + wait_s
-        told = False
-        while True:
-            try:
-                found = self._choose()
-            except NoDeviceError:
-                if time.monotonic() >= deadline:
-                    raise
-                if not told:
-                    self.emit(Stage("hint", "often: hold both volume keys while plugging it in"))
-                    self.emit(Stage("wait", f"for a phone in EDL mode ({wait_s:.0f} s)"))
-                    told = True
-                time.sleep(_POLL_S)
-                continue
-            return found
 
 
 _KINDS: dict[str, type[EdlError]] = {
@@ -390,17 +289,6 @@ def _stop(errors: tuple[Finding, ...]) -> EdlError:
         f"{where}{first.message}{more} Nothing was written.",
         remedies=(first.remedy,) if first.remedy else (),
     )
-
-
-def _describe(found: Found | FoundPort) -> str:
-    if found.serial:
-        who = f"phone {found.serial}"
-    elif isinstance(found, FoundPort):
-        who = found.product or "phone"
-    else:
-        who = found.product or f"phone {found.vendor_id:04x}:{found.product_id:04x}"
-    where = f"USB {found.location}" if isinstance(found, Found) else found.name
-    return f"{who} in EDL mode at {where}"
 
 
 def _id(text: str | None, option: str) -> int | None:

@@ -16,9 +16,9 @@ from edl import imageset, loaders
 from edl.cli.options import Settings
 from edl.cli.targets import is_file, is_folder
 from edl.collection.store import Collection
-from edl.errors import ImageError, ProgrammerRefusedError, UsageError
+from edl.errors import EdlError, ImageError, ProgrammerRefusedError, UsageError
 from edl.events import Emit, Notice, Stage
-from edl.formats.mbn import read_image
+from edl.formats.mbn import Image, read_image
 from edl.identity import PhoneIdentity
 from edl.imageset import PROGRAMMER_ID, ImageSet
 from edl.loaders import Candidate, Fit
@@ -40,7 +40,10 @@ class Loader:
         self._virtual = settings.virtual is not None
         self._package = package
         self._emit = emit
-        self._others: list[Candidate] = []  # that fit as well, best first
+        self._sent: Candidate | None = None
+        self._refused: list[Image] = []
+        self._config_refused = False  # that of the package
+        self._identity = PhoneIdentity()
 
     def storage_hints(self) -> Iterator[str]:
         """Yield the storage types that the loader's name speaks of."""
@@ -54,19 +57,27 @@ class Loader:
         if self._package is not None:
             yield from self._package.loaders
 
-    @contextlib.contextmanager
-    def offering_others(self) -> Iterator[None]:
-        """In here, a phone that refuses the loader is told of together with the next best one."""
-        try:
-            yield
-        except ProgrammerRefusedError as error:
-            if self._others:
-                best = self._others[0]
-                line = f"Or enter EDL mode again and try the next one: --loader {best.path}"
-                if best.title:
-                    line += f" ({best.title})"
-                error.remedies = (*error.remedies[:2], line)
-            raise
+    def next_best(self, error: ProgrammerRefusedError) -> Candidate | None:
+        """Take what was sent for unfit; return what to try next, and put it into error's remedies.
+
+        Nothing is returned where the user named the file: then the remedy is all.
+        """
+        if self._sent is not None:
+            self._refused.append(self._sent.image)
+        self._config_refused = True
+        best = None
+        with contextlib.suppress(EdlError):  # there is none
+            best = self._candidate(self._identity)
+        if best is None:
+            return None
+        line = f"Or enter EDL mode again and try the next one: --loader {best.path}"
+        if best.title:
+            line += f" ({best.title})"
+        error.remedies = (*error.remedies[:2], line)
+        return None if self._names_file() else best
+
+    def _names_file(self) -> bool:
+        return self._option is not None and not is_folder(self._option)
 
     def images(self, identity: PhoneIdentity) -> Mapping[int, bytes]:
         """Return images by Sahara id for the phone that identity describes.
@@ -75,27 +86,43 @@ class Loader:
             UsageError: there is none; the message says what kind is needed.
             ImageError: a file cannot be read, or would not start on this phone.
         """
+        self._identity = identity
         option = self._option
-        if option is None:
-            return self._of_package(identity) or self._single(self._found(identity))
-        if is_folder(option):
-            ranked = loaders.rank(files_in(Path(option)), identity)
-            ranked = [candidate for candidate in ranked if candidate.image.is_programmer]
-            if not ranked:
-                raise ImageError(
-                    f"No programmer (loader) was found in {option}.",
-                    remedies=("Name the file itself: --loader FILE.",),
-                )
-            return self._single(self._best(ranked) or _none_fits(ranked))
+        if option is not None and self._names_file():
+            return self._of_option(option, identity)
+        if option is None and (images := self._of_package(identity)):
+            return images
+        return self._single(self._candidate(identity))
+
+    def _of_option(self, option: str, identity: PhoneIdentity) -> ImageSet:
+        """Return the images that the user names."""
         if imageset.is_list(option) and not is_file(Path(option)):
             return self._told(imageset.of_list(option), "images by id", identity)
         return self._named(Path(option), identity)
+
+    def _candidate(self, identity: PhoneIdentity) -> Candidate:
+        """Return the best loader that has not been refused.
+
+        Raises:
+            UsageError, ImageError: there is none.
+        """
+        option = self._option
+        if option is None or not is_folder(option):
+            return self._found(identity)
+        ranked = loaders.rank(files_in(Path(option)), identity)
+        ranked = [candidate for candidate in ranked if candidate.image.is_programmer]
+        if not ranked:
+            raise ImageError(
+                f"No programmer (loader) was found in {option}.",
+                remedies=("Name the file itself: --loader FILE.",),
+            )
+        return self._best(ranked) or _none_fits(ranked)
 
     def _of_package(self, identity: PhoneIdentity) -> ImageSet | None:
         """Return the images that the package's own sahara_config names, if it has one."""
         roots = self._package.roots if self._package is not None else ()
         config = imageset.find_config(roots)
-        if config is None:
+        if config is None or self._config_refused:
             return None
         images = imageset.of_file(config, imageset.read_file(config)) or {}
         ranked = _judged(config, images, identity)
@@ -139,14 +166,12 @@ class Loader:
 
     def _best(self, ranked: list[Candidate]) -> Candidate | None:
         """Return the best of ranked if it fits; one that the phone would refuse is not sent."""
-        fitting = [candidate for candidate in ranked if candidate.verdict.fit.may_start]
-        if not fitting:
-            return None
-        best = fitting[0]
-        self._others = [candidate for candidate in fitting if candidate.image != best.image]
-        if best.note:
-            self._emit(Notice(best.note))
-        return best
+        fitting = (
+            candidate
+            for candidate in ranked
+            if candidate.verdict.fit.may_start and candidate.image not in self._refused
+        )
+        return next(fitting, None)
 
     def _named(self, path: Path, identity: PhoneIdentity) -> ImageSet:
         """Return the file that the user names. Whether the phone takes it, the phone decides."""
@@ -163,6 +188,9 @@ class Loader:
         return self._told(images or {PROGRAMMER_ID: data}, path.name, identity)
 
     def _single(self, candidate: Candidate) -> ImageSet:
+        if candidate.note:
+            self._emit(Notice(candidate.note))
+        self._sent = candidate
         data = imageset.read_file(candidate.path)
         self._emit(Stage("loader", f"{candidate.name}, {format_size(len(data))}"))
         return {PROGRAMMER_ID: data}
@@ -174,6 +202,7 @@ class Loader:
             size += f", images {', '.join(map(str, sorted(images)))}"
         self._emit(Stage("loader", f"{name}, {size}"))
         for candidate in _judged(Path(name), images, identity):
+            self._sent = candidate
             if not candidate.verdict.fit.may_start:
                 self._emit(Notice(f"{candidate.note} It is sent all the same, as you named it."))
         return images

@@ -131,7 +131,7 @@ def test_crash_dumps_are_no_edl_mode(edl: Edl, mini: Path) -> None:
     phone = ("--virtual", "qcm2290,ids=05c6:900e")
     for line in (("nop",), ("rawprogram", mini), ("rawprogram", mini, "--dry-run")):
         result = edl(*phone, *line)
-        assert (result.status, code(result.err)) == (3, "no-device")
+        assert (result.status, code(result.err)) == (3, "crash-dump")
         assert "is in crash-dump mode (900E), not in EDL." in result.err
     assert "crash dump" in edl(*phone, "list").out
 

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From no phone to a configured programmer: also past a refused loader, and past stuck phones.
+
+Where only the user's hands help, they are told what to do, and the job goes on by itself when the
+phone is back. Scripts, where nobody waits, get the error at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from edl.cli import loading
+from edl.cli.finding import Finder, Seen, describe
+from edl.device import connect, ladder
+from edl.device.connect import Phone
+from edl.errors import (
+    CrashDumpError,
+    EdlError,
+    InterruptedUploadError,
+    MuteError,
+    NoDeviceError,
+    ProgrammerFailedError,
+    ProgrammerRefusedError,
+)
+from edl.events import Stage
+from edl.identity import PhoneIdentity
+from edl.plan import home
+from edl.transport import Transport
+from edl.transport.discovery import Found
+
+if TYPE_CHECKING:
+    from edl.cli.app import App
+    from edl.package import Package
+
+_COME_BACK_S = 10.0
+_MAX_STARTS = 20  # how often the keys are held, or another loader is sent
+_STUCK = (MuteError, CrashDumpError, InterruptedUploadError)
+_KEYS = "Hold the power button (with volume down) for 15 seconds, then enter EDL mode again."
+
+
+class Reach:
+    """Reaches the phone of one run. opened: closes what was opened."""
+
+    def __init__(self, app: App, package: Package | None, opened: contextlib.ExitStack) -> None:
+        self._app = app
+        self._package = package
+        self._opened = opened
+        self._finder = Finder(app)
+        self._loader = loading.Loader(app.settings, package, app.emit)
+        self._transport: Transport | None = None
+
+    def phone(self) -> Phone:
+        """Return the phone with a configured programmer.
+
+        Raises:
+            EdlError: see `connect.connect` and `Finder.wait`.
+        """
+        found = self._finder.wait()
+        for _ in range(_MAX_STARTS):
+            try:
+                return self._connect(found)
+            except _STUCK as error:
+                found = self._by_keys(found, error, error.remedies[0])
+            except ProgrammerRefusedError as error:
+                found = self._with_next(found, error)
+        return self._connect(found)
+
+    def identity(self) -> PhoneIdentity:
+        """Return who the phone says it is, or told an earlier run; it gets no loader.
+
+        Raises:
+            EdlError: see `ladder.find_out` and `Finder.wait`.
+        """
+        found = self._finder.wait()
+        for _ in range(_MAX_STARTS):
+            try:
+                return self._ask(found)
+            except _STUCK as error:
+                found = self._by_keys(found, error, error.remedies[0])
+        return self._ask(found)
+
+    def _connect(self, found: Seen) -> Phone:
+        known = self._see(found)
+
+        def images(identity: PhoneIdentity) -> Mapping[int, bytes]:
+            _remember(identity)
+            return self._loader.images(identity if identity.pk_hash or known is None else known)
+
+        return connect.connect(
+            self._open(found),
+            images,
+            self._app.wishes(self._package, self._loader),
+            self._app.emit,
+            known,
+            reopen=lambda: self._open(self._finder.again(found, _COME_BACK_S, left=True)),
+        )
+
+    def _ask(self, found: Seen) -> PhoneIdentity:
+        known = self._see(found)
+        transport = self._open(found)
+        answering = ladder.find_out(transport, self._app.emit, ask=known is None)
+        if answering.interrupted and ladder.leaves(transport):
+            transport = self._open(self._finder.again(found, _COME_BACK_S, left=True))
+            answering = ladder.find_out(transport, self._app.emit, ask=True)
+        rom, identity = answering.boot_rom, PhoneIdentity()
+        if rom is not None and (answering.hello is not None or answering.commanding):
+            identity = rom.identify(answering.hello)
+        _remember(identity)
+        return identity if identity.pk_hash or known is None else known
+
+    def _see(self, found: Seen) -> PhoneIdentity | None:
+        """Tell which phone was found, and return what an earlier run learnt of it.
+
+        Raises:
+            CrashDumpError: its descriptors say that it crashed.
+        """
+        self._app.seen = True
+        if isinstance(found, Found) and found.mode == "crash dump":
+            raise CrashDumpError(
+                f"The phone at USB {found.location} is in crash-dump mode (900E), not in EDL."
+            )
+        self._app.emit(Stage("found", describe(found)))
+        return home.recall(found.serial) if found.serial else None
+
+    def _open(self, found: Seen) -> Transport:
+        self._transport = transport = self._finder.open(found)
+        self._opened.callback(transport.close)
+        return transport
+
+    def _by_keys(self, found: Seen, error: EdlError, hint: str) -> Seen:
+        """Return the phone when somebody has held its keys; raise error where nobody does."""
+        self._opened.close()
+        wait_s = self._finder.patience_s
+        if not wait_s:
+            raise error
+        emit = self._app.emit
+        emit(Stage("stuck", error.message))
+        emit(Stage("hint", hint))
+        emit(Stage("wait", f"for the phone to come back in EDL mode ({wait_s:.0f} s)"))
+        try:
+            return self._finder.again(found, wait_s)
+        except NoDeviceError:
+            raise error from None
+
+    def _with_next(self, found: Seen, error: ProgrammerRefusedError) -> Seen:
+        """Return the phone, ready for the next loader; raise error where there is none."""
+        best = self._loader.next_best(error)
+        if best is None or not self._app.agrees(f"{error.message} Try {best.name} next?"):
+            raise error
+        self._app.emit(Stage("refused", error.message))
+        self._app.emit(Stage("loader", f"the next one is {best.name}; the phone starts over"))
+        # a phone whose programmer does not run is either back already, or never comes by itself
+        failed = isinstance(error, ProgrammerFailedError)
+        left = not failed and self._transport is not None and ladder.leaves(self._transport)
+        self._opened.close()
+        try:
+            return self._finder.again(found, 0.0 if failed else _COME_BACK_S, left=left)
+        except NoDeviceError:
+            return self._by_keys(found, error, _KEYS)
+
+
+def _remember(identity: PhoneIdentity) -> None:
+    """Keep who a phone is, at once: it cannot be asked again."""
+    if identity.serial is not None:
+        home.remember(f"{identity.serial:08x}", identity)
