@@ -14,9 +14,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
-from edl.chunks import CHUNK_BYTES, Content, FileContent, FillContent, read_all
+from edl.chunks import CHUNK_BYTES, Content, FileContent, FillContent, pread, read_all
 from edl.errors import ImageError
 from edl.formats.sparse import SparseChunk, SparseImage, SparseKind
 
@@ -49,21 +49,26 @@ def data_runs(content: Content, offset: int, length: int) -> Iterator[tuple[int,
 
 
 def _file_runs(content: FileContent, at: int, end: int) -> Iterator[tuple[int, int]]:
-    seek_data, seek_hole = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
-    if seek_data is None or seek_hole is None:  # Windows
-        if at < end:
-            yield at, end - at
-        return
     try:
         with content.path.open("rb", buffering=0) as file:
-            while at < end:
-                start, stop = _next_run(file.fileno(), content.offset + at, seek_data, seek_hole)
-                start, stop = start - content.offset, min(stop - content.offset, end)
-                if start < stop:
-                    yield start, stop - start
-                at = max(stop, start)
+            for start, size in _runs_of(file.fileno(), content.offset + at, content.offset + end):
+                yield start - content.offset, size
     except OSError as error:
         raise ImageError(f"{content.path} cannot be read: {error.strerror}.") from error
+
+
+def _runs_of(descriptor: int, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where an open file has data between at and end."""
+    seek_data, seek_hole = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
+    while at < end:
+        if seek_data is None or seek_hole is None:  # Windows
+            start, stop = at, end
+        else:
+            start, stop = _next_run(descriptor, at, seek_data, seek_hole)
+        stop = min(stop, end)
+        if start < stop:
+            yield start, stop - start
+        at = max(stop, start)
 
 
 _FAR = 1 << 62
@@ -98,6 +103,36 @@ def is_blank(content: Content, offset: int, length: int) -> bool:
 def is_zero(chunk: memoryview) -> bool:
     """Tell whether chunk is all zeros; the first bytes decide in most cases."""
     return not any(chunk[:64]) and bytes(chunk) == bytes(len(chunk))
+
+
+@dataclass(frozen=True)
+class OpenContent:
+    """size_bytes bytes of an open file that may have no name; whoever opened it closes it."""
+
+    file: BinaryIO
+    size_bytes: int
+
+    def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
+        """See Content."""
+        buffer = bytearray(min(CHUNK_BYTES, max(length, 1)))
+        try:
+            while length:
+                piece = memoryview(buffer)[: min(length, len(buffer))]
+                count = pread(self.file.fileno(), piece, offset)
+                if count == 0:
+                    raise ImageError("The temporary file is shorter than it was.")
+                yield piece[:count]
+                offset += count
+                length -= count
+        except OSError as error:
+            raise ImageError(f"The temporary file cannot be read: {error.strerror}.") from error
+
+    def data_runs(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """See Holed."""
+        try:
+            yield from _runs_of(self.file.fileno(), offset, offset + length)
+        except OSError as error:
+            raise ImageError(f"The temporary file cannot be read: {error.strerror}.") from error
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from edl.chunks import Content, read_all
 from edl.contents import Slice
 from edl.errors import DocumentError, ImageError
+from edl.events import Emit, ignore
 from edl.formats import gpt
 from edl.formats.gpt import Gpt, Partition
 from edl.imagefile import Opened, open_content
@@ -86,11 +87,11 @@ class DiskImage:
 
     Attributes:
         luns: by number; a single file is LUN 0.
-        source: the file that it was opened from.
+        source: the file that it was opened from, if it was one.
     """
 
     luns: dict[int, LunImage]
-    source: Opened
+    source: Opened | None = None
 
     @property
     def has_table(self) -> bool:
@@ -122,16 +123,15 @@ class DiskImage:
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[DiskImage]:
-    """Open what path holds: a dump of a disk (LUN), raw or as an Android sparse image.
+def open_image(path: Path, emit: Emit = ignore) -> Iterator[DiskImage]:
+    """Open what path holds: a dump of a disk (LUN), raw, sparse or compressed.
 
     A file without a partition table is opened too: its LUN has no table then.
 
     Raises:
-        ImageError: the file cannot be read.
-        DocumentError: it is a damaged sparse image.
+        ImageError: the file cannot be read; see `imagefile.open_content`.
     """
-    with open_content(path) as opened:
+    with open_content(path, emit) as opened:
         yield DiskImage({0: read_lun(opened.content)}, opened)
 
 

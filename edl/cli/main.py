@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "setup-udev": ("setup_udev", "Let users speak to phones (Linux).", "Without a phone"),
     "loaders": ("loaders", "Keep, show and choose loaders (programmers).", "Without a phone"),
     "virtual": ("virtual", "Make and show virtual phones.", "Without a phone"),
+    "image": ("image", "Look into dumps and images: list, extract, compare.", "Without a phone"),
     "explain": ("explain", "Explain an error code.", "Without a phone"),
 }
 HIDDEN = dict.fromkeys(("rs", "ws", "es", "rf", "wf"), "sectors") | {"aliases": "aliases"}

@@ -154,6 +154,7 @@ def test_sparse_dumps_are_expanded(tmp_path: Path) -> None:
         )
     )
     with open_image(path) as image:
+        assert image.source is not None
         assert image.source.forms == ("sparse",)
         _, partition = image.partition("data")
         content = image.luns[0].content_of(partition)
@@ -173,7 +174,7 @@ def test_names_that_exist_twice_cannot_be_asked_for(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for path, words in [
-        (tmp_path, "is a folder"),
+        (tmp_path, "neither an image"),
         (tmp_path / "gone", "no file"),
         (tmp_path / "empty", "is empty"),
         (Path("/dev/zero"), "no size"),
