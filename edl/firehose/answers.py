@@ -131,7 +131,8 @@ class StorageInfo:
 
         Of a UFS device it gives four letters of the INQUIRY text (executed: "HIBA" of TOSHIBA).
         """
-        letters = (self.serial or 0).to_bytes(8, "big").lstrip(b"\0").decode("latin-1")
+        number = self.serial or 0
+        letters = number.to_bytes((number.bit_length() + 7) // 8, "big").decode("latin-1")
         if not letters or letters in self.extra.get("UFS Inquiry Command Output", ""):
             return None
         return self.serial

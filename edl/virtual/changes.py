@@ -15,14 +15,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from edl.virtual.bootrom import CommandMode
-from edl.virtual.programmer.board import VIP_LOCK, XIAOMI_LOCK, Quirks
+from edl.virtual.programmer.board import (
+    MOTOROLA_LIMIT,
+    OPLUS_LOCK,
+    VIP_LOCK,
+    VIVO_LOCK,
+    XIAOMI_LOCK,
+    Quirks,
+)
 from edl.virtual.states import CONDITIONS
 from edl.virtual.storage import Extent
 
 if TYPE_CHECKING:
     from edl.virtual.profiles import Profile
 
-LOCKS = {"xiaomi": XIAOMI_LOCK, "vip": VIP_LOCK}
+LOCKS = {
+    "xiaomi": XIAOMI_LOCK,
+    "vip": VIP_LOCK,
+    "oplus": OPLUS_LOCK,
+    "vivo": VIVO_LOCK,
+    "motorola": MOTOROLA_LIMIT,
+}
 QUESTIONS = {
     "refused": CommandMode.REFUSED,
     "ignored": CommandMode.IGNORED,

@@ -12,7 +12,8 @@
     driver=qcserial     a driver of the system holds the phone
     usb3=yes            the programmer comes back on the bus at SuperSpeed
     state=NAME          how other programs have left it (see edl.virtual.states)
-    lock=xiaomi         the programmer wants a maker's authorisation; `vip`: signed digests
+    lock=xiaomi         the programmer wants a maker's authorisation; `vip`: signed digests;
+                        `oplus`, `vivo`: for its storage; `motorola`: it forbids some commands
     restricted=0/0+64   LUN/START+COUNT that a maker's policy refuses; may be repeated
     programmer=mute     the programmer does not work; `chatter`, `garbage`
     sahara=3            version of the boot ROM's protocol, 1 to 3

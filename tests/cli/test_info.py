@@ -302,3 +302,21 @@ def test_a_lock_ends_it_and_says_who_can_lift_it(
     assert (result.status, result.out) == (6, "")
     assert result.err.count("error[authorization-required]") == 1
     assert who in result.err
+
+
+@pytest.mark.parametrize(("lock", "maker"), [("oplus", "Oplus"), ("vivo", "vivo")])
+def test_a_lock_that_shows_only_when_the_storage_is_touched(
+    edl: Edl, lock: str, maker: str
+) -> None:
+    phone = ("--virtual", f"qcm2290-ufs,lock={lock}")
+    assert edl(*phone, "info", "--loader", LOADER).status == 0
+    result = edl(*phone, "sha256", "0/0+1", "--loader", LOADER)
+    assert result.status == 6
+    assert result.err.count("error[authorization-required]") == 1
+    assert f"service of {maker}" in result.err
+
+
+def test_what_a_maker_forbids_is_told_and_no_end(text: Callable[[str], str]) -> None:
+    shown = text("qcm2290,lock=motorola")
+    assert "said        ERROR: handler getstorageinfo is restricted!" in shown
+    assert "size        size not told, 1 LUN" in shown

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edl.errors import DocumentError
 from edl.formats import extcsd
@@ -57,6 +59,15 @@ def test_a_firmware_that_is_text() -> None:
     assert extcsd.parse(registers({192: b"\x08", 254: b"ABCD12 \0"})).firmware_text == "ABCD12"
     hostile = extcsd.parse(registers({192: b"\x08", 254: b"\x1b[2J\xff\0\0\0"}))
     assert hostile.firmware_text == "0x1b5b324aff"
+
+
+@given(st.binary(min_size=512, max_size=512))
+def test_any_bytes_have_values_that_the_standard_knows(data: bytes) -> None:
+    told = extcsd.parse(data)
+    assert told.pre_eol in range(4)
+    assert told.upkeep in range(4)
+    assert {told.life_a, told.life_b} <= set(range(12))
+    assert (told.firmware_text or "x").isprintable()
 
 
 @pytest.mark.parametrize("size", [0, 511, 513])

@@ -442,6 +442,8 @@ def test_what_is_no_inquiry_and_no_serial_number() -> None:
     assert StorageInfo().serial_number is None
     assert StorageInfo(serial=0).serial_number is None
     assert StorageInfo(serial=0xDEADBEEF).serial_number == 0xDEADBEEF
+    huge = parse_storage_info([f"Device Serial Number: {'9' * 20}"])
+    assert huge.serial_number == int("9" * 20)
 
 
 JSON = '{"storage_info": {%s}}'

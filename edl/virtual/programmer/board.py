@@ -29,6 +29,15 @@ XIAOMI_LOCK = Lock(
 VIP_LOCK = Lock(("Verifying signature failed with 3", "Authentication of signed hash failed 0"))
 
 
+# Programmers that let themselves be configured and refuse later: firehose.md 12, 13 and 15.10.
+_OPENING = frozenset({"nop", "configure", "power"})
+OPLUS_LOCK = Lock(
+    ("read on PrimaryGPT:6:2 not allowed on external network",), _OPENING | {"getstorageinfo"}
+)
+VIVO_LOCK = Lock(("The operation is not allowed for read",), _OPENING | {"getstorageinfo"})
+MOTOROLA_LIMIT = Lock(("handler getstorageinfo is restricted!",), _OPENING | {"read"})
+
+
 @dataclass(frozen=True)
 class Quirks:
     """Ways in which a programmer may differ from the real ones, or fail.
