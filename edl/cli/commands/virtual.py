@@ -39,8 +39,15 @@ def command() -> None:
 @output_options
 @click.pass_obj
 def profiles(settings: Settings) -> None:
-    """Show which virtual phones there are."""
+    """Show which virtual phones there are, and the states in which others may have left them.
+
+    \b
+    Examples:
+      edl virtual profiles
+      edl --virtual msm8953,state=stuck-write info
+    """
     from edl.virtual.profiles import PROFILES  # noqa: PLC0415
+    from edl.virtual.states import CONDITIONS  # noqa: PLC0415
 
     rows = [
         {
@@ -56,7 +63,15 @@ def profiles(settings: Settings) -> None:
         f"{row['name']:<14} {format_size(int(str(row['bytes']))):>8}  {row['title']}"
         for row in rows
     ]
-    App(settings).result({"profiles": rows}, lines)
+    states = [{"name": name, "title": each.title} for name, each in CONDITIONS.items()]
+    lines += [
+        "",
+        "Each may be in a state in which other programs leave phones (PROFILE,state=STATE):",
+    ]
+    lines += [f"{row['name']:<14} {row['title']}" for row in states]
+    lines += ["", "More changes: lock, restricted, programmer, refuse, images, sahara, questions,"]
+    lines += ["fault, flash, driver, size, ... (docs/virtual-programmers.md)"]
+    App(settings).result({"profiles": rows, "states": states}, lines)
 
 
 @command.command("new")
