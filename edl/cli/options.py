@@ -249,17 +249,21 @@ def global_options(function: Function) -> Function:
 
 def slot_option(names: Iterable[str]) -> Callable[[Function], Function]:
     """Add --slot, which other commands refuse: of images that name no slot."""
+    option = once(
+        "--slot", type=click.Choice(tuple(names)), default="active",
+        help="The slot for images that name none [default: active].",
+    )  # fmt: skip
+    return lambda function: option(free(function, "--slot"))
 
-    def add(function: Function) -> Function:
-        params = getattr(function, "__click_params__", [])
-        params[:] = [param for param in params if "--slot" not in param.opts]
-        option = once(
-            "--slot", type=click.Choice(tuple(names)), default="active",
-            help="The slot for images that name none [default: active].",
-        )  # fmt: skip
-        return option(function)
 
-    return add
+def free(function: Function, name: str) -> Function:
+    """Take the name of a shared option away from it: this command has another meaning for it."""
+    params = getattr(function, "__click_params__", [])
+    for param in [param for param in params if name in param.opts]:
+        param.opts.remove(name)
+        if not param.opts:
+            params.remove(param)
+    return function
 
 
 def phone_options(function: Function) -> Function:
