@@ -34,20 +34,17 @@ def chip_fits(bound: Binding, phone: PhoneIdentity) -> bool | None:
 
 
 def other_model(bound: Binding, phone: PhoneIdentity) -> str | None:
-    """Return how maker or model differ, or None. Zeros are no wildcards."""
+    """Return how maker or model differ, as `for ...; the phone has ...`, or None if they do not.
+
+    Zeros are no wildcards.
+    """
     if phone.hwid is None:
         return None
     hwid = Hwid(phone.hwid)
     if bound.oem_bound and bound.oem_id != hwid.oem_id:
-        return (
-            f"It is signed with the phone's key, but for OEM id {bound.oem_id:#06x}; "
-            f"the phone has {hwid.oem_id:#06x}."
-        )
+        return f"for OEM id {bound.oem_id:#06x}; the phone has {hwid.oem_id:#06x}"
     if bound.model_bound and bound.model_id != hwid.model_id:
-        return (
-            f"It is signed with the phone's key, but for model {bound.model_id:#06x}; "
-            f"the phone is {hwid.model_id:#06x}."
-        )
+        return f"for model {bound.model_id:#06x}; the phone is {hwid.model_id:#06x}"
     return None
 
 

@@ -190,7 +190,7 @@ def read_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise ImageError(
             f"The loader {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            remedies=("Check the name after --loader.",),
+            remedies=("Check the name of the file.",),
         ) from error
     if not data:
         raise ImageError(f"The loader {path} is empty.")

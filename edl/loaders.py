@@ -155,7 +155,10 @@ def _match_unknown(image: Image, phone: PhoneIdentity) -> Verdict:
     bound = image.main.binding
     if bound and bound.names_chip and chip_fits(bound, phone) is False:
         return Verdict(Fit.OTHER_CHIP, _other_chip(bound, phone), remarks(image))
-    return Verdict(Fit.UNKNOWN, "The phone did not tell which key it trusts.", remarks(image))
+    reason = "The phone did not tell which key it trusts."
+    if bound and (other := other_model(bound, phone)):
+        reason += f" The loader is {other}."
+    return Verdict(Fit.UNKNOWN, reason, remarks(image))
 
 
 def _match_unfused(image: Image, phone: PhoneIdentity) -> Verdict:
@@ -188,7 +191,8 @@ def _match_fused(image: Image, phone: PhoneIdentity, pk_hash: bytes) -> Verdict:
     if chip is False:
         return Verdict(Fit.OTHER_CHIP, _other_chip(bound, phone), notes, status=0x21)
     if other := other_model(bound, phone):
-        return Verdict(Fit.OTHER_MODEL, other, notes, status=0x21)
+        reason = f"It is signed with the phone's key, but {other}."
+        return Verdict(Fit.OTHER_MODEL, reason, notes, status=0x21)
     if bound.serials and phone.serial is not None and phone.serial not in bound.serials:
         reason = "It is signed for certain phones only, and this one is not among them."
         return Verdict(Fit.OTHER_MODEL, reason, notes, status=0x21)
@@ -222,7 +226,8 @@ def _other_key(image: Image, pk_hash: bytes) -> str:
     if signer is None or signer.chain is None:
         return "Its certificates cannot be read."
     root = signer.chain.roots[0].common_name
-    ours = next((h.digest for h in image.root_hashes if len(h.digest) == len(pk_hash)), b"")
+    digests = [root.digest for root in image.root_hashes]
+    ours = next((digest for digest in digests if len(digest) == len(pk_hash)), digests[0])
     kind = "signed with test keys" if is_test_name(root) else "signed with another key"
     return (
         f"It is {kind}: the root is '{root}' ({ours.hex()[:16]}...), "

@@ -7,11 +7,13 @@ import re
 
 from edl.errors import UsageError
 from edl.identity import PhoneIdentity
+from edl.sahara import identity
 
 _HEX = re.compile(r"(?:0x)?([0-9a-f]+)", re.IGNORECASE)
 _HWID_DIGITS = 16
 _CHIP_DIGITS = 8
-_KEY_SIZES = (64, 96)  # digits of a whole PK hash
+_KEY_BYTES = 48  # of the longest PK hash
+_MIN_KEY_BYTES = 16  # some tools show the beginning only
 
 
 def is_hex(text: str) -> bool:
@@ -32,10 +34,23 @@ def described(hwid: str | None, pk_hash: str | None) -> PhoneIdentity:
             raise UsageError("--hwid must have 16 hex digits here: MSM id, OEM id and model id.")
     if pk_hash is None:
         return PhoneIdentity(hwid=number)
-    wanted = digits(pk_hash, "--pkhash")
-    if len(wanted) not in _KEY_SIZES:
-        raise UsageError("--pkhash must have 64 or 96 hex digits here: a whole PK hash.")
-    return PhoneIdentity(hwid=number, pk_hash=bytes.fromhex(wanted))
+    return PhoneIdentity(hwid=number, pk_hash=_key(digits(pk_hash, "--pkhash")))
+
+
+def _key(wanted: str) -> bytes:
+    """Return a PK hash, or its beginning; tools show it as the phone sends it, repeated or filled.
+
+    Raises:
+        UsageError: that is too little to go by.
+    """
+    if len(wanted) < 2 * _MIN_KEY_BYTES or len(wanted) % 2:
+        raise UsageError(
+            f"--pkhash must have at least {2 * _MIN_KEY_BYTES} hex digits here, and an even number."
+        )
+    answer = bytes.fromhex(wanted)
+    if len(answer) <= _KEY_BYTES:
+        return answer
+    return identity.pk_hash(answer) or bytes(_KEY_BYTES)
 
 
 def hwid_of(text: str) -> tuple[int, bool]:

@@ -136,6 +136,8 @@ def _archive(path: Path, *, named: bool) -> Iterator[_Found]:
 def _member(member: archive.Member) -> _Found:
     if member.problem:
         return _Found(member.name, reason=member.problem, named=True)
+    if (member.size_bytes or 0) > MAX_IMAGE_BYTES:
+        return _Found(member.name, reason=f"{member.size_bytes} bytes are too many for a loader.")
     if not loaders.looks_like_programmer(member.head):
         return _judged(member.name, member.head, named=False)
     try:

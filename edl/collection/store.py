@@ -41,6 +41,7 @@ class Collection:
         self.folder = folder
         self._index = index or folder / INDEX
         self._entries: dict[str, Entry] | None = None
+        self._by_digest: dict[str, Entry] = {}
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -72,14 +73,14 @@ class Collection:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         known = self._load()
-        for entry in known.values():
-            if entry.sha256 == sha256:
-                return entry, False
+        if sha256 in self._by_digest:
+            return self._by_digest[sha256], False
         suffix = Path(name).suffix.lower()
         file = sha256 + (suffix if suffix in _SUFFIXES else ".elf")
         self._write(self.folder / file, data)
-        known[file] = entries.of_image(image, sha256, file=file, name=name, origin=origin)
-        return known[file], True
+        entry = entries.of_image(image, sha256, file=file, name=name, origin=origin)
+        known[file] = self._by_digest[sha256] = entry
+        return entry, True
 
     def find(self, digits: str) -> Entry:
         """Return the loader whose SHA-256 begins with digits.
@@ -115,6 +116,7 @@ class Collection:
                         f"{self.path(entry)} cannot be deleted: {error.strerror}."
                     ) from error
                 del self._load()[entry.file]
+        self._by_digest.pop(gone.sha256, None)
         self.save()
         return gone
 
@@ -147,7 +149,7 @@ class Collection:
                     entry = _look_into(path, file)
                     fresh = fresh or entry is not None
                 if entry is not None:
-                    self._entries[file] = entry
+                    self._entries[file] = self._by_digest[entry.sha256] = entry
             if fresh:
                 with contextlib.suppress(EdlError):  # next time it takes as long, that is all
                     self.save()

@@ -7,7 +7,8 @@
                 use(member.content())
 
 Nothing is unpacked to disk, and the names inside are for people only, so they cannot lead anywhere.
-An archive inside an archive is opened too (stock packages come so), but not a third one in that.
+Archives inside archives are opened too, two deep: a package holds blankflash.zip, and that one a
+single image.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from edl.units import MIB
 HEAD_BYTES = 512  # enough to recognise an archive
 MAX_MEMBER_BYTES = 64 * MIB
 
-_MAX_DEPTH = 1
+_MAX_DEPTH = 2
 _MAX_MEMBERS = 100_000
 _MAX_DIRECTORY_BYTES = 4 * MIB  # of a zip file: 40 000 entries
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")

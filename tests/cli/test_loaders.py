@@ -211,7 +211,43 @@ def test_show_what_is_none(edl: Edl, rom: Path, tmp_path: Path) -> None:
     assert (result.status, f"{rom} is an archive." in result.err) == (7, True)
     assert f"  try: Take the loaders out of it: edl loaders add {rom}\n" in result.err
     assert edl("loaders", "show", tmp_path / "absent").status == 7
+    folder = edl("loaders", "show", tmp_path)
+    assert (folder.status, f"{tmp_path} is a folder." in folder.err) == (7, True)
+    assert f"edl loaders add {tmp_path}" in folder.err
     assert "No loader whose digest begins with 'abcdef'" in edl("loaders", "show", "abcdef").err
+
+
+def test_show_by_name(edl: Edl, rom: Path) -> None:
+    edl("loaders", "add", rom)
+    digest = hashlib.sha256(GOOD["v3.mbn"]).hexdigest()
+    shown = held(edl("loaders", "show", "prog.mbn", "--json"), "loaders show").last
+    assert shown["file"] == str(loading.own_folder() / f"{digest}.mbn")
+
+
+def test_show_several_images(edl: Edl, tmp_path: Path) -> None:
+    (tmp_path / "prog.elf").write_bytes(GOOD["v6_ecdsa.elf"])
+    (tmp_path / "abl.elf").write_bytes(GOOD["v3_aboot.mbn"])
+    (tmp_path / "plain.mbn").write_bytes(GOOD["v3_unsigned.mbn"])
+    (tmp_path / "junk").write_bytes(b"junk")
+    listed = ",".join(
+        f"{number}:{tmp_path / name}"
+        for number, name in ((13, "prog.elf"), (38, "abl.elf"), (40, "junk"), (21, "plain.mbn"))
+    )
+    result = edl("loaders", "show", listed)
+    assert result.out.startswith("A Firehose programmer for SM8150")
+    assert result.out.endswith("  image 40          no boot image, 4 bytes\n")
+    shown = held(edl("loaders", "show", listed, "--json"), "loaders show").last
+    assert [(row["id"], row["kind"]) for row in shown["other_images"]] == [
+        (21, "not signed"),
+        (38, "Android boot loader (ABL)"),
+        (40, "no boot image"),
+    ]
+    cpio = tmp_path / "set.cpio"
+    cpio.write_bytes(entry("13:prog.elf", GOOD["v3.mbn"]) + entry("38", b"x") + entry(END))
+    assert held(edl("loaders", "show", cpio, "--json"), "loaders show").last["intact"]
+    without = edl("loaders", "show", f"38:{tmp_path / 'abl.elf'}")
+    assert without.status == 7
+    assert "There is no programmer (image 13) among the images: 38." in without.err
 
 
 # match
@@ -235,6 +271,55 @@ def test_match_of_files(edl: Edl, tmp_path: Path) -> None:
     assert [line["type"] for line in data] == ["result", "error"]
     (row,) = data[0]["loaders"]
     assert (row["fit"], row["may_start"]) == ("no_programmer", False)
+
+
+@pytest.mark.parametrize(
+    "key", [SHA256[:32], SHA256, SHA256 * 3, SHA256 + "0" * 64, SHA256.upper(), f"0x{SHA384}"]
+)
+def test_match_of_keys_as_tools_show_them(key: str, edl: Edl, tmp_path: Path) -> None:
+    file = tmp_path / "v3.mbn"
+    file.write_bytes(GOOD["v3.mbn"])
+    result = edl("loaders", "match", file, "--hwid", "007050e100000000", "--pkhash", key)
+    assert "yes  v3.mbn\n     Key, chip and model fit; its rollback version is 0.\n" in result.out
+
+
+@pytest.mark.parametrize("key", ["0" * 64, "0" * 96, "0" * 288])
+def test_match_for_a_phone_without_a_key(key: str, edl: Edl, tmp_path: Path) -> None:
+    for name in ("v3_other_vendor.mbn", "v3_unsigned.mbn", "v5_msm.elf"):
+        (tmp_path / name).write_bytes(GOOD[name])
+    match = ("loaders", "match", tmp_path, "--hwid", "007050e100000000", "--pkhash", key)
+    data = held(edl(*match, "--json"), "loaders match").last
+    assert [(row["name"], row["fit"]) for row in data["loaders"]] == [
+        ("v3_other_vendor.mbn", "unfused"),
+        ("v3_unsigned.mbn", "unfused"),
+        ("v5_msm.elf", "other_chip"),
+    ]
+
+
+def test_match_by_the_beginning_of_a_key_shows_both(edl: Edl, tmp_path: Path) -> None:
+    file = tmp_path / "v3.mbn"
+    file.write_bytes(GOOD["v3.mbn"])
+    out = edl("loaders", "match", file, "--pkhash", "ab" * 16).out
+    assert f"({SHA256[:16]}...), the phone trusts abababababababab..." in out
+
+
+def test_match_of_what_is_no_loader(edl: Edl, rom: Path, tmp_path: Path) -> None:
+    good, junk = tmp_path / "v3.mbn", tmp_path / "junk"
+    good.write_bytes(GOOD["v3.mbn"])
+    junk.write_bytes(b"junk" * 2000)
+    result = edl("loaders", "match", rom, good, junk, "--hwid", "007050e100000005")
+    assert result.out.splitlines()[1:7] == [
+        f"no   {rom}",
+        f"     {rom} is an archive.",
+        f"no   {junk}",
+        "     This is no boot image.",
+        "yes  v3.mbn",
+        "     The phone did not tell which key it trusts. The loader is for model 0x0000; "
+        "the phone is 0x0005.",
+    ]
+    match = ("loaders", "match", junk, "--hwid", "007050e100000005", "--json")
+    data = held(edl(*match), "loaders match").lines
+    assert data[0]["unread"] == [{"where": str(junk), "reason": "This is no boot image."}]
 
 
 def test_match_in_the_collection(edl: Edl, tmp_path: Path) -> None:
@@ -293,7 +378,8 @@ def test_a_phone_that_does_not_tell_who_it_is(edl: Edl, tmp_path: Path) -> None:
     ("line", "told"),
     [
         (("--hwid", "007050e1"), "--hwid must have 16 hex digits here"),
-        (("--pkhash", SHA256[:16]), "--pkhash must have 64 or 96 hex digits here"),
+        (("--pkhash", SHA256[:16]), "--pkhash must have at least 32 hex digits here"),
+        (("--pkhash", SHA256[:33]), "and an even number"),
     ],
 )
 def test_phones_that_are_described_too_briefly(line: tuple[str, str], told: str, edl: Edl) -> None:

@@ -164,8 +164,10 @@ def test_one_archive_in_another(
     packed = inner(FILES)
     data = outer({"before": b"1", "in": packed, "after": b"2"})
     assert contents(data) == {"a/before": b"1", **inside(FILES, "a/in"), "a/after": b"2"}
-    third = found(outer({"in": inner({"deep": packed})}))
-    assert [(m.name, m.size_bytes) for m in third] == [("a/in/deep", len(packed))]
+    third = contents(outer({"in": inner({"deep": packed})}))
+    assert third == inside(FILES, "a/in/deep")
+    fourth = found(outer({"in": inner({"deep": inner({"deeper": packed})})}))
+    assert [(m.name, m.size_bytes) for m in fourth] == [("a/in/deep/deeper", len(packed))]
 
 
 def test_a_damaged_archive_in_another_does_not_hide_the_others() -> None:

@@ -221,6 +221,13 @@ def test_a_file_that_goes_while_it_is_looked_at(
     assert again(kept).entries == ()
 
 
+def test_a_loader_that_was_removed_is_new_again(kept: Collection) -> None:
+    (entry,) = add(kept, "v3.mbn")
+    assert not kept.add(read_image(GOOD["v3.mbn"]), GOOD["v3.mbn"], "again", "")[1]
+    kept.remove(entry.sha256)
+    assert kept.add(read_image(GOOD["v3.mbn"]), GOOD["v3.mbn"], "again", "")[1]
+
+
 # Finding, removing, choosing
 
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,21 +10,22 @@ from typing import Any
 
 import click
 
-from edl import imageset, loaders
+from edl import loaders
 from edl.chips import chip_fits, other_model
 from edl.cli import loading
 from edl.cli.app import App
-from edl.cli.ids import described, digits, hwid_of, is_hex
+from edl.cli.ids import described, digits, hwid_of
+from edl.cli.meant import content_of, images_of, kind_of, path_of
 from edl.cli.options import Settings, output_options, phone_options
-from edl.cli.targets import is_file, is_folder
+from edl.cli.targets import is_folder
 from edl.collection.entry import Entry
 from edl.collection.gather import Fate, Outcome, gather
 from edl.collection.store import Collection
 from edl.describe import as_data, chip_name, describe, summary
 from edl.errors import ImageError, UsageError
-from edl.formats import archive
-from edl.formats.mbn import Image, read_image
+from edl.formats.mbn import read_image
 from edl.identity import PhoneIdentity
+from edl.imageset import PROGRAMMER_ID
 from edl.loaders import Candidate, Fit
 from edl.plan.model import plural
 from edl.units import format_size
@@ -218,40 +217,31 @@ def _entry_data(kept: Collection, entry: Entry) -> dict[str, Any]:
 def show(settings: Settings, file: str) -> None:
     """Explain a loader: who signed it, for which phones, what it can do, whether it is whole.
 
-    FILE is a file, or the beginning of the digest that 'edl loaders list' shows. Everything is
+    FILE is a file, or the name or the beginning of the digest that 'edl loaders list' shows; for
+    programmers of several images ID:FILE,..., a sahara_config file or a CPIO archive. Everything is
     checked offline: the hashes of all segments, the certificates, the signature.
 
     \b
-    Example:
+    Examples:
       edl loaders show prog_firehose_ddr.elf
+      edl loaders show qsahara_device_programmer.xml
     """
     app = App(settings)
     with app.running():
-        path = _path_of(file)
-        image = _image(path)
-    rows = describe(image)
+        path, images = images_of(file)
+        image = read_image(images[PROGRAMMER_ID])
+    others = [
+        {"id": number, "bytes": len(data), "kind": kind_of(data)}
+        for number, data in sorted(images.items())
+        if number != PROGRAMMER_ID
+    ]
+    rows = [
+        *describe(image),
+        *((f"image {row['id']}", f"{row['kind']}, {row['bytes']} bytes") for row in others),
+    ]
     width = max(len(label) for label, _ in rows)
     lines = [*summary(image), "", *(f"  {label:<{width}}  {value}" for label, value in rows)]
-    app.result({"file": str(path), **as_data(image)}, lines)
-
-
-def _image(path: Path) -> Image:
-    """Return the boot image at path."""
-    with contextlib.suppress(OSError), path.open("rb") as opened:
-        if archive.is_archive(opened.read(archive.HEAD_BYTES)):
-            raise ImageError(
-                f"{path} is an archive.",
-                remedies=(f"Take the loaders out of it: edl loaders add {shlex.quote(str(path))}",),
-            )
-    return read_image(imageset.read_file(path))
-
-
-def _path_of(text: str) -> Path:
-    """Return the file that is meant: a path, or one that is kept, by the digits of its digest."""
-    kept = Collection(loading.own_folder())
-    if not is_file(Path(text)) and is_hex(text):
-        return kept.path(kept.find(text))
-    return Path(text)
+    app.result({"file": str(path), **as_data(image), "other_images": others}, lines)
 
 
 # -- match ----------------------------------------------------------------------------------------
@@ -283,6 +273,7 @@ def match(settings: Settings, files: tuple[str, ...], hwid: str | None, pkhash: 
         )
     with app.running():
         titles, others = _pool(files, phone)
+        unread = _unread(path_of(file) for file in files if not is_folder(file))
         ranked = [
             candidate
             for candidate in loaders.rank(titles, phone, titles)
@@ -293,9 +284,12 @@ def match(settings: Settings, files: tuple[str, ...], hwid: str | None, pkhash: 
         "hwid": None if phone.hwid is None else f"{phone.hwid:016x}",
         "pk_hash": None if phone.pk_hash is None else phone.pk_hash.hex(),
         "loaders": [_candidate_data(candidate) for candidate in ranked],
+        "unread": [{"where": name, "reason": reason} for name, reason in unread.items()],
         "others": others,
     }
-    app.result(data, _match_lines(phone, ranked, others))
+    lines = _match_lines(phone, ranked, others)
+    lines[1:1] = [line for name, why in unread.items() for line in (f"no   {name}", f"     {why}")]
+    app.result(data, lines)
     if not ranked or not ranked[0].verdict.fit.may_start:
         raise ImageError(
             "None of the loaders will start on the phone.",
@@ -309,7 +303,7 @@ def _pool(files: tuple[str, ...], phone: PhoneIdentity) -> tuple[dict[Path, str]
         found: dict[Path, str] = {}
         for file in files:
             inner = loading.files_in(Path(file)) if is_folder(file) else ()
-            found |= dict.fromkeys(inner or [_path_of(file)], "")
+            found |= dict.fromkeys(inner or [path_of(file)], "")
         return found, 0
     titles: dict[Path, str] = {}
     count = 0
@@ -322,6 +316,17 @@ def _pool(files: tuple[str, ...], phone: PhoneIdentity) -> tuple[dict[Path, str]
             if entry.has_key_of(phone) or (entry.binding and chip_fits(entry.binding, phone))
         }
     return titles, count - len(titles)
+
+
+def _unread(paths: Iterable[Path]) -> dict[str, str]:
+    """Return those of paths, which the user named, that are no boot images, and why."""
+    reasons = {}
+    for path in paths:
+        try:
+            read_image(content_of(path))
+        except ImageError as error:
+            reasons[str(path)] = error.message
+    return reasons
 
 
 def _match_lines(phone: PhoneIdentity, ranked: list[Candidate], others: int) -> list[str]:
