@@ -145,8 +145,8 @@ class Executor:
 
     @property
     def _again(self) -> str:
-        """How to go on, in the words of the command line: only packages take --resume."""
-        if self._plan.job == "rawprogram":
+        """How to go on, in the words of the command line: only these take --resume."""
+        if self._plan.job in {"rawprogram", "restore"}:
             return "run the same command with --resume to finish the job."
         return "run the same command again."
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Parts of a dump on their way to places of the phone, in the order that keeps it recoverable.
+
+Bulk data goes first, then what is unique, then the boot chain with its first stage last, then the
+backup of each partition table, and at last the primary ones. So an interrupted job leaves the boot
+loader that was there as long as possible; and a phone that had none, none that is half done: its
+boot ROM then enters EDL mode by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from edl.chunks import BytesContent, Content, read_all
+from edl.contents import Slice, data_runs, is_zero
+from edl.firehose.commands import Area
+from edl.formats.gpt import Gpt
+from edl.formats.manifest import Kind
+from edl.partitions import Severity as Worth
+from edl.partitions import classify
+from edl.plan.dump import Part
+from edl.plan.model import Finding, Severity, Write, plural
+from edl.units import MIB, format_size
+
+_BULK, _UNIQUE, _BOOT_CHAIN, _FIRST_STAGE = range(4)
+_TABLES = {Kind.GPT_BACKUP: 4, Kind.GPT_PRIMARY: 5}
+_FIRST_STAGES = frozenset({"xbl", "sbl1", "xblbak", "sbl1bak", "xbl_config", "xbl_configbak"})
+_REASONS = 6  # of parts that do not fit, told one by one
+
+
+@dataclass
+class Placing:
+    """What comes together while a plan is made.
+
+    Attributes:
+        unit: sector size in bytes. source: what writes name as their file.
+        parts: whose bytes are written. kept: names that the phone keeps its own of.
+        left_out: names by reason. unfit: why parts have no place, in words.
+    """
+
+    unit: int
+    source: str
+    findings: list[Finding] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    unfit: list[str] = field(default_factory=list)
+    _ranked: list[tuple[int, Write]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> tuple[Write, ...]:
+        """The writes, in their order."""
+
+        def key(pair: tuple[int, Write]) -> tuple[int, int, int]:
+            return pair[0], pair[1].area.lun, pair[1].area.start_sector
+
+        return tuple(write for _, write in sorted(self._ranked, key=key))
+
+    def note(self, code: str, severity: Severity, message: str, remedy: str = "") -> None:
+        """Note a finding."""
+        self.findings.append(Finding(code, severity, message, "", remedy))
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Note that name is not written, and why."""
+        self.left_out.setdefault(reason, []).append(name)
+
+    def write(self, part: Part, start: int, room: int) -> None:
+        """Write part, which has content, from sector start on, where it has room sectors.
+
+        What is larger than its place is written without the zeros at its end, or not at all.
+        """
+        content = part.content
+        if content is None:
+            self.leave_out(part.name, part.absent)
+            return
+        if part.sectors > room and (used := used_bytes(content)) > room * self.unit:
+            size = format_size(room * self.unit)
+            self.unfit.append(f"'{part.name}' holds {format_size(used)}, the phone has {size}")
+            return
+        self.parts.append(part)
+        for first, count in _known_runs(part, min(part.sectors, room)):
+            area = Area(part.lun, start + first, count, self.unit)
+            cut = Slice(content, first * self.unit, count * self.unit)
+            self._ranked.append((_rank(part), Write(area, cut, part.name, self.source, "")))
+        if part.bad:
+            count = sum(sectors for _, sectors in part.bad)
+            self.note(
+                "not-in-dump",
+                Severity.WARNING,
+                f"{plural(count, 'sector')} of '{part.name}' could not be read when the dump was"
+                f" made (first: {part.bad[0][0]}): they stay as they are on the phone.",
+            )
+
+    def tables(self, lun: int, table: Gpt, source: str) -> None:
+        """Write both copies of table, which is fitted to the disk. source: what it is, in words."""
+        images = table.images()
+        for kind, start, data in (
+            (Kind.GPT_BACKUP, images.backup_sector, images.backup),
+            (Kind.GPT_PRIMARY, 0, images.primary),
+        ):
+            area = Area(lun, start, len(data) // self.unit, self.unit)
+            write = Write(area, BytesContent(data), kind.value, source, "")
+            self._ranked.append((_TABLES[kind], write))
+
+    def close(self) -> None:
+        """Note what has no place, and if there is nothing to do."""
+        if self.unfit:
+            more = len(self.unfit) - _REASONS
+            told = "; ".join(self.unfit[:_REASONS]) + (f"; and {more} more" if more > 0 else "")
+            self.note(
+                "layouts-differ",
+                Severity.ERROR,
+                f"The dump has another layout than this phone: {told}.",
+                "Name the partitions that you want, or leave out what does not fit with --skip.",
+            )
+        if not self._ranked and not any(f.severity is Severity.ERROR for f in self.findings):
+            self.note("nothing-to-do", Severity.ERROR, "Of the dump, nothing is to be written.")
+
+
+def _rank(part: Part) -> int:
+    if part.kind is not Kind.PARTITION:
+        return _TABLES.get(part.kind, _BULK)
+    kind = classify(part.name)
+    if kind.severity is Worth.MUST_NEVER_CLONE:
+        return _UNIQUE
+    if kind.category != "firmware":
+        return _BULK
+    base = part.name.lower().removesuffix("_a").removesuffix("_b").removesuffix("_backup")
+    return _FIRST_STAGE if base in _FIRST_STAGES else _BOOT_CHAIN
+
+
+def used_bytes(content: Content) -> int:
+    """Return how long content is without the zeros at its end."""
+    for start, size in reversed(list(data_runs(content, 0, content.size_bytes))):
+        end = start + size
+        while end > start:
+            begin = max(start, end - MIB)
+            data = read_all(content, begin, end - begin)
+            if not is_zero(memoryview(data)):
+                return begin + len(data.rstrip(b"\0"))
+            end = begin
+    return 0
+
+
+def _known_runs(part: Part, sectors: int) -> Iterator[tuple[int, int]]:
+    """Yield (first sector in part, sectors) of what is known of its first sectors."""
+    at = 0
+    for first, count in part.bad:
+        start = min(first - part.start_sector, sectors)
+        if at < start:
+            yield at, start - at
+        at = max(at, first - part.start_sector + count)
+    if at < sectors:
+        yield at, sectors - at
+
+
+def names(words: Iterable[str]) -> str:
+    """Return words as a list for people."""
+    return ", ".join(words)
