@@ -47,6 +47,7 @@ _ASK_S = 2.0
 _LEAVE_S = 5.0
 _MAX_LEFTOVER_BYTES = 256 * MIB  # what an interrupted <read> still sends; ours are 64 MiB long
 _FIREHOSE_MARKS = (b"<?xml", b"<data")
+_AWAITS_DATA = b"Read non multiple sector size value from USB"  # generation 3, of too short data
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def find_out(transport: Transport, emit: Emit = ignore, *, ask: bool = False) ->
 
     Raises:
         CrashDumpError: a crashed phone, which takes no image.
-        MuteError: nothing that answers.
+        MuteError: nothing that answers, or a programmer in the middle of a write.
         ProtocolError: it talks without end.
         TransportError: the connection fails.
     """
@@ -104,6 +105,20 @@ def leaves(transport: Transport) -> bool:
     return False
 
 
+_REMEDIES_AMID_WRITE = (
+    "Hold the power button (with volume down) for 15 seconds, then enter EDL mode again.",
+    "Then repeat the interrupted job (with --resume): what it wrote is incomplete.",
+)
+
+
+def _awaits_data() -> MuteError:
+    return MuteError(
+        "The phone is in the middle of an interrupted write: its programmer takes every command for"
+        " the data that is missing.",
+        remedies=_REMEDIES_AMID_WRITE,
+    )
+
+
 def mute(*, takes: bool) -> MuteError:
     """Return the error for a phone that does not answer. takes: it takes what is sent to it."""
     if not takes:
@@ -113,11 +128,7 @@ def mute(*, takes: bool) -> MuteError:
     return MuteError(
         "The phone is connected but mute: it takes every command and answers none, as a programmer"
         " does that still awaits the data of an interrupted write.",
-        remedies=(
-            "Hold the power button (with volume down) for 15 seconds, then enter EDL mode again.",
-            "Then repeat the interrupted job (with --resume): what it wrote is incomplete.",
-            "Stop programs that grab the port, such as ModemManager, and replug.",
-        ),
+        remedies=(*_REMEDIES_AMID_WRITE, MuteError.remedies[1]),
     )
 
 
@@ -181,6 +192,8 @@ class _Ladder:
         except TransportTimeoutError:
             return None
         if data.lstrip(b"\0\r\n ").startswith(_FIREHOSE_MARKS):
+            if _AWAITS_DATA in data:
+                raise _awaits_data()
             return Answering(programmer_first=data)
         rom.receive(data)
         try:
