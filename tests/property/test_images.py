@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edl.collection.entry import from_data, of_image
 from edl.describe import as_data, describe, summary
 from edl.errors import DocumentError, ImageError
 from edl.formats import der
@@ -26,11 +27,14 @@ PHONE = PhoneIdentity(serial=1, hwid=make_dummies.MSM8916, pk_hash=b"\x01" * 32)
 
 
 def used(image: Image) -> None:
-    """Ask everything that image can be asked."""
-    assert describe(image)
-    assert summary(image)
+    """Ask everything that image can be asked, and keep it in an index."""
+    told = [*summary(image), *(text for row in describe(image) for text in row)]
+    assert all(text.isprintable() for text in told)
     assert json.dumps(as_data(image))
-    assert match(image, PHONE).reason
+    assert match(image, PHONE).reason.isprintable()
+    entry = of_image(image, "0" * 64, file="x", name="x", origin="")
+    assert from_data(json.loads(json.dumps(entry.as_data()))) == entry
+    assert entry.may_fit(PHONE) in {True, False}
     assert image.pk_hash is None or len(image.pk_hash) in {32, 48}
 
 
@@ -50,10 +54,15 @@ def test_damaged_images(name: str, data: st.DataObject) -> None:
     places = st.one_of(
         st.integers(0, 0x200), st.integers(0x1000, 0x1400), st.integers(0, len(image) - 1)
     )
+    patches = st.one_of(
+        st.binary(min_size=1, max_size=8), st.just(b"\xff" * 4),
+        st.sampled_from([0, 1, 5, 6, 7, 0x7FFFFFFF]).map(lambda word: word.to_bytes(4, "little")),
+        st.sampled_from([b"\x30\x80", b"\x30\x83", b"\x30\x84", b"\x31\xff"]),
+    )  # fmt: skip
     for _ in range(data.draw(st.integers(1, 6))):
-        place = data.draw(places)
-        patch = data.draw(st.one_of(st.binary(min_size=1, max_size=8), st.just(b"\xff" * 4)))
-        image[place : place + len(patch)] = patch
+        place, patch = data.draw(places), data.draw(patches)
+        # a few lengths come out wrong where bytes are put in or left out
+        image[place : place + data.draw(st.sampled_from([len(patch)] * 8 + [0, 64]))] = patch
     survives(bytes(image))
 
 

@@ -136,6 +136,13 @@ def test_damaged_entries_are_none(field: str, value: object, kept: Collection) -
         from_data([])
 
 
+def test_damaged_bindings_are_none(kept: Collection) -> None:
+    (entry,) = add(kept, "v3.mbn")
+    data = entry.as_data()
+    with pytest.raises(ValueError, match="neither true nor false"):
+        from_data({**data, "binding": {**data["binding"], "by_soc": "yes"}})
+
+
 def test_index_saves_looking_into_files(kept: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = add(kept, "v3.mbn", "v6_ecdsa.elf")
     by_hand = kept.folder / "sub" / "mine.bin"
@@ -366,6 +373,24 @@ def test_folders(take: Take, tmp_path: Path, kept: Collection) -> None:
     (tmp_path / "empty").mkdir()
     assert fates(take("kept", "empty")) == {"kept": Fate.REFUSED, "empty": Fate.REFUSED}
     assert len(kept.entries) == 2
+
+
+def test_what_is_too_large_for_a_loader_is_not_unpacked(
+    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "MAX_IMAGE_BYTES", 30_000)
+    huge = GOOD["v3.mbn"] + bytes(30_000)
+    files = {"system.img": huge, "prog_firehose.elf": huge, "prog.elf": GOOD["v3_pss.mbn"]}
+    (tmp_path / "rom.zip").write_bytes(zip_of(files))
+    got = take("rom.zip")
+    assert fates(got) == {
+        "rom.zip/system.img": Fate.PASSED_OVER,
+        "rom.zip/prog_firehose.elf": Fate.REFUSED,
+        "rom.zip/prog.elf": Fate.TAKEN,
+    }
+    assert got["rom.zip/prog_firehose.elf"].reason == (
+        f"{len(huge)} bytes are too many for a loader."
+    )
 
 
 def test_archives(take: Take, tmp_path: Path, kept: Collection) -> None:
