@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Jobs on partition tables: mended, replaced, or with another slot active.
+"""Jobs on partition tables: mended, or replaced by others.
 
 A LUN has two copies. The one that is not gone by is written first, so that an interruption leaves
 a sound copy; what is right already is not written, so that the same command finishes the job.
@@ -9,39 +9,33 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edl.chunks import BytesContent
 from edl.device.storage import Storage, Tables
 from edl.errors import (
-    DeviceRefusedError,
     DocumentError,
     EdlError,
     ImageError,
     PackageError,
     ReadFailedError,
     SafetyError,
-    UsageError,
     WrongSectorSizeError,
 )
 from edl.firehose.commands import Area
-from edl.formats import gpt, gptedit, slots
-from edl.formats.gpt import Gpt, Partition
-from edl.formats.gptcheck import sound
-from edl.formats.slots import Slot
+from edl.formats import gpt, gptedit
+from edl.formats.gpt import Gpt
+from edl.formats.gptcheck import problems, sound
 from edl.package import Package
 from edl.partitions import Severity as Worth
 from edl.partitions import classify
-from edl.plan import job
 from edl.plan.build import Options, build
 from edl.plan.model import Finding, Geometry, Plan, Severity, Write, overlaps, plural
 from edl.plan.patching import Disk
 from edl.units import MIB
 
 _MAX_TABLE_BYTES = MIB
-_BLANK_BYTES = 4096  # a partition whose beginning is blank holds no program
-_SLOT_KINDS = {"type", "attributes"}
 _MOST_NAMES = 8
 PRIMARY, BACKUP = "PrimaryGPT", "BackupGPT"
 
@@ -104,14 +98,28 @@ def repair_plan(
     findings: list[Finding] = []
     for lun, source in sorted(sources.items()):
         total = geometry.luns[lun]
-        table = gptedit.repair(source, total, _first_sector(storage, lun), grow=grow)
+        table = gptedit.repair(source, total, first_sector(storage, lun), grow=grow)
         writes = table_writes(storage, lun, table)
         steps += writes
         now = storage.table(lun).best
+        if writes:
+            findings += _doubts(lun, source, table, total)
         if writes and now is not None:
             findings += moves(lun, gptedit.diff(now, table), insisted)
     title = ", ".join(f"LUN {lun}" for lun in sorted({step.area.lun for step in steps}))
     return Plan("gpt repair", title, geometry, tuple(steps), findings=tuple(findings))
+
+
+def _doubts(lun: int, source: Gpt, table: Gpt, disk_sectors: int) -> Iterator[Finding]:
+    """Yield what is wrong with source, and is not mended in table."""
+    if not sound(source):
+        yield Finding(
+            "table-checksum",
+            Severity.WARNING,
+            f"The table for LUN {lun} has a wrong checksum: it may not say what it was meant to.",
+        )
+    for problem in problems(table, disk_sectors):
+        yield Finding("table-problem", Severity.WARNING, f"The table for LUN {lun}: {problem}")
 
 
 def table_writes(storage: Storage, lun: int, table: Gpt) -> tuple[Write, ...]:
@@ -131,7 +139,7 @@ def table_writes(storage: Storage, lun: int, table: Gpt) -> tuple[Write, ...]:
     return tuple(
         Write(area, BytesContent(data), label, "", "")
         for label, area, data in copies
-        if _held(storage, area) != data
+        if held(storage, area) != data
     )
 
 
@@ -164,11 +172,12 @@ def moves(
         )
 
 
-def _first_sector(storage: Storage, lun: int) -> bytes:
-    return _held(storage, Area(lun, 0, 1, storage.phone.sector_bytes)) or b""
+def first_sector(storage: Storage, lun: int) -> bytes:
+    """Return sector 0 of lun, or nothing if it cannot be read."""
+    return held(storage, Area(lun, 0, 1, storage.phone.sector_bytes)) or b""
 
 
-def _held(storage: Storage, area: Area) -> bytes | None:
+def held(storage: Storage, area: Area) -> bytes | None:
     """Return what the phone has at area; None if it cannot be read."""
     try:
         return storage.read(area)
@@ -248,141 +257,3 @@ def _no_tables(built: Plan, reason: EdlError | None) -> EdlError:
         f"The package has no partition table for this phone: {told}",
         remedies=("Use the whole, unchanged package for this phone.",),
     )
-
-
-# -- slots --------------------------------------------------------------------------------------
-
-
-@dataclass
-class PhoneSlots:
-    """The tables of a phone that has slots. unread: LUNs that cannot be read, with the reason."""
-
-    tables: dict[int, Tables] = field(default_factory=dict)
-    unread: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def partitions(self) -> list[tuple[int, Partition]]:
-        """All partitions with their LUN, by the copies to go by."""
-        return [
-            (lun, partition)
-            for lun, tables in self.tables.items()
-            for partition in (tables.best.partitions if tables.best else ())
-        ]
-
-
-def phone_slots(storage: Storage) -> PhoneSlots:
-    """Return the tables of all LUNs.
-
-    Raises:
-        UsageError: the phone has no slots.
-    """
-    found = PhoneSlots()
-    for lun in storage.luns():
-        try:
-            found.tables[lun] = storage.table(lun)
-        except DeviceRefusedError as error:
-            found.unread[lun] = error.message
-    if slots.boot_states(found.partitions) is None:
-        if not found.partitions:
-            raise UsageError(
-                "The phone has no readable partition table, so nobody knows its slots.",
-                remedies=("Mend it: edl gpt repair", "See what is wrong: edl printgpt"),
-            )
-        raise UsageError(
-            "This phone has no slots: there are no partitions boot_a and boot_b.",
-            remedies=("See its partitions: edl printgpt",),
-        )
-    return found
-
-
-def slot_plan(storage: Storage, slot: Slot, found: PhoneSlots, *, empty: bool = False) -> Plan:
-    """Return the plan that makes slot the one that the phone starts.
-
-    The LUN with the boot partitions comes last, and of each LUN the primary table: until then the
-    phone starts what it started before. empty: even if nothing was ever written to the slot.
-
-    Raises:
-        SafetyError: a table has to be mended first.
-    """
-    ufs = storage.phone.programmer.memory == "ufs"
-    pairs = slots.pairs(found.partitions)
-    changing = [pair for pair in pairs if not pair.chosen_by_lun(ufs=ufs)]
-    touched = {lun for pair in changing for lun, _ in (pair.a, pair.b)}
-    before = {lun: _settled(found.tables[lun]) for lun in touched}
-    after = slots.activate(before, slot, ufs=ufs)
-    geometry = job.geometry(storage, touched)
-    boot = {lun for pair in pairs if pair.name == "boot" for lun, _ in (pair.a, pair.b)}
-    steps: list[Write] = []
-    for lun in sorted(touched, key=lambda lun: (lun in boot, lun)):
-        total = geometry.luns[lun]
-        table = gptedit.repair(after[lun], total, _first_sector(storage, lun))
-        steps += table_writes(storage, lun, table)
-    lun_findings, bootable = _boot_lun(pairs, slot) if ufs else ((), None)
-    unread = [
-        Finding(
-            "lun-unreadable",
-            Severity.WARNING,
-            f"LUN {lun} cannot be read: if it has partitions of slots, they stay. {reason}",
-        )
-        for lun, reason in found.unread.items()
-    ]
-    return Plan(
-        "slot",
-        slot,
-        geometry,
-        tuple(steps),
-        bootable=bootable,
-        findings=(*unread, *lun_findings, *(() if empty else _blank(storage, pairs, slot))),
-    )
-
-
-def _settled(tables: Tables) -> Gpt:
-    """Return the table to go by, where the copies differ at most in what slots are about.
-
-    Raises:
-        SafetyError: it has to be mended first.
-    """
-    good = gptedit.good_copies(tables.primary, tables.backup)
-    if len(good) > 1:  # as an interrupted change of the slot leaves them
-        kinds = {kind for change in gptedit.entry_differences(*good) for kind in change.kinds}
-        if kinds <= _SLOT_KINDS and not gptedit.header_differences(*good):
-            return good[0]
-    if len(good) != 1:
-        raise SafetyError(
-            f"The partition tables of LUN {tables.lun} are damaged or contradict each other.",
-            remedies=(f"Mend them first: edl gpt repair --lun {tables.lun}",),
-        )
-    return good[0]
-
-
-def _boot_lun(pairs: Sequence[slots.Pair], slot: Slot) -> tuple[tuple[Finding, ...], int | None]:
-    """Return the LUN that a UFS phone has to boot from, if the slot's boot loader lies there."""
-    wanted = slots.BOOT_LUNS[slot]
-    for pair in pairs:
-        if pair.name == "xbl" and pair.side(slot)[0] == wanted:
-            return (), wanted
-    finding = Finding(
-        "boot-lun-left",
-        Severity.WARNING,
-        f"There is no xbl_{slot} on LUN {wanted}, so the LUN that the phone boots from stays.",
-        remedy=f"If the phone does not start: edl set-bootable {wanted}",
-    )
-    return (finding,), None
-
-
-def _blank(storage: Storage, pairs: Sequence[slots.Pair], slot: Slot) -> Iterator[Finding]:
-    """Yield what the phone would miss: a phone with an empty slot does not start."""
-    unit = storage.phone.sector_bytes
-    for pair in pairs:
-        lun, partition = pair.side(slot)
-        if pair.name not in {"boot", "xbl", "abl", "aboot"} or not partition.sectors:
-            continue
-        sectors = min(partition.sectors, _BLANK_BYTES // unit)
-        data = _held(storage, Area(lun, partition.first_sector, sectors, unit))
-        if data is not None and data.count(data[0]) == len(data) and data[0] in {0x00, 0xFF}:
-            yield Finding(
-                "slot-empty",
-                Severity.ERROR,
-                f"'{partition.name}' is empty: with slot {slot} active the phone would not start.",
-                remedy=f"Write it first: edl write {partition.name} FILE; or insist with --empty",
-            )

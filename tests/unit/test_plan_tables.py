@@ -29,6 +29,7 @@ from edl.package import open_package
 from edl.plan import job, tables
 from edl.plan.job import Rules
 from edl.plan.model import Plan, Severity
+from edl.plan.slots import phone_slots, slot_plan
 from edl.virtual.storage import Extent, Faults, Lun
 from tests import builds, phones
 from tests.phones import Bench, carry_out, plug, spec
@@ -162,6 +163,16 @@ def test_a_table_from_elsewhere_fills_the_disk() -> None:
         assert copies(lun)[0].partitions[-1].last_sector == lun.sectors - 34
 
 
+def test_what_is_wrong_with_a_table_and_stays_so_is_told() -> None:
+    with plug(EMMC) as bench:
+        lun = bench.flash.luns[0]
+        overlap = made(lun, [part(1, "x", 100, 110), part(2, "y", 110, 120)])
+        plan = repair(bench.storage(), {0: dataclasses.replace(overlap, entries_crc_ok=False)})
+        assert [finding.code for finding in plan.findings] == ["table-checksum", "table-problem"]
+        assert plan.findings[1].message == "The table for LUN 0: Partition 'y' overlaps 'x'."
+        assert plan.errors == ()
+
+
 def test_what_exists_only_once_must_not_move() -> None:
     with plug(EMMC) as bench:
         lun = bench.flash.luns[0]
@@ -193,7 +204,7 @@ def test_a_copy_that_cannot_be_read_is_written() -> None:
         lun = bench.flash.luns[0]
         put(lun, made(lun))
         storage = bench.storage()
-        assert tables._first_sector(storage, 0) == b""
+        assert tables.first_sector(storage, 0) == b""
         assert labels(repair_source(storage, made(lun))) == [(0, tables.PRIMARY)]
 
 
@@ -286,7 +297,7 @@ def ufs_phone(bench: Bench) -> dict[int, Gpt]:
 def switch(bench: Bench, slot: Slot, **keywords: bool) -> Plan:
     bench.hang_up()
     storage = bench.storage(Wishes(hints=(bench.flash.kind,)))
-    plan = tables.slot_plan(storage, slot, tables.phone_slots(storage), **keywords)
+    plan = slot_plan(storage, slot, phone_slots(storage), **keywords)
     carry_out(bench, plan, storage)
     return plan
 
@@ -367,10 +378,10 @@ def test_phones_without_slots() -> None:
         lun = bench.flash.luns[0]
         storage = bench.storage()
         with pytest.raises(UsageError, match="no readable partition table"):
-            tables.phone_slots(storage)
+            phone_slots(storage)
         put(lun, made(lun, [part(1, "boot", 100, 110)]))
         with pytest.raises(UsageError, match="This phone has no slots"):
-            tables.phone_slots(Storage(storage.phone))
+            phone_slots(Storage(storage.phone))
 
 
 def test_damaged_tables_are_mended_before_a_slot_is_chosen() -> None:
@@ -409,7 +420,7 @@ def test_an_interrupted_change_leaves_a_sound_table_and_goes_on(moment: int) -> 
     with plug(UFS) as bench:
         before = ufs_phone(bench)
         storage = bench.storage(Wishes(hints=("ufs",)))
-        plan = tables.slot_plan(storage, "b", tables.phone_slots(storage))
+        plan = slot_plan(storage, "b", phone_slots(storage))
         plan, found = job.prepare(plan, storage, Rules())
         left = [moment]
 

@@ -12,7 +12,7 @@ import click
 
 from edl.cli import show
 from edl.cli.app import App
-from edl.cli.commands.printgpt import change_data, change_line, copy_lines
+from edl.cli.commands.printgpt import REMEDY, change_data, change_line, copy_lines, lasting
 from edl.cli.commands.rawprogram import show_plan
 from edl.cli.commands.write import rules_of
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
@@ -29,7 +29,7 @@ from edl.partitions import Severity as Worth
 from edl.partitions import classify
 from edl.plan import job, tables
 from edl.plan.job import Outcome
-from edl.plan.model import Plan, plural
+from edl.plan.model import Geometry, Plan, plural
 
 _OWN = ("primary", "backup")
 _NUMBER = re.compile(r"(?:main|backup|both|lun|empty)_?(\d)", re.IGNORECASE)
@@ -89,11 +89,7 @@ def repair(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
         )
         app.show(_wrong(storage, found))
         if not plan.steps:
-            luns = ", ".join(map(str, sorted(found)))
-            app.result(
-                {"luns": sorted(found), "mended": []},
-                [f"Nothing to mend: both copies are as they should be (LUN {luns})."],
-            )
+            app.result({"luns": sorted(found), "mended": []}, _nothing(found, geometry))
             return
         mended = sorted({step.area.lun for step in plan.steps})
         outcome = carry_out(app, plan, phone, storage, arguments)
@@ -122,7 +118,8 @@ def _sources(
         offered = tables.package_tables(package, geometry)
         return {lun: offered[lun] for lun in _meant(luns, offered, "the package has no table for")}
     if source and source not in _OWN:
-        lun = _lun_of(source, luns, list(storage.luns()))
+        emmc = storage.phone.programmer.memory == "emmc"  # its other LUNs are boot areas
+        lun = _lun_of(source, luns, [0] if emmc and not luns else list(storage.luns()))
         return {lun: tables.file_table(Path(source), storage.phone.sector_bytes)}
     return _own_sources(app, storage, luns, source)
 
@@ -176,12 +173,22 @@ def _lun_of(source: str, luns: Sequence[int], there: Sequence[int]) -> int:
     return int(match[1])
 
 
+def _nothing(found: dict[int, Gpt], geometry: Geometry) -> list[str]:
+    luns = ", ".join(map(str, sorted(found)))
+    if any(lasting(found[lun], geometry.luns[lun]) for lun in geometry.luns):
+        return [
+            f"Nothing was mended: both copies say the same (LUN {luns}).",
+            "What is wrong with both comes right with another table: --from ROM_FOLDER.",
+        ]
+    return [f"Nothing to mend: both copies are as they should be (LUN {luns})."]
+
+
 def _wrong(storage: Storage, luns: dict[int, Gpt]) -> list[str]:
     """Return what is wrong on these LUNs until now."""
     lines: list[str] = []
     for lun in sorted(luns):
         told = copy_lines(storage.table(lun), storage.sectors(lun))
-        lines += [f"LUN {lun}:", *told]
+        lines += [f"LUN {lun}:", *(line for line in told if REMEDY not in line)]
     return lines
 
 
@@ -271,7 +278,7 @@ def _diff_text(lun: int, changes: tuple[Change, ...] | None) -> list[str]:
         return [f"LUN {lun}: the same"]
     mark = " (exists only once)"
     return [
-        f"LUN {lun}: {plural(len(changes), 'partition')} differ (phone -> there)",
+        f"LUN {lun}: {plural(len(changes), 'difference')} (phone -> there)",
         *(change_line(change) + (mark if _unique(change) else "") for change in changes),
     ]
 

@@ -10,14 +10,22 @@ import click
 from edl.cli.app import App
 from edl.cli.options import Settings, lun_option, once, phone_options
 from edl.device.storage import Storage, Tables
-from edl.errors import DeviceRefusedError, UsageError, VerifyError
+from edl.errors import DeviceRefusedError, DocumentError, UsageError, VerifyError
 from edl.formats.gpt import Gpt, Partition, safe_name
 from edl.formats.gptcheck import problems
-from edl.formats.gptedit import Change, entry_differences, header_differences
+from edl.formats.gptedit import (
+    Change,
+    entry_differences,
+    good_copies,
+    header_differences,
+    repair,
+)
 from edl.formats.slots import active_slot
 from edl.units import format_size
 
-_MOST_DIFFERENCES = 20
+_MOST_DIFFERENCES = 10
+_MOST_PROBLEMS = 3
+REMEDY = "to mend that: edl gpt repair"
 
 
 @click.command("printgpt")
@@ -145,7 +153,7 @@ def change_line(change: Change) -> str:
     told = [kind for kind in change.kinds if kind in {"added", "missing"}]
     if old is not None and new is not None:
         pairs = {
-            "renamed": (shown(old.name), shown(new.name)),
+            "renamed": (f"name {shown(old.name)}", shown(new.name)),
             "moved": (f"sector {old.first_sector}", f"{new.first_sector}"),
             "resized": (f"{old.sectors} sectors", f"{new.sectors}"),
             "attributes": (f"attributes {old.attributes:#018x}", f"{new.attributes:#018x}"),
@@ -168,6 +176,8 @@ def copy_lines(tables: Tables, total: int | None) -> list[str]:
             told = ["not looked for: the programmer does not tell how large the LUN is"]
         else:
             wrong = wrong or bool(told)
+        if len(told) > _MOST_PROBLEMS:
+            told = [*told[:_MOST_PROBLEMS], f"And {len(told) - _MOST_PROBLEMS} more (--json)."]
         lines.append(f"  {name} table: {' '.join(told) or 'sound'}")
     differences = [*map(change_line, _changes(tables))]
     differences += [f"  {name.replace('_', ' ')}" for name in _header_differences(tables)]
@@ -177,8 +187,26 @@ def copy_lines(tables: Tables, total: int | None) -> list[str]:
         if len(differences) > _MOST_DIFFERENCES:
             lines.append(f"    and {len(differences) - _MOST_DIFFERENCES} more (--json has all)")
     if (wrong or differences) and tables.best is not None:
-        lines.append(f"  to mend that: edl gpt repair --lun {tables.lun}")
+        lines.append(f"  {REMEDY} --lun {tables.lun}{_source(tables, total)}")
     return lines
+
+
+def _source(tables: Tables, total: int | None) -> str:
+    """Return what `edl gpt repair` has to be told to go by: nothing, if it can find that out."""
+    good = good_copies(tables.primary, tables.backup)
+    if len(good) > 1:
+        return " --from primary (or backup)"
+    return "" if good and not lasting(good[0], total) else " --from ROM_FOLDER"
+
+
+def lasting(table: Gpt, total: int | None) -> tuple[str, ...]:
+    """Return what is wrong with table and stays so when both copies are made anew from it."""
+    if total is None:
+        return ()
+    try:
+        return problems(repair(table, total, b""), total)
+    except DocumentError as error:
+        return (error.message,)
 
 
 def _text(tables: Tables, total: int | None, unit: int, form: str) -> list[str]:

@@ -16,8 +16,7 @@ from edl.errors import UsageError
 from edl.events import Stage
 from edl.formats import slots
 from edl.formats.slots import Slot, SlotState
-from edl.plan import tables
-from edl.plan.tables import PhoneSlots
+from edl.plan.slots import PhoneSlots, phone_slots, slot_plan
 
 _SLOTS: dict[str, Slot] = {"a": "a", "b": "b", "_a": "a", "_b": "b"}
 
@@ -45,13 +44,13 @@ def command(settings: Settings, /, slot: str | None, **arguments: Any) -> None: 
     with app.phone() as phone:
         storage = Storage(phone)
         app.emit(Stage("check", "reading the partition tables"))
-        found = tables.phone_slots(storage)
+        found = phone_slots(storage)
         ufs = phone.programmer.memory == "ufs"
         before = _states(found, ufs=ufs)
         if wanted is None:
             app.result(before, _text(before, "now"))
             return
-        plan = tables.slot_plan(storage, wanted, found, empty=arguments["empty"])
+        plan = slot_plan(storage, wanted, found, empty=arguments["empty"])
         after = _after(before, wanted, bootable=plan.bootable)
         app.show([*_text(before, "before"), *_text(after, "after")])
         outcome = carry_out(app, plan, phone, storage, arguments)
