@@ -137,6 +137,7 @@ def outcome_text(outcome: Outcome, boot: BootReport | None = None) -> list[str]:
         ("rewritten", ", ".join(report.rewritten)),
         ("read", ", ".join(report.files)),
         ("kept", f"{', '.join(plan.kept)} (they belong to this phone alone)" if plan.kept else ""),
+        *(("left out", f"{what} ({reason})") for what, reason in plan.left_out),
         ("saved", _saved(outcome)),
         end,
     ]

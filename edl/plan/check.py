@@ -64,7 +64,7 @@ def _overwritten(plan: Plan) -> Iterator[Finding]:
     for write in sorted(plan.writes, key=lambda write: (write.area.lun, write.area.start_sector)):
         if last is not None and overlaps(last.area, write.area):
             first, second = sorted((last, write), key=lambda one: order[id(one)])
-            yield _overlap(second, first, "overwrites")
+            yield _overlap(plan, second, first, "overwrites")
         if last is None or _end(write.area) > _end(last.area):
             last = write
 
@@ -82,10 +82,13 @@ def _erased(plan: Plan) -> Iterator[Finding]:
         elif isinstance(step, Erase):
             hit = next((write for write in written if overlaps(write.area, step.area)), None)
             if hit is not None:
-                yield _overlap(step, hit, "erases")
+                yield _overlap(plan, step, hit, "erases")
 
 
-def _overlap(second: Write | Erase, first: Write, verb: str) -> Finding:
+def _overlap(plan: Plan, second: Write | Erase, first: Write, verb: str) -> Finding:
+    remedy = "The package was edited or mixes two layouts: use an unchanged one."
+    if plan.job == "write":
+        remedy = "Name each place once, with the file that belongs there."
     start = max(first.area.start_sector, second.area.start_sector)
     return Finding(
         "overlap",
@@ -93,7 +96,7 @@ def _overlap(second: Write | Erase, first: Write, verb: str) -> Finding:
         f"{_name(second)} {verb} a part of {_name(first)} (LUN {first.area.lun}, from sector"
         f" {start} on).",
         second.where,
-        "The package was edited or mixes two layouts: use an unchanged one.",
+        remedy,
     )
 
 
@@ -161,7 +164,9 @@ def _table(plan: Plan, disk: Disk, write: Write) -> Iterator[Finding]:
     problem = _problem(plan, data, unit, lun) or _backup_problem(plan, disk, unit, lun)
     if problem:
         remedy = "Give the patch files (patch0.xml, ...) too: they make the table fit the disk."
-        if any(patch.lun == lun for patch in plan.patches):
+        if plan.job == "write":
+            remedy = "Let it be mended afterwards: edl gpt repair."
+        elif any(patch.lun == lun for patch in plan.patches):
             remedy = "Use an unchanged package for this storage size."
         yield Finding(
             "table-not-final",
@@ -195,7 +200,12 @@ def _backup_problem(plan: Plan, disk: Disk, unit: int, lun: int) -> str:
 
 
 def _nothing(plan: Plan) -> Iterator[Finding]:
-    if not plan.steps and not plan.patches and not plan.errors:
+    if plan.steps or plan.patches or plan.errors:
+        return
+    if plan.job == "write":
+        message = "There is nothing to write: the image is sparse and holds no data."
+        yield Finding("nothing-to-do", Severity.ERROR, message)
+    else:
         yield Finding(
             "nothing-to-do",
             Severity.ERROR,

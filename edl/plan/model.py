@@ -195,9 +195,14 @@ def as_data(plan: Plan) -> dict[str, object]:
         "reset": plan.reset,
         "write_bytes": plan.write_bytes,
         "kept": list(plan.kept),
-        "left_out": [{"what": what, "reason": reason} for what, reason in plan.left_out],
+        "left_out": left_out_data(plan),
         "findings": findings_data(plan.findings),
     }
+
+
+def left_out_data(plan: Plan) -> list[dict[str, str]]:
+    """Return what plan does not use as JSON-able data."""
+    return [{"what": what, "reason": reason} for what, reason in plan.left_out]
 
 
 def findings_data(findings: Iterable[Finding]) -> list[dict[str, str]]:

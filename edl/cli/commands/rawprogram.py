@@ -26,7 +26,7 @@ from edl.plan.assumed import assumed_geometry
 from edl.plan.build import Options, build
 from edl.plan.check import checked
 from edl.plan.job import Rules
-from edl.plan.model import Plan
+from edl.plan.model import Plan, left_out_data
 from edl.plan.unique import Found
 
 _RESETS = {"system": Power.RESET, "off": Power.OFF, "edl": Power.EDL}
@@ -128,7 +128,8 @@ def carry_out(app: App, request: Request, phone: Phone, *, closing: str = "") ->
     lines = show.outcome_text(outcome, boot)
     if request.rules.resume and not outcome.report.resumed_bytes:
         lines.append("  resumed    nothing: no interrupted run of exactly this job was found")
-    app.result(show.outcome_data(outcome, boot), [*lines, *([closing] if closing else [])])
+    data = show.outcome_data(outcome, boot) | {"left_out": left_out_data(plan)}
+    app.result(data, [*lines, *([closing] if closing else [])])
 
 
 def prepared(app: App, request: Request, storage: Storage) -> tuple[Plan, Found]:

@@ -22,6 +22,7 @@ from edl.events import Stage
 from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage, SparseKind, is_sparse
 from edl.plan import job
+from edl.plan.check import checked
 from edl.plan.job import Rules
 from edl.plan.model import Finding, Plan, Severity, Step, Write
 from edl.units import format_size
@@ -78,7 +79,7 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
             for step in _steps(place, file, unpack=unpack)
         ]
         title = ", ".join(place.label for place in places)
-        plan = plan_for("write", title, steps, storage)
+        plan = checked(plan_for("write", title, steps, storage))
         whole = ", ".join(place.label for place in places if place.whole_lun)
         size = format_size(plan.write_bytes)
         question = f"This overwrites {whole} from the first sector on ({size})." if whole else ""

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What `edl write` and `edl erase` take for a mistake, and what a summary tells of a package."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Edl
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    one, two = tmp_path / "one.img", tmp_path / "two.img"
+    one.write_bytes(b"1" * 5000)
+    two.write_bytes(b"2" * 5000)
+    return one, two
+
+
+@pytest.mark.parametrize("targets", ["0/50000+10,0/50000+10", "0/50000,0/50009"])
+def test_two_files_for_one_place_are_an_error(
+    edl: Edl, phone: Path, files: tuple[Path, Path], targets: str
+) -> None:
+    result = edl("--virtual", phone, "write", targets, ",".join(map(str, files)), "--yes")
+    assert result.status == 7
+    assert "overwrites a part of" in result.err
+    assert "Name each place once" in result.err
+    assert "Nothing was written" in result.err
+
+
+def test_one_file_named_twice_is_written_once(
+    edl: Edl, phone: Path, files: tuple[Path, Path]
+) -> None:
+    plan = edl(
+        *("--virtual", phone, "write", "0/64,0/64", f"{files[0]},{files[0]}", "-n", "--json")
+    )
+    assert plan.status == 0
+    assert plan.last["steps"] == 1
+
+
+def test_a_table_that_does_not_fit_is_told(edl: Edl, phone: Path, board: Path) -> None:
+    result = edl("--virtual", phone, "write", "0/0", board / "gpt_main0.bin", "--dry-run")
+    assert result.status == 0
+    assert "does not fit this disk" in result.err
+    assert "edl gpt repair" in result.err
+
+
+def test_an_erase_without_an_end_is_refused(edl: Edl, phone: Path) -> None:
+    result = edl("--virtual", phone, "erase", "0/100", "--yes")
+    assert result.status == 2
+    assert "0/100+SECTORS" in result.err
+
+
+def test_an_erase_of_one_place_twice_is_one(edl: Edl, phone: Path) -> None:
+    plan = edl("--virtual", phone, "erase", "0/64+8,0/64+8", "--dry-run", "--json")
+    assert (plan.status, plan.last["steps"]) == (0, 1)
+
+
+def test_a_summary_tells_what_was_left_out(
+    edl: Edl, phone: Path, sample: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "package"
+    shutil.copytree(sample, package)
+    shutil.copy(package / "rawprogram0.xml", package / "rawprogram0_WIPE_PARTITIONS.xml")
+    told = edl("--virtual", phone, "rawprogram", package, "--reset", "edl")
+    assert told.status == 0
+    lines = [line.split(maxsplit=2) for line in told.out.splitlines()]
+    out = [line[2] for line in lines if line[:2] == ["left", "out"]]
+    assert len(out) == 2
+    assert any("rawprogram0_WIPE_PARTITIONS.xml" in line for line in out)
+    data = edl("--virtual", phone, "rawprogram", package, "--json").last
+    assert [f"{row['what']} ({row['reason']})" for row in data["left_out"]] == out
