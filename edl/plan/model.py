@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,30 +150,46 @@ def changed_once(steps: Sequence[Step]) -> tuple[Step, ...]:
     The result on the storage is the same, and what a step did can be verified when all is done.
     """
     result: list[Step] = []
-    later: list[Area] = []
+    later = Covered()
     for step in reversed(steps):
         if isinstance(step, Erase):
-            rests = [step.area]
-            for area in later:
-                rests = [part for rest in rests for part in _without(rest, area)]
-            result += [replace(step, area=rest) for rest in reversed(rests)]
+            rests = [replace(step, area=rest) for rest in later.rest(step.area)]
+            result += reversed(rests)
         else:
             result.append(step)
         if not isinstance(step, ReadOut):
-            later.append(step.area)
+            later.add(step.area)
     return tuple(reversed(result))
 
 
-def _without(area: Area, other: Area) -> Iterator[Area]:
-    """Yield what is left of area without other, in order."""
-    if not overlaps(area, other):
-        yield area
-        return
-    end, other_end = area.start_sector + area.sectors, other.start_sector + other.sectors
-    if area.start_sector < other.start_sector:
-        yield replace(area, sectors=other.start_sector - area.start_sector)
-    if other_end < end:
-        yield replace(area, start_sector=other_end, sectors=end - other_end)
+class Covered:
+    """Sectors that something is done to, by LUN: runs in order that do not touch."""
+
+    def __init__(self) -> None:
+        self._starts: dict[int, list[int]] = {}
+        self._ends: dict[int, list[int]] = {}
+
+    def add(self, area: Area) -> None:
+        """Take in the sectors of area."""
+        starts, ends = self._starts.setdefault(area.lun, []), self._ends.setdefault(area.lun, [])
+        start, end = area.start_sector, area.start_sector + area.sectors
+        first, last = bisect_left(ends, start), bisect_right(starts, end)
+        if first < last:
+            start, end = min(start, starts[first]), max(end, ends[last - 1])
+        starts[first:last], ends[first:last] = [start], [end]
+
+    def rest(self, area: Area) -> list[Area]:
+        """Return the parts of area that have not been taken in, in order."""
+        starts, ends = self._starts.get(area.lun, []), self._ends.get(area.lun, [])
+        start, end = area.start_sector, area.start_sector + area.sectors
+        parts: list[Area] = []
+        for index in range(bisect_right(ends, start), bisect_left(starts, end)):
+            if start < starts[index]:
+                parts.append(replace(area, start_sector=start, sectors=starts[index] - start))
+            start = ends[index]
+        if start < end:
+            parts.append(replace(area, start_sector=start, sectors=end - start))
+        return parts
 
 
 def plural(count: int, word: str) -> str:
