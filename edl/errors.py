@@ -207,14 +207,18 @@ class ProgrammerFailedError(ProgrammerRefusedError):
     code = "programmer-failed"
 
 
-class AuthorizationError(DeviceRefusedError):
+class AuthorizationError(EdlError):
     """The maker locked this programmer: it works only with a signed authorisation.
+
+    It is no DeviceRefusedError: a lock concerns all that is still to come, and never a single
+    request that could be done without.
 
     Only the maker's service (or an account the maker authorised) can give it. This tool does not
     get around such locks, and nothing was written.
     """
 
     code = "authorization-required"
+    status = 6
     remedies = (
         "Ask the maker's service centre; only they can authorise this programmer.",
         "Look for a programmer that the maker released without this lock for the exact model.",

@@ -5,7 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edl.errors import DeviceRefusedError, TransportTimeoutError, WriteFailedError
+from edl.errors import (
+    AuthorizationError,
+    DeviceRefusedError,
+    TransportTimeoutError,
+    WriteFailedError,
+)
 from edl.firehose import loglines
 
 _SHOWN_LINES = 8
@@ -18,13 +23,13 @@ def refused(
     default: type[DeviceRefusedError] = DeviceRefusedError,
     what: str = "",
     after_data: bool = False,
-) -> DeviceRefusedError:
+) -> DeviceRefusedError | AuthorizationError:
     """Return the error for a NAK to command name.
 
     default: what it is when the logs do not say. after_data: the NAK came behind the raw data.
     """
     meaning = loglines.explain(logs)
-    kind = meaning.error if meaning else default
+    kind: type[DeviceRefusedError | AuthorizationError] = meaning.error if meaning else default
     if after_data and name == "program" and kind is DeviceRefusedError:
         kind = WriteFailedError
     subject = f"<{name}>" + (f" ({what})" if what else "")

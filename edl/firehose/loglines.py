@@ -26,7 +26,7 @@ from edl.errors import (
 class Meaning:
     """Why a programmer refused. remedies: None keeps those of the error class."""
 
-    error: type[DeviceRefusedError]
+    error: type[DeviceRefusedError | AuthorizationError]
     text: str
     remedies: tuple[str, ...] | None = None
 

@@ -8,7 +8,7 @@ import hashlib
 
 from edl.chunks import FillContent
 from edl.device.firehose import Programmer
-from edl.errors import AuthorizationError, DeviceRefusedError
+from edl.errors import DeviceRefusedError
 from edl.firehose.commands import Area
 from edl.plan.readout import pieces
 from edl.units import MIB
@@ -60,8 +60,6 @@ class Checker:
             return None
         try:
             there = self._programmer.sha256(area)
-        except AuthorizationError:
-            raise
         except DeviceRefusedError:
             if self._verify == Verify.DIGEST:
                 raise
