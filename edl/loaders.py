@@ -27,7 +27,7 @@ HEAD_BYTES = 16  # what looks_like_programmer needs of a file
 _MIN_IMAGE_BYTES = 4096
 _MAX_FILES = 5000  # looked at in one folder and those below
 _MAX_DEPTH = 4
-_MAX_SHOWN = 5  # loaders whose faults are told
+_MAX_SHOWN = 3  # reasons that are told
 _MIN_PREFIX_BYTES = 16  # some tools print only the beginning of a PK hash
 _PREFIX = b"\x55\xff\xed\xff"
 _TEST_NAMES = re.compile(r"\btest\b|development|QPSA|B\.KERLER", re.IGNORECASE)
@@ -298,7 +298,10 @@ def none_fits(ranked: Sequence[Candidate]) -> ImageError:
     """Return the error that says why none of ranked will start."""
     if not ranked:
         return ImageError("None of the files is a programmer (loader).")
-    words = [f"{entry.name}: {entry.verdict.reason}" for entry in ranked[:_MAX_SHOWN]]
+    named: dict[str, list[str]] = {}
+    for entry in ranked:
+        named.setdefault(entry.verdict.reason, []).append(entry.name)
+    words = [f"{_listed(names)}: {reason}" for reason, names in named.items()][:_MAX_SHOWN]
     return ImageError(
         "No loader fits the phone. " + " ".join(words),
         remedies=("Look for a loader in the maker's own package for exactly this model.",),
@@ -306,6 +309,11 @@ def none_fits(ranked: Sequence[Candidate]) -> ImageError:
 
 
 _Rank = tuple[int, bool, bool, bool, bool, int, tuple[int, int, int], bool, str]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first of names, and how many more there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _rank(candidate: Candidate, phone: PhoneIdentity) -> _Rank:

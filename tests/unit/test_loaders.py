@@ -380,6 +380,17 @@ def test_no_loader_fits(tmp_path: Path) -> None:
     path.write_bytes(GOOD["v3_other_vendor.mbn"])
     with pytest.raises(ImageError, match=r"No loader fits the phone\. wrong\.mbn: It is signed"):
         loaders.choose([path], PHONE)
+    files = {"b.mbn": "v3_other_vendor.mbn", "c.mbn": "v3_aboot.mbn", "d.mbn": "v3_unsigned.mbn"}
+    for name, kind in files.items():
+        (tmp_path / name).write_bytes(GOOD[kind])
+    with pytest.raises(ImageError) as told:
+        loaders.choose(sorted(tmp_path.iterdir()), PHONE)
+    words = str(told.value)
+    assert (
+        "phone. d.mbn: It has no signature; this phone starts only what its maker signed." in words
+    )
+    assert "b.mbn and 1 more: It is signed with test keys" in words
+    assert words.endswith("c.mbn: It is signed as Android boot loader (ABL), not as a programmer.")
     with pytest.raises(ImageError, match="None of the files"):
         loaders.choose([tmp_path / "absent.mbn"], PHONE)
 
