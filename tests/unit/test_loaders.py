@@ -386,9 +386,7 @@ def test_no_loader_fits(tmp_path: Path) -> None:
     with pytest.raises(ImageError) as told:
         loaders.choose(sorted(tmp_path.iterdir()), PHONE)
     words = str(told.value)
-    assert (
-        "phone. d.mbn: It has no signature; this phone starts only what its maker signed." in words
-    )
+    assert "d.mbn: It has no signature; this phone starts only what its maker signed." in words
     assert "b.mbn and 1 more: It is signed with test keys" in words
     assert words.endswith("c.mbn: It is signed as Android boot loader (ABL), not as a programmer.")
     with pytest.raises(ImageError, match="None of the files"):
