@@ -248,7 +248,7 @@ class Phone:
     @property
     def _lasting_condition(self) -> str:
         """The state that the next process finds; what a host has read is gone."""
-        touched = any(self._injector.counts[place] for place in Place)
+        touched = any(self._injector.counts[place] for place in (Place.IN, Place.OUT))
         passing = touched and self._condition and CONDITIONS[self._condition].passing
         return "" if passing else self._condition
 

@@ -122,8 +122,4 @@ def _told(software: Firmware, packet: bytes, *, unread: bool) -> Firmware:
             yield request
         request = software.send(None)
     while True:
-        answer = yield request
-        try:
-            request = software.send(answer)
-        except StopIteration:
-            return
+        request = software.send((yield request))
