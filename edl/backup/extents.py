@@ -15,7 +15,9 @@ from edl.formats.slots import active_slot
 from edl.partitions import classify
 
 _HEAD_SECTORS = {512: 34, 4096: 6}
-_RPMB = 3  # of an eMMC; it answers only to the secure world
+# What to ask for: the number of LUNs that a programmer tells is no help where numbers are left out.
+# RPMB (3 of an eMMC) answers only to the secure world.
+_LUNS = {"emmc": (0, 1, 2, 4, 5, 6, 7), "ufs": tuple(range(8))}
 _EMMC_NAMES = {1: "boot0", 2: "boot1", 4: "gpp1", 5: "gpp2", 6: "gpp3", 7: "gpp4"}
 _NAME_CHARS = 60
 
@@ -47,16 +49,14 @@ def survey(storage: Storage, choice: Choice) -> tuple[tuple[LunRecord, ...], tup
     """
     records: list[LunRecord] = []
     left_out: list[LeftOut] = []
-    for lun in storage.luns():
+    for lun in _LUNS.get(storage.phone.programmer.memory, (0,)):
         if choice.luns and lun not in choice.luns:
-            continue
-        if storage.phone.programmer.memory == "emmc" and lun == _RPMB:
-            left_out.append(LeftOut("RPMB", "It answers only to the secure world of the phone."))
             continue
         try:
             record, problems = _lun(storage, lun)
         except DeviceRefusedError as error:
-            left_out.append(LeftOut(f"LUN {lun}", error.message))
+            if lun < (storage.phone.lun_count or 1):
+                left_out.append(LeftOut(f"LUN {lun}", error.message))
             continue
         left_out += problems
         if record is not None:
@@ -69,6 +69,7 @@ def survey(storage: Storage, choice: Choice) -> tuple[tuple[LunRecord, ...], tup
 
 
 def _lun(storage: Storage, lun: int) -> tuple[LunRecord | None, list[LeftOut]]:
+    storage.phone.lun(lun)  # refused: there is no such LUN
     tables = storage.table(lun)
     sectors = storage.sectors(lun) or _told(tables.best)
     if not sectors:

@@ -29,10 +29,10 @@ from edl.formats.manifest import Verified
 from edl.plan.compare import Verify
 from edl.plan.readout import is_zero
 
-# A single bad sector in 16 MiB of 512-byte sectors costs 16 failing reads.
-_BLOCK_FAILURES = 320
-_BLOCK_FAILURES_LATER = 32
-_JOB_FAILURES = 5000
+# A single bad sector in 16 MiB of 512-byte sectors costs 16 failing requests.
+_BLOCK_FAILURES = 200
+_JOB_FAILURES = 10_000
+_DEAD_FAILURES = 8  # to see that the next block of a dead region is dead, too
 _ATTEMPTS = 3
 
 Runs = tuple[tuple[int, int], ...]  # first sector and number of sectors, in order
@@ -58,6 +58,9 @@ class _Denied(Exception):  # noqa: N818  # no error: caught where it is raised f
     """The programmer says zeros where its own digest says that there is something else."""
 
 
+_Refusal = DeviceRefusedError | _Denied
+
+
 class Reader:
     """Reads blocks of one phone.
 
@@ -69,6 +72,7 @@ class Reader:
         self._verify = verify
         self._emit = emit
         self._failures = 0
+        self._dead = False  # the last block was lost as a whole
         self._digests_lie = False
         self._moved = 0
         self._ways: set[Verified] = set()
@@ -85,12 +89,11 @@ class Reader:
         self._ways = set()
         bad: Runs = ()
         denied: Runs = ()
-        try:
-            data = self._sure(area)
-        except AuthorizationError:
-            raise
-        except (DeviceRefusedError, _Denied) as error:
-            data, bad, denied = self._salvage(area, error)
+        data = self._attempt(area)
+        if isinstance(data, Exception):
+            data, bad, denied = self._salvage(area, data)
+        else:
+            self._dead = False
         self._emit(BytesMoved(area.size_bytes))
         if data is None:
             digest = blank_digests(area.size_bytes)[0]
@@ -101,14 +104,16 @@ class Reader:
 
     # -- a range that can be read -----------------------------------------------------------------
 
-    def _sure(self, area: Area) -> memoryview | None:
+    def _sure(self, area: Area, *, guided: bool = False) -> memoryview | None:
         """Return the bytes of area, made sure of; None for zeros that need no transfer.
+
+        guided: what the phone cannot read for its digest need not be transferred in vain.
 
         Raises:
             _Denied: the programmer hides it.
             DeviceRefusedError: part of it cannot be read.
         """
-        told = self.digest(area) if self._verify in {Verify.AUTO, Verify.DIGEST} else None
+        told = self._told(area, guided=guided)
         if told is not None and not self._digests_lie:
             zeros, ones = blank_digests(area.size_bytes)
             if told in {zeros, ones}:
@@ -127,12 +132,21 @@ class Reader:
         Raises:
             AuthorizationError: the programmer is locked.
         """
+        return self._told(area, guided=False)
+
+    def _told(self, area: Area, *, guided: bool) -> bytes | None:
+        if self._verify not in {Verify.AUTO, Verify.DIGEST}:
+            return None
         try:
             return self._programmer.sha256(area)
         except AuthorizationError:
             raise
+        except ReadFailedError:
+            if guided:
+                raise
         except DeviceRefusedError:
-            return None  # reading tells what is wrong, and where
+            pass
+        return None  # reading tells what is wrong, and where
 
     def _proved(self, area: Area, told: bytes) -> memoryview:
         """Return the bytes of area that have the digest which the phone told."""
@@ -190,9 +204,16 @@ class Reader:
 
     # -- one that cannot --------------------------------------------------------------------------
 
-    def _salvage(
-        self, area: Area, error: DeviceRefusedError | _Denied
-    ) -> tuple[memoryview, Runs, Runs]:
+    def _attempt(self, area: Area, *, guided: bool = False) -> memoryview | _Refusal | None:
+        """Return what `_sure` returns, or why it could not."""
+        try:
+            return self._sure(area, guided=guided)
+        except AuthorizationError:
+            raise
+        except (DeviceRefusedError, _Denied) as error:
+            return error
+
+    def _salvage(self, area: Area, error: _Refusal) -> tuple[memoryview, Runs, Runs]:
         """Read area in ever smaller parts; return its bytes, and what is bad and what denied.
 
         Breadth first and with a bound, so that a region that is dead as a whole costs minutes and
@@ -200,10 +221,12 @@ class Reader:
         """
         data = memoryview(bytearray(area.size_bytes))
         lost: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
-        left = _BLOCK_FAILURES if self._failures < _JOB_FAILURES else _BLOCK_FAILURES_LATER
-        pending = deque([(area, 0, error)])
+        most = _BLOCK_FAILURES if self._failures < _JOB_FAILURES else _DEAD_FAILURES
+        left = _DEAD_FAILURES if self._dead else most
         if _is_denied(error) and self._ends_denied(area):
             left = 0
+        self._dead = True
+        pending = deque([(area, 0, error)])
         while pending:
             part, at, why = pending.popleft()
             self._failures += 1
@@ -212,30 +235,21 @@ class Reader:
                 lost[_is_denied(why)].append((part.start_sector, part.sectors))
                 continue
             for half, inside in halves(part):
-                try:
-                    found = self._sure(half)
-                except AuthorizationError:
-                    raise
-                except (DeviceRefusedError, _Denied) as refused:
-                    pending.append((half, at + inside, refused))
-                else:
-                    if found is not None:
-                        data[at + inside : at + inside + half.size_bytes] = found
+                found = self._attempt(half, guided=not _is_denied(why))
+                if isinstance(found, Exception):
+                    pending.append((half, at + inside, found))
+                    continue
+                left = most if self._dead else left
+                self._dead = False
+                if found is not None:
+                    data[at + inside : at + inside + half.size_bytes] = found
         return data, joined(lost[False]), joined(lost[True])
 
     def _ends_denied(self, area: Area) -> bool:
         """Tell whether the first and the last sector are denied: policies are about partitions."""
-        for start in (area.start_sector, area.start_sector + area.sectors - 1):
-            try:
-                self._sure(Area(area.lun, start, 1, area.sector_bytes))
-            except AuthorizationError:
-                raise
-            except (DeviceRefusedError, _Denied) as error:
-                if not _is_denied(error):
-                    return False
-            else:
-                return False
-        return True
+        ends = (area.start_sector, area.start_sector + area.sectors - 1)
+        found = (self._attempt(Area(area.lun, end, 1, area.sector_bytes)) for end in ends)
+        return all(isinstance(each, Exception) and _is_denied(each) for each in found)
 
 
 def weakest(ways: AbstractSet[Verified]) -> Verified:
@@ -244,7 +258,7 @@ def weakest(ways: AbstractSet[Verified]) -> Verified:
     return next((way for way in order if way in ways), Verified.DIGEST)
 
 
-def _is_denied(error: DeviceRefusedError | _Denied) -> bool:
+def _is_denied(error: _Refusal) -> bool:
     return not isinstance(error, ReadFailedError)
 
 

@@ -34,8 +34,10 @@ from edl.errors import (
     UsageError,
 )
 from edl.events import BytesMoved, Emit, Notice, StepStarted, ignore
+from edl.firehose.answers import StorageInfo
 from edl.firehose.commands import Area
 from edl.formats.manifest import (
+    BLOCK_BYTES,
     Compression,
     Extent,
     Form,
@@ -58,7 +60,11 @@ _SMALL_BYTES = 128 * MIB  # the largest partition that exists only once has 64 M
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be saved, and how. verify: one of `edl.plan.compare.Verify`."""
+    """What is to be saved, and how.
+
+    verify: one of `edl.plan.compare.Verify`. block_bytes: how much is read, and has a digest, at a
+    time; a power of two.
+    """
 
     folder: Path
     choice: Choice = field(default_factory=Choice)
@@ -66,6 +72,7 @@ class Request:
     compression: Compression = Compression.NONE
     verify: str = Verify.AUTO
     resume: bool = False
+    block_bytes: int = BLOCK_BYTES
 
 
 @dataclass
@@ -109,7 +116,7 @@ def prepare(storage: Storage, request: Request) -> Manifest:
         tool=f"edl {edl.__version__}",
         complete=False,
         phone=owner(storage.phone),
-        storage=_storage_record(storage.phone),
+        storage=_storage_record(storage.phone, request.block_bytes),
         form=request.form,
         compression=request.compression,
         verified=Verified.NOT,
@@ -125,12 +132,17 @@ def owner(phone: Phone) -> Owner:
     return Owner(serial, identity.hwid, identity.pk_hash, identity.chip)
 
 
-def _storage_record(phone: Phone) -> StorageRecord:
-    info = phone.luns.get(0)
-    kind, unit = phone.programmer.memory or "unknown", phone.sector_bytes
-    if info is None:
-        return StorageRecord(kind, unit)
-    return StorageRecord(kind, unit, info.manufacturer_id, info.product, info.serial, info.firmware)
+def _storage_record(phone: Phone, block_bytes: int) -> StorageRecord:
+    info = phone.luns.get(0, StorageInfo())
+    return StorageRecord(
+        type=phone.programmer.memory or "unknown",
+        sector_bytes=phone.sector_bytes,
+        manufacturer_id=info.manufacturer_id,
+        product=info.product,
+        serial=info.serial,
+        firmware=info.firmware,
+        block_bytes=block_bytes,
+    )
 
 
 def saved_bytes(manifest: Manifest) -> int:
