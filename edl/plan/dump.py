@@ -7,6 +7,7 @@ what its partition table tells.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -151,15 +152,14 @@ def _of_extent(lun: int, extent: Extent, content: Callable[[Extent], Content]) -
 
 def _table(parts: Iterable[Part], kind: Kind, unit: int) -> Gpt | None:
     """Return the copy of the table in the part of that kind, if it is there and is one."""
+    backup = kind is Kind.GPT_BACKUP
     for part in parts:
-        if part.kind is kind and part.content is not None:
+        if part.kind is kind and part.content is not None and not part.bad:
             size = part.content.size_bytes
-            if size <= _MAX_TABLE_BYTES and not part.bad:
-                try:
-                    data = read_all(part.content, 0, size)
-                    return gpt.parse(data, unit, backup=kind is Kind.GPT_BACKUP)
-                except DocumentError:
-                    return None
+            length = min(size, _MAX_TABLE_BYTES)
+            data = read_all(part.content, size - length if backup else 0, length)
+            with contextlib.suppress(DocumentError):
+                return gpt.parse(data, unit, backup=backup)
     return None
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from edl.chunks import read_all
 from edl.device.storage import Storage
-from edl.errors import DocumentError, SafetyError, UsageError
+from edl.errors import DeviceRefusedError, DocumentError, SafetyError, UsageError
 from edl.firehose.commands import Area
 from edl.formats.gpt import Gpt
 from edl.formats.gptedit import refit, repair
@@ -26,10 +27,11 @@ from edl.plan.foreign import Verdict, Whose
 from edl.plan.model import Finding, Plan, Severity, plural
 from edl.plan.placing import Placing, names, used_bytes
 from edl.plan.single import Single, Wish
-from edl.units import format_size
+from edl.units import MIB, format_size
 
 __all__ = ["Restoration", "Wish", "build", "told"]
 
+_MAX_COMPARED_BYTES = 64 * MIB
 _TABLES = frozenset({Kind.GPT_PRIMARY, Kind.GPT_BACKUP})
 
 
@@ -173,8 +175,15 @@ class _Builder:
         disk = self.disks.luns.get(lun)
         if disk is None:
             return None
-        best = self.storage.table(lun).best
+        best = self._damaged_table(lun)
         return best if is_whole(best, disk) else None
+
+    def _damaged_table(self, lun: int) -> Gpt | None:
+        """Return the phone's own table of lun, whole or not, if it can be read."""
+        try:
+            return self.storage.table(lun).best
+        except DeviceRefusedError:
+            return None
 
     # -- LUN by LUN -----------------------------------------------------------------------------
 
@@ -196,7 +205,7 @@ class _Builder:
         elif table is not None:
             self._write_by_name(lun, table)
         elif lun.table is not None:
-            self._write_with_table(lun)
+            self._write_with_table(lun, lun.table)
         else:
             self.placing.note(
                 "no-table",
@@ -219,12 +228,27 @@ class _Builder:
         """Write lun as it was, or what fits of it to a disk of another size."""
         self._choose_bootable(lun)
         tables_there = all(part.content for part in lun.parts if part.kind in _TABLES)
-        as_it_was = (lun.primary_ok and tables_there) or lun.table is None
-        if lun.sectors == self.disks.luns[lun.lun] and as_it_was:
+        same_size = lun.sectors == self.disks.luns[lun.lun]
+        if lun.table is None or (same_size and lun.primary_ok and tables_there):
             for part in lun.parts:
-                self._take(part, part.start_sector, part.sectors)
+                if lun.table is None and self._there_already(part):
+                    self.placing.leave_out(part.name, "the phone has it already")
+                else:
+                    self._take(part, part.start_sector, part.sectors)
         else:
-            self._write_with_table(lun)
+            self._write_with_table(lun, lun.table)
+
+    def _there_already(self, part: Part) -> bool:
+        """Tell whether the phone has part. Boot areas of an eMMC often are write-protected."""
+        size = part.sectors * self.placing.unit
+        if part.content is None or size > _MAX_COMPARED_BYTES:
+            return False
+        area = Area(part.lun, part.start_sector, part.sectors, self.placing.unit)
+        try:
+            there = self.storage.read(area)
+        except DeviceRefusedError:
+            return False
+        return there == read_all(part.content, 0, size)
 
     def _write_by_name(self, lun: DumpLun, table: Gpt) -> None:
         """Write the partitions of lun to the phone's own of the same names."""
@@ -259,9 +283,9 @@ class _Builder:
             " its backup at the end.",
         )
 
-    def _write_with_table(self, lun: DumpLun) -> None:
+    def _write_with_table(self, lun: DumpLun, table: Gpt) -> None:
         """Write lun with its table, fitted to the phone's disk."""
-        fitted = self._fitted(lun)
+        fitted = self._fitted(lun, table)
         if fitted is None:
             return
         if not self.own:
@@ -287,7 +311,7 @@ class _Builder:
         there = _places(fitted)
         moved = [
             each.name
-            for each in sized(self.storage.table(lun).best)
+            for each in sized(self._damaged_table(lun))
             if classify(each.name).severity is Worth.MUST_NEVER_CLONE
             and (each.name, each.first_sector, each.last_sector) not in there
         ]
@@ -302,13 +326,11 @@ class _Builder:
 
     # -- tables ---------------------------------------------------------------------------------
 
-    def _fitted(self, lun: DumpLun) -> Gpt | None:
+    def _fitted(self, lun: DumpLun, table: Gpt) -> Gpt | None:
         """Return the table of lun for the phone's disk, or note why there is none."""
         disk, unit = self.disks.luns[lun.lun], self.placing.unit
-        if lun.table is None:
-            return None
         try:
-            fitted = refit(lun.table, disk, needed_sectors=self._needed(lun, disk))
+            fitted = refit(table, disk, needed_sectors=self._needed(lun, disk))
         except DocumentError as error:
             self.placing.note(
                 "does-not-fit",
@@ -323,7 +345,7 @@ class _Builder:
                 Severity.WARNING,
                 f"LUN {lun.lun} has {format_size(lun.sectors * unit)} in the dump and"
                 f" {format_size(disk * unit)} here: the partition table is fitted,"
-                f" {_change(lun.table, fitted)}.",
+                f" {_change(table, fitted)}.",
             )
         return fitted
 
@@ -370,12 +392,12 @@ def _places(table: Gpt) -> set[tuple[str, int, int]]:
 
 def _change(table: Gpt, fitted: Gpt) -> str:
     """Return what fitting changed, in words."""
-    before = {each.number: each for each in sized(table)}
+    before = {each.number: each.last_sector for each in sized(table)}
+    words = []
     for after in sized(fitted):
-        old = before.get(after.number)
-        size = format_size(after.sectors * table.sector_bytes)
-        if old is not None and old.last_sector < after.last_sector:
-            return f"'{after.name}' grows to {size}"
-        if old is not None and old.last_sector > after.last_sector:
-            return f"'{after.name}' shrinks to {size} (it may have to be formatted)"
-    return "no partition changes"
+        if before.get(after.number, after.last_sector) != after.last_sector:
+            grows = before[after.number] < after.last_sector
+            size = format_size(after.sectors * table.sector_bytes)
+            shrinks = f"shrinks to {size} (it may have to be formatted)"
+            words.append(f"'{after.name}' {f'grows to {size}' if grows else shrinks}")
+    return ", ".join(words) or "no partition changes"

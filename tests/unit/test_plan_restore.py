@@ -38,6 +38,7 @@ from edl.plan.foreign import Whose
 from edl.plan.job import Outcome, Rules
 from edl.plan.model import Plan, Severity
 from edl.plan.restore import Restoration, Wish
+from edl.virtual import storage as flash
 from edl.virtual.bootcheck import boot_check
 from edl.virtual.profiles import PhoneSpec
 from edl.virtual.storage import EmmcProduct, Extent
@@ -401,9 +402,23 @@ def test_a_lun_without_partitions_is_the_phones_own(tmp_path: Path) -> None:
         bench.flash.luns[1].write(0, bytes_of("alice", "boot0", 4096))
         folder = dumps.backup(bench.flash, tmp_path / "backup", owner(ALICE), luns=(0, 1))
         wanted = whole(bench.flash, 1)
+        _, plan = planned(bench.storage(), read(folder))
+        assert ("raw", "the phone has it already") in plan.left_out
+        bench.flash.faults = replace(bench.flash.faults, unreadable=(Extent(1, 5),))
+        bench.enter_edl()
+        _, plan = planned(bench.storage(), read(folder))
+        assert "raw" in {step.label for step in plan.steps}
+        bench.flash.faults = flash.Faults()
         bench.flash.luns[1].erase(0, 64)
+        bench.enter_edl()
         put_back(bench, read(folder))
         assert whole(bench.flash, 1) == wanted
+        without = dumps.backup(
+            bench.flash, tmp_path / "without", owner(ALICE), luns=(0, 1), skip=["raw"]
+        )
+        bench.enter_edl()
+        _, plan = planned(bench.storage(), read(without))
+        assert ("raw", "nobody asked for it when the backup was made") in plan.left_out
         bench.flash.luns[1].erase(0, 64)
         bench.enter_edl()
         outcome = put_back(bench, read(folder), FOREIGN)
@@ -927,6 +942,55 @@ def test_a_pulled_cable(fault: str, alices: Path) -> None:
         bench.enter_edl()
         put_back(bench, dump, resume=True)
         assert whole(bench.flash) == (alices / "image").read_bytes()
+
+
+def test_tables_that_overlap_or_cannot_be_read_are_not_gone_by(tmp_path: Path) -> None:
+    with phones.plug(emmc(ALICE)) as bench:
+        table = live(bench.flash, "alice")
+        place = table.find("cache")
+        assert place is not None
+        twisted = table.replace(replace(place, first_sector=place.first_sector - 8)).images()
+        bench.flash.luns[0].write(0, twisted.primary)
+        bench.flash.luns[0].write(twisted.backup_sector, twisted.backup)
+        image = dumps.image(bench.flash, tmp_path / "image")
+        with pytest.raises(ImageError, match="no whole partition table"):
+            bare(image)
+        live(bench.flash, "alice")
+        bench.flash.luns[0].erase(SECTORS - 1, 1)
+        folder = dumps.backup(bench.flash, tmp_path / "backup", owner(ALICE), bad={"gpt": (3, 1)})
+        assert read(folder).luns[0].table is None
+
+
+def test_tables_without_room_for_a_backup_or_with_too_much(tmp_path: Path) -> None:
+    with phones.plug(emmc(ALICE)) as bench:
+        table = live(bench.flash, "alice")
+        last = table.find("userdata")
+        assert last is not None
+        images = table.replace(replace(last, last_sector=SECTORS - 1)).images()
+        bench.flash.luns[0].write(0, images.primary)
+        [lun] = bare(dumps.image(bench.flash, tmp_path / "one")).luns
+        assert lun.parts[-1].name == "userdata"
+        live(bench.flash, "alice", layout={"modemst1": 32})
+        [lun] = bare(dumps.image(bench.flash, tmp_path / "two")).luns
+        assert [part.kind for part in lun.parts[-2:]] == [Kind.GAP, Kind.GPT_BACKUP]
+        assert lun.parts[-1].end_sector == SECTORS
+
+
+def test_a_blank_partition_can_be_cut_to_nothing(tmp_path: Path) -> None:
+    with phones.plug(emmc(ALICE)) as small, phones.plug(emmc(ALICE, 2 * SECTORS)) as large:
+        live(large.flash, "alice", used_bytes=0)
+        dump = read(dumps.backup(large.flash, tmp_path / "large", owner(ALICE)))
+        put_back(small, dump)
+        assert boot_check(small.flash).boots
+        assert not any(held(small.flash, "userdata"))
+
+
+def test_nothing_of_what_was_named_may_be_written(alices: Path) -> None:
+    with phones.plug(emmc(BOB)) as bench:
+        live(bench.flash, "bob")
+        wish = replace(FOREIGN, names=("modemst?",))
+        _, plan = planned(bench.storage(), read(alices / "backup"), wish)
+        assert [finding.code for finding in plan.errors] == ["nothing-to-do"]
 
 
 def test_kinds_of_an_image_cover_it(alices: Path) -> None:
