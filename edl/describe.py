@@ -104,7 +104,7 @@ def describe(image: Image) -> tuple[tuple[str, str], ...]:
     if main.binding:
         rows += _binding_rows(main.binding)
     rows += _signature_rows(main.vendor)
-    rows += [(f"PK hash {h.algorithm}", f"{h.digest.hex()} (of {h.of})") for h in image.root_hashes]
+    rows += _hash_rows(image)
     rows += [
         ("form", image.container.value + version),
         ("size", _size(image)),
@@ -166,6 +166,20 @@ def _signature_rows(signer: Signature | None) -> list[tuple[str, str]]:
         for number, certificate in enumerate(chain.certificates, 1)
     ]
     return [*rows, ("signature", signer.scheme or "does not verify")]
+
+
+def _hash_rows(image: Image) -> list[tuple[str, str]]:
+    """Return what phones may report as their PK hash; with one root it is known which they do."""
+    hashes = image.root_hashes
+    sure = len({digest.of for digest in hashes}) == 1
+    return [
+        (
+            f"PK hash {digest.algorithm}",
+            f"{digest.digest.hex()} (of {digest.of}"
+            + (", reported by its phones)" if sure and digest is hashes[0] else ")"),
+        )
+        for digest in hashes
+    ]
 
 
 def _certificate(certificate: Certificate) -> str:

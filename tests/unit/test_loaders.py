@@ -454,7 +454,10 @@ def test_description_of_a_loader() -> None:
     assert said["form"] == "ELF, header version 6"
     assert said["storage"] == "emmc, nand, spinor, ufs"
     root = hashlib.sha384(VENDOR_EC.root_bytes).hexdigest()
-    assert said["PK hash sha384"] == f"{root} (of the root certificate)"
+    assert said["PK hash sha384"] == f"{root} (of the root certificate, reported by its phones)"
+    assert said["PK hash sha256"].endswith(" (of the root certificate)")
+    several = [value for _, value in describe(read_image(GOOD["v3_four_roots.mbn"]))]
+    assert not any("reported by its phones" in value for value in several)
 
 
 def test_description_of_what_is_broken_or_not_signed() -> None:
