@@ -234,7 +234,10 @@ def _unknown(name: str, everywhere: list[tuple[int, Partition]], active: Slot | 
     if not everywhere:
         return UsageError(
             f"The phone has no readable partition table, so '{name}' cannot be found by name.",
-            remedies=("Name the sectors: LUN/START+SECTORS.",),
+            remedies=(
+                "Name the sectors: LUN/START+SECTORS.",
+                "Or bring the tables back first: edl gpt repair --from ROM_FOLDER",
+            ),
         )
     names = {partition.name.lower(): partition.name for _, partition in everywhere}
     pair = [names.get(f"{name.lower()}_{slot}") for slot in "ab"]

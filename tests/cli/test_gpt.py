@@ -12,12 +12,14 @@ import pytest
 from edl.cli.main import run
 from edl.formats.gpt import Gpt, parse
 from edl.virtual.phone import Phone
+from edl.virtual.programmer.board import Quirks
 from edl.virtual.storage import Extent
 from tests import builds
 from tests.cli.conftest import Edl
 from tests.cli.test_json import held
 from tests.cli.test_options import code
 from tests.cli.test_safety import _Kept as Kept
+from tests.phones import plug, spec
 
 TAIL = 33
 
@@ -349,3 +351,15 @@ def test_a_table_of_a_ufs_phone_is_for_the_lun_that_is_named(
     result = edl("--virtual", "any", "gpt", "diff", nameless)
     assert (result.status, code(result.err)) == (2, "usage")
     assert "try: Say so: --lun LUN." in result.err
+
+
+def test_a_programmer_that_does_not_tell_how_large_a_lun_is(
+    edl: Edl, board: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = Quirks(missing=frozenset({"getstorageinfo"}))
+    with plug(spec("qcm2290", quirks=silent)) as bench:
+        bench.flash.luns[0].write(0, (board / "gpt_main0.bin").read_bytes())
+        monkeypatch.setattr(Phone, "named", classmethod(lambda *_, **__: Kept(bench.virtual)))
+        shown = edl("--virtual", "any", "printgpt", "--lun", "0").out
+    assert shown.startswith("LUN 0: unknown size, 512-byte sectors\n  primary table: ")
+    assert "  backup table: not looked for: the programmer does not tell how large" in shown
