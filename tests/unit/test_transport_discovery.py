@@ -240,3 +240,14 @@ def test_the_computer_itself_can_be_looked_at() -> None:
         pytest.skip("this computer has no libusb")
     for phone in find(backend):
         assert phone.mode in {"edl", "crash dump"}
+
+
+def test_each_look_at_the_bus_is_a_new_one() -> None:
+    """A libusb context hears of changes only from udevd, which containers lack."""
+    try:
+        looks = [discovery.libusb() for _ in range(4)]
+    except TransportError:
+        pytest.skip("this computer has no libusb")
+    assert len(set(map(id, looks))) == 4
+    for look in looks:
+        find(look)
