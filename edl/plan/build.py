@@ -17,7 +17,7 @@ from edl.firehose.commands import Area, Power
 from edl.formats.expressions import Crc32, Expression, resolve
 from edl.formats.rawprogram import EraseRow, PatchRow, PowerRow, ProgramRow, ReadRow, Row
 from edl.package import Package
-from edl.plan import images
+from edl.plan import holes, images
 from edl.plan.assumed import assumed_geometry
 from edl.plan.filepatches import FilePatches
 from edl.plan.model import (
@@ -46,13 +46,15 @@ class Options:
     """What the user wants of a package.
 
     luns, only, skip: restrict the rows (labels in lower case; only empty = all). allow_missing:
-    leave out rows whose file is missing. read_folder: where <read> rows put their files.
+    leave out rows whose file is missing. zero_holes: blank what sparse images leave open.
+    read_folder: where <read> rows put their files.
     """
 
     luns: frozenset[int] = frozenset()
     only: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
     allow_missing: bool = False
+    zero_holes: bool = False
     set_bootable: bool = True
     reset: Power | None = Power.RESET
     read_folder: Path = field(default_factory=Path)
@@ -80,6 +82,7 @@ class _Builder:
         self._absent: set[int] = set()  # LUNs that rows name and the storage does not have
         self._spared: list[Area] = []  # where rows would write that are left out
         self._dropped = 0  # patches that go with those
+        self._holes: list[Erase] = []  # what sparse images leave open
         self._last_pieces: dict[File, int] = {}  # by file: where its last piece begins
         self._patched = FilePatches(geometry, self._note)
 
@@ -93,12 +96,15 @@ class _Builder:
         # Patches come last: they change what the other rows put there.
         for row in sorted(rows, key=lambda row: isinstance(row, PatchRow)):
             self._take(row)
+        zero = self._options.zero_holes
+        steps, stay = holes.settled(self._holes, self._steps, zero=zero)
+        self._left_out += stay
         self._tell_left_out()
         return Plan(
             job="rawprogram",
             title=self._package.title,
             geometry=self._geometry,
-            steps=tuple(self._steps),
+            steps=tuple(steps),
             patches=tuple(self._patches),
             bootable=self._bootable() if self._options.set_bootable else None,
             reset=self._options.reset,
@@ -278,7 +284,21 @@ class _Builder:
         unit = row.sector_bytes or self._geometry.sector_bytes
         piece = row.file_sector_offset < self._last_pieces.get(file, 0)
         for run in images.runs(file, row, unit, piece, self._note):
-            self._write(row, run, unit)
+            if run.hole:
+                self._hole(row, run, unit)
+            else:
+                self._write(row, run, unit)
+
+    def _hole(self, row: ProgramRow, run: images.Run, unit: int) -> None:
+        """Note what an image leaves open; what lies behind the storage's end is nothing."""
+        disk = self._geometry.luns.get(row.lun)
+        if disk is None or unit != self._geometry.sector_bytes:
+            return  # told when the data is placed
+        start = resolve(row.start, disk) + run.offset_bytes // unit
+        count = min(run.length // unit, disk - start)
+        if count > 0:
+            area = Area(row.lun, start, count, unit)
+            self._holes.append(Erase(area, _shown(row.label), _where(row)))
 
     def _write(self, row: ProgramRow, run: images.Run, unit: int) -> None:
         place = replace(row.start, number=row.start.number + run.offset_bytes // unit)

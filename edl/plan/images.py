@@ -41,6 +41,7 @@ class Run:
     """length bytes that go offset_bytes behind the start of the row.
 
     fill: the pattern of a run of one value; else the bytes are in file from file_offset on.
+    hole: the file does not say what is there (DONT_CARE of a sparse image).
     """
 
     offset_bytes: int
@@ -48,6 +49,7 @@ class Run:
     file: File
     file_offset: int
     fill: bytes | None = None
+    hole: bool = False
 
     def content(self, size_bytes: int) -> Content:
         """Return the bytes, padded with zeros to size_bytes."""
@@ -76,7 +78,7 @@ def size_bytes(file: File) -> int:
 
 
 def runs(file: File, row: ProgramRow, unit: int, piece: bool, note: Note) -> Iterator[Run]:
-    """Yield what row writes of file. unit: sector size in bytes.
+    """Yield what row writes of file, and what it leaves open. unit: sector size in bytes.
 
     piece: other rows write the rest of the file, so that it may be longer than the row.
 
@@ -167,7 +169,7 @@ def _sparse_runs(file: File, row: ProgramRow, unit: int, note: Note) -> Iterator
     if all(chunk.kind is sparse.SparseKind.DONT_CARE for chunk in image.chunks):
         note(
             "empty-sparse",
-            f"'{row.filename}' is sparse and holds no data: nothing is written.",
+            f"'{row.filename}' is sparse and holds no data.",
             row,
             severity=Severity.INFO,
         )
@@ -176,3 +178,5 @@ def _sparse_runs(file: File, row: ProgramRow, unit: int, note: Note) -> Iterator
             yield Run(chunk.offset_bytes, chunk.length_bytes, file, chunk.file_offset)
         elif chunk.kind is sparse.SparseKind.FILL:
             yield Run(chunk.offset_bytes, chunk.length_bytes, file, 0, chunk.fill)
+        else:
+            yield Run(chunk.offset_bytes, chunk.length_bytes, file, 0, hole=True)

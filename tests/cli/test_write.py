@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import packs
 from tests.cli.conftest import Edl
 
 
@@ -72,3 +73,26 @@ def test_a_summary_tells_what_was_left_out(
     assert any("rawprogram0_WIPE_PARTITIONS.xml" in line for line in out)
     data = edl("--virtual", phone, "rawprogram", package, "--json").last
     assert [f"{row['what']} ({row['reason']})" for row in data["left_out"]] == out
+
+
+def test_the_holes_of_a_sparse_image_stay_unless_zeros_are_asked_for(
+    edl: Edl, phone: Path, tmp_path: Path
+) -> None:
+    old, new, back = tmp_path / "old", tmp_path / "new", tmp_path / "back"
+    old.write_bytes(b"o" * 4096)
+    new.write_bytes(packs.sparse(1024, 1, b"n" * 1024, 2))
+    for option, hole in (("leave", b"o"), ("zero", b"\0")):
+        assert edl("--virtual", phone, "write", "0/64+8", old, "--yes").status == 0
+        result = edl("--virtual", phone, "write", "0/64+8", new, "--yes", "--holes", option)
+        assert result.status == 0
+        assert ("left out" in result.out) is (option == "leave")
+        assert edl("--virtual", phone, "read", "0/64+8", back, "--force").status == 0
+        assert back.read_bytes() == hole * 1024 + b"n" * 1024 + hole * 2048
+
+
+def test_a_sparse_image_without_data_is_told_as_such(edl: Edl, phone: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.img"
+    empty.write_bytes(packs.sparse(1024, 4))
+    result = edl("--virtual", phone, "write", "0/64+8", empty, "--yes")
+    assert result.status == 7
+    assert "the image is sparse and holds no data" in result.err

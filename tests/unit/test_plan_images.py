@@ -15,7 +15,7 @@ from edl.files import on_disk
 from edl.firehose.commands import Area
 from edl.formats import sparse
 from edl.plan import images
-from edl.plan.model import Geometry, Plan, Severity
+from edl.plan.model import Erase, Geometry, Plan, Severity
 from tests import packs
 from tests.packs import EMMC, document, found, only, patch, plan, program, put
 
@@ -212,6 +212,71 @@ def test_a_sparse_image_without_data_writes_nothing_and_says_so(tmp_path: Path) 
     made = one(tmp_path, packs.sparse(4096, 8), sparse_row())
     assert found(made) == [("empty-sparse", f"{RAW}:3"), ("nothing-to-do", "")]
     assert made.findings[0].severity is Severity.INFO
+
+
+HOLES = "holes of sparse images, which stay as they are; --holes zero blanks them"
+
+
+def erased(plan: Plan) -> list[tuple[int, int]]:
+    return [
+        (step.area.start_sector, step.area.sectors)
+        for step in plan.steps
+        if isinstance(step, Erase)
+    ]
+
+
+def test_holes_stay_as_they_are_and_that_is_told(tmp_path: Path) -> None:
+    image = packs.sparse(1024, b"r" * 2048, 3, (2, b"fill"), 10)
+    made = one(tmp_path, image, sparse_row())
+    assert erased(made) == []
+    assert made.left_out == (("13 KiB of a", HOLES),)
+
+
+def test_holes_are_zeroed_by_wish(tmp_path: Path) -> None:
+    put(tmp_path, {RAW: document(sparse_row()), "a.img": packs.sparse(1024, 1, b"r" * 2048, 3)})
+    made = plan(tmp_path, zero_holes=True)
+    assert erased(made) == [(100, 2), (106, 6)]
+    assert written(made) == [(102, b"r" * 2048)]
+    assert (made.findings, made.left_out) == ((), ())
+
+
+def test_images_that_share_a_partition_fill_each_others_holes(tmp_path: Path) -> None:
+    rows = [program(name, 100, 64, "super", sparse="true") for name in ("a.img", "b.img")]
+    images = {
+        "a.img": packs.sparse(512, b"a" * 512, 2, b"a" * 512, 4),
+        "b.img": packs.sparse(512, 1, b"b" * 512, 5, b"b" * 512),
+    }
+    put(tmp_path, {RAW: document(*rows), **images})
+    made = plan(tmp_path, zero_holes=True)
+    assert made.findings == ()
+    assert erased(made) == [(102, 1), (104, 3)]
+    assert [start for start, _ in written(made)] == [100, 103, 101, 107]
+    assert plan(tmp_path).left_out == (("2 KiB of super", HOLES),)
+
+
+def test_what_is_read_out_is_a_hole_still(tmp_path: Path) -> None:
+    read = packs.row("read", filename="out.bin", start_sector=100, num_partition_sectors=8)
+    put(tmp_path, {RAW: document(read, sparse_row()), "a.img": packs.sparse(512, 1, b"r" * 512)})
+    assert erased(plan(tmp_path, zero_holes=True, read_folder=tmp_path / "out")) == [(100, 1)]
+
+
+@pytest.mark.parametrize(
+    ("start", "geometry", "codes", "blank"),
+    [
+        (EMMC.luns[0] - 1, EMMC, [], [(EMMC.luns[0] - 1, 1)]),
+        ("NUM_DISK_SECTORS-2.", Geometry("emmc", 512, {}), ["no-such-lun"], []),
+        (1, Geometry("ufs", 4096, {0: 1000}), ["wrong-sector-size"], []),
+    ],
+)
+def test_a_hole_that_does_not_lie_on_the_storage(
+    start: object, geometry: Geometry, codes: list[str], blank: object, tmp_path: Path
+) -> None:
+    image = packs.sparse(4096, 1, (1, b"fill"), 1) if codes else packs.sparse(512, 2, 1)
+    row = program("a.img", start, 0, sparse="true")
+    put(tmp_path, {RAW: document(row), "a.img": image})
+    made = plan(tmp_path, geometry, zero_holes=True)
+    assert [code for code, _ in found(made) if code != "empty-sparse"] == codes
+    assert erased(made) == blank
 
 
 @pytest.mark.parametrize("cut", [10, 30, 2000])

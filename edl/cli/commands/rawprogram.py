@@ -64,6 +64,12 @@ def package_arguments(function: Any) -> Any:  # noqa: ANN401
     return function
 
 
+holes_option = once(
+    "--holes", type=click.Choice(["leave", "zero"]), default="leave",
+    help="What sparse images leave open: leave or zero it [default: leave].",
+)  # fmt: skip
+
+
 @click.command("rawprogram")
 @package_arguments
 @change_options
@@ -74,6 +80,7 @@ def package_arguments(function: Any) -> Any:  # noqa: ANN401
 @click.option("-R", "--no-reset", "--skip-reset", "no_reset", is_flag=True, help="Do not restart.")
 @click.option("--no-set-bootable", is_flag=True, help="Leave the boot LUN as it is.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
+@holes_option
 @once(
     "--unchanged", type=click.Choice(["write", "skip"]), default="write",
     help="What to do with parts that the phone has already [default: write].",
@@ -159,6 +166,7 @@ def read_request(settings: Settings, arguments: dict[str, Any]) -> Request:
         only=names(arguments["only"]),
         skip=names(arguments["skip"]),
         allow_missing=arguments["allow_missing"],
+        zero_holes=arguments.get("holes") == "zero",
         set_bootable=not arguments.get("no_set_bootable"),
         reset=_reset(arguments),
         read_folder=folder_of(arguments.get("folder")),

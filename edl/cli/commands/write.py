@@ -12,7 +12,7 @@ import click
 from edl.chunks import FileContent, FillContent
 from edl.cli import show
 from edl.cli.app import App
-from edl.cli.commands.rawprogram import show_plan
+from edl.cli.commands.rawprogram import holes_option, show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
 from edl.cli.targets import files_for, is_file, with_lun
 from edl.device.connect import Phone
@@ -23,8 +23,9 @@ from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage, SparseKind, is_sparse
 from edl.plan import job
 from edl.plan.check import checked
+from edl.plan.holes import settled
 from edl.plan.job import Rules
-from edl.plan.model import Finding, Plan, Severity, Step, Write
+from edl.plan.model import Erase, Finding, Plan, Severity, Step, Write
 from edl.units import format_size
 
 
@@ -36,6 +37,7 @@ from edl.units import format_size
     "--unsparse", type=click.Choice(["auto", "no"]), default="auto",
     help="Unpack Android sparse images [default: auto].",
 )  # fmt: skip
+@holes_option
 @change_options
 @phone_options
 @click.pass_obj
@@ -78,8 +80,12 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
             for place, file in zip(places, files, strict=True)
             for step in _steps(place, file, unpack=unpack)
         ]
+        holes = [step for step in steps if isinstance(step, Erase)]
+        writes = [step for step in steps if isinstance(step, Write)]
+        steps, left_out = settled(holes, writes, zero=arguments.get("holes") == "zero")
         title = ", ".join(place.label for place in places)
-        plan = checked(plan_for("write", title, steps, storage))
+        plan = plan_for("write", title, steps, storage)
+        plan = checked(replace(plan, left_out=tuple(left_out)))
         whole = ", ".join(place.label for place in places if place.whole_lun)
         size = format_size(plan.write_bytes)
         question = f"This overwrites {whole} from the first sector on ({size})." if whole else ""
@@ -126,7 +132,7 @@ def _hardened(finding: Finding) -> Finding:
 
 
 def _steps(place: Place, file: Path, *, unpack: bool) -> list[Step]:
-    """Return the writes that put file at place.
+    """Return the writes that put file at place, and erases of what a sparse one leaves open.
 
     Raises:
         ImageError: it does not fit, is empty or damaged.
@@ -165,6 +171,8 @@ def _steps(place: Place, file: Path, *, unpack: bool) -> list[Step]:
         elif chunk.kind is SparseKind.FILL:
             fill = FillContent(length, chunk.fill)
             steps.append(_write(place, file, chunk.offset_bytes, length, fill))
+        else:
+            steps.append(Erase(_area(place, chunk.offset_bytes, length), place.label, ""))
     return steps
 
 
@@ -176,7 +184,10 @@ def _padded(size: int, place: Place) -> int:
 def _write(
     place: Place, file: Path, offset: int, length: int, content: FileContent | FillContent
 ) -> Write:
+    return Write(_area(place, offset, length), content, place.label, str(file), "")
+
+
+def _area(place: Place, offset: int, length: int) -> Area:
     unit = place.area.sector_bytes
     start = place.area.start_sector + offset // unit
-    area = Area(place.area.lun, start, -(-length // unit), unit)
-    return Write(area, content, place.label, str(file), "")
+    return Area(place.area.lun, start, -(-length // unit), unit)
