@@ -21,7 +21,7 @@ from edl.formats.mbn import MAX_IMAGE_BYTES, Image, read_image
 
 _MAX_FILES = 100_000  # of one folder and those below
 _MAX_DEPTH = 8
-_NAMED_LIKE_ONE = re.compile(r"prog_|firehose|devprg|programmer|fhprg|enprg|nprg", re.IGNORECASE)
+_NAMED_LIKE_ONE = re.compile(r"prog_|firehose|devprg|programmer|fhprg|[emn]prg", re.IGNORECASE)
 
 
 class Fate(enum.Enum):
