@@ -32,6 +32,8 @@ ALIASES = {
     "read-sector": "rs",
     "write-sector": "ws",
     "erase-sector": "es",
+    "wl": "restore",
+    "write-all": "restore",
     "flash": "rawprogram",
     "qfil": "rawprogram",
     "reboot": "reset",
