@@ -45,14 +45,18 @@ def _keyed(parts: Iterable[Part]) -> dict[Key, Part]:
 def outside(one: DiskImage, other: DiskImage) -> list[Pair]:
     """Return what lies outside of partitions, tables included, where both images have one layout.
 
-    A LUN of another size, or with other partitions, has no counterpart for its gaps.
+    A LUN without partitions is all outside. A LUN of another size, or with other partitions, has no
+    counterpart for its gaps; the partitions tell then.
     """
     found = []
-    for number, lun in one.luns.items():
-        twin = other.luns.get(number)
-        if twin is not None and lun.table is not None and _layout(lun) == _layout(twin):
-            gaps = _gaps(number, lun)
-            found.append(Pair(gaps, gaps, _gaps(number, twin)))
+    for number in sorted(one.luns.keys() | other.luns.keys()):
+        lun, twin = one.luns.get(number), other.luns.get(number)
+        first = None if lun is None else _gaps(number, lun)
+        second = None if twin is None else _gaps(number, twin)
+        part = first or second
+        comparable = lun is None or twin is None or _layout(lun) == _layout(twin)
+        if part is not None and comparable:
+            found.append(Pair(part, first, second))
     return found
 
 

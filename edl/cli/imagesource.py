@@ -51,19 +51,26 @@ class Source:
         return self.physical + (self.logical.parts if self.logical else ())
 
     @cached_property
+    def luns(self) -> tuple[Part, ...]:
+        """Each LUN as one part."""
+        several = len(self.image.luns) > 1
+        return tuple(
+            Part(f"LUN {number}" if several else "image", lun.content, number if several else None)
+            for number, lun in self.image.luns.items()
+        )
+
+    @property
     def whole(self) -> Part:
         """The only LUN as one part.
 
         Raises:
             ImageError: there are several.
         """
-        if len(self.image.luns) != 1:
+        if len(self.luns) != 1:
             raise ImageError(
-                f"{self.path} has {len(self.image.luns)} LUNs.",
-                remedies=("Name the partitions.",),
+                f"{self.path} has {len(self.luns)} LUNs.", remedies=("Name the partitions.",)
             )
-        (lun,) = self.image.luns.values()
-        return Part("image", lun.content)
+        return self.luns[0]
 
     @cached_property
     def kind(self) -> Kind:
@@ -99,8 +106,3 @@ def open_source(app: App, text: str) -> Iterator[Source]:
         return
     with open_image(path, app.emit) as image:
         yield Source(path, image)
-
-
-def bad_name(path: str) -> bool:
-    """Tell whether path cannot be the name of a file."""
-    return not path.strip() or "\0" in path

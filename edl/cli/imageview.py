@@ -48,7 +48,7 @@ def info_data(source: Source) -> dict[str, Any]:
         "phone": backup.phone.serial if backup else None,
         "made": backup.made if backup else None,
         "active_slot": active_of(source.image.partitions()),
-        "fingerprint": fingerprint(source.parts or (source.whole,)),
+        "fingerprint": fingerprint(source.parts or source.luns),
         "luns": [_lun_data(number, lun) for number, lun in source.image.luns.items()],
         "super": _super_data(source.logical) if source.logical else None,
     }

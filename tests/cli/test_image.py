@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import json
 import lzma
 import random
@@ -25,6 +26,18 @@ else:
 
 from edl.formats import gpt
 from edl.formats.gpt import Partition
+from edl.formats.manifest import (
+    Compression,
+    Extent,
+    Form,
+    Kind,
+    LunRecord,
+    Manifest,
+    Owner,
+    State,
+    StorageRecord,
+    Verified,
+)
 from edl.units import MIB
 from tests import supers
 from tests.cli.conftest import Edl, Result
@@ -384,3 +397,82 @@ def test_a_build_is_named_by_its_fingerprint(edl: Edl, disk: Path) -> None:
         file.write(struct.pack(">4sIIQQQ28x", b"AVBf", 1, 0, 8192, 8192, len(blob)))
     assert "build         maker/product/device:12/X/1:user/k" in edl("image", "info", disk).out
     assert json.loads(edl("image", "info", disk, "--json").out)["fingerprint"] == value.decode()
+
+
+def write_backup(folder: Path, disk: Path) -> Path:
+    """Write a backup of the dump in disk: modemst1 skipped, LUN 1 without a table."""
+    folder.mkdir()
+    data = disk.read_bytes()
+    (folder / "lun0.img").write_bytes(data)
+    (folder / "lun1.img").write_bytes(bytes(MIB))
+    spans = [
+        (Kind.GPT_PRIMARY, "gpt", 0, 34), (Kind.GAP, "gap", 34, 2014),
+        (Kind.PARTITION, "boot_a", 2048, 2048), (Kind.PARTITION, "modemst1", 4096, 2048),
+        (Kind.PARTITION, "super", 6144, 8192), (Kind.PARTITION, "userdata", 14336, 2048),
+        (Kind.GAP, "gap", 16384, 2015), (Kind.GPT_BACKUP, "gpt", 18399, 33),
+    ]  # fmt: skip
+    extents = []
+    for kind, name, start, sectors in spans:
+        raw = data[start * 512 : (start + sectors) * 512]
+        extent = Extent(kind, name, start, sectors, State.SKIPPED)
+        if name != "modemst1":
+            extent = Extent(
+                kind, name, start, sectors, State.SAVED, file="lun0.img",
+                file_offset_bytes=start * 512, sha256=(hashlib.sha256(raw).digest(),),
+            )  # fmt: skip
+        extents.append(extent)
+    blank = Extent(
+        Kind.GAP, "gap", 0, 2048, State.SAVED, file="lun1.img",
+        sha256=(hashlib.sha256(bytes(MIB)).digest(),),
+    )  # fmt: skip
+    luns = (
+        LunRecord(0, SIZE // 512, UUID(int=7), None, tuple(extents)),
+        LunRecord(1, 2048, None, None, (blank,)),
+    )
+    document = Manifest(
+        "2026-01-02T03:04:05Z", "edl 0.1.0", True, Owner("1a2b3c4d"), StorageRecord("emmc", 512),
+        Form.IMAGES, Compression.NONE, Verified.DIGEST, luns,
+    )  # fmt: skip
+    (folder / "manifest.json").write_text(document.text())
+    return folder
+
+
+def test_a_backup_is_an_image_of_all_its_luns(edl: Edl, disk: Path, tmp_path: Path) -> None:
+    folder = write_backup(tmp_path / "backup", disk)
+    info = edl("image", "info", folder)
+    assert "backup of a phone" in info.out
+    assert "1a2b3c4d, saved 2026-01-02T03:04:05Z" in info.out
+    assert "LUN 1         1 MiB" in info.out
+    assert held(edl("image", "info", folder / "manifest.json", "--json"), "image info").status == 0
+    rows = parts(edl("image", "ls", folder, "--json"))
+    assert rows["modemst1"]["holds"] == "missing"
+    assert rows["super/system_a"]["bytes"] == MIB
+    good = edl("image", "verify", folder)
+    assert good.status == 0
+    assert "as the manifest says" in good.out
+    assert edl("image", "extract", folder, "boot_a", tmp_path / "boot").status == 0
+    assert (tmp_path / "boot").read_bytes() == disk.read_bytes()[MIB : 2 * MIB]
+    lost = edl("image", "extract", folder, "modemst1", tmp_path / "out")
+    assert (lost.status, "it is skipped" in lost.err) == (7, True)
+    whole = edl("image", "extract", folder, "--whole", tmp_path / "out")
+    assert (whole.status, "has 2 LUNs" in whole.err) == (7, True)
+    other = edl("image", "diff", folder, disk)
+    assert other.status == 8
+    assert "same       0/userdata" in other.out
+    assert "ONLY 1ST   1/outside partitions" in other.out
+    assert "UNKNOWN   *0/modemst1" in other.out
+    with (folder / "lun0.img").open("r+b") as file:
+        file.seek(MIB + 5)
+        file.write(b"?")
+    bad = edl("image", "verify", folder)
+    assert bad.status == 8
+    assert "BAD      boot_a: sectors 2048 to 4095" in bad.out
+
+
+def test_a_backup_without_any_table_has_luns_all_the_same(edl: Edl, tmp_path: Path) -> None:
+    disk = tmp_path / "blank.img"
+    disk.write_bytes(bytes(SIZE))
+    folder = write_backup(tmp_path / "backup", disk)
+    assert "backup of a phone" in edl("image", "info", folder).out
+    assert "has no partitions" in edl("image", "ls", folder).err
+    assert edl("image", "diff", folder, folder).status == 8  # modemst1 is not there

@@ -275,7 +275,7 @@ def diff(settings: Settings, first: str, second: str) -> None:
 def _pairs(one: Source, other: Source) -> list[Pair]:
     """Return what is compared with what."""
     if not one.image.has_table and not other.image.has_table:
-        found = [Pair(one.whole, one.whole, other.whole)]
+        found = pairs(one.luns, other.luns)
     elif not one.image.has_table or not other.image.has_table:
         raise ImageError(
             f"{one.path} ({one.kind.text}) cannot be compared with {other.path}"
