@@ -17,6 +17,7 @@ from edl.device import connect, ladder
 from edl.device.connect import Phone
 from edl.errors import (
     CrashDumpError,
+    DeviceGoneError,
     EdlError,
     InterruptedUploadError,
     MuteError,
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
 _COME_BACK_S = 10.0
 _MAX_STARTS = 20  # how often the keys are held, or another loader is sent
-_STUCK = (MuteError, CrashDumpError, InterruptedUploadError)
+# in these states the phone must be plugged in again or its keys held; nothing has been written yet
+_STUCK = (MuteError, CrashDumpError, InterruptedUploadError, DeviceGoneError)
 _KEYS = "Hold the power button (with volume down) for 15 seconds, then enter EDL mode again."
 
 

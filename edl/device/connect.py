@@ -21,6 +21,7 @@ from edl.errors import (
     DeviceGoneError,
     DeviceRefusedError,
     InterruptedUploadError,
+    MuteError,
     NoDeviceError,
     ProgrammerFailedError,
     TransportTimeoutError,
@@ -142,7 +143,7 @@ def connect(
         _learn_storage(phone, wishes)
     else:
         identity = _identify(rom, answering, wishes, emit) or known or PhoneIdentity()
-        rom.upload(choose_loader(identity))
+        _upload(rom, choose_loader(identity))
         try:
             phone = _start(transport, identity, rom.leftover(), wishes, emit)
         except DeviceGoneError:
@@ -151,6 +152,16 @@ def connect(
             phone = _started_elsewhere(reopen, identity, wishes, emit)
     emit(Stage("storage", _describe(phone)))
     return phone
+
+
+def _upload(rom: BootRom, images: Mapping[int, bytes]) -> None:
+    try:
+        rom.upload(images)
+    except TransportTimeoutError as error:
+        raise MuteError(
+            f"The phone stopped in the middle of the upload: {error.message}",
+            remedies=(MuteError.remedies[0], TransportTimeoutError.remedies[0]),
+        ) from error
 
 
 def _start_over(

@@ -35,12 +35,24 @@ class PatientTransport:
 
     def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
         """See Transport."""
+        view = memoryview(data).cast("B")
         try:
-            self._inner.write(data, timeout_s, zlp=zlp)
+            self._inner.write(view, min(timeout_s, _WORD_S), zlp=zlp)
         except TransportTimeoutError as error:
-            self._block(timeout_s if not error.done_bytes else 0.0)
-            raise
+            done = error.done_bytes
+            self._block(0.0 if done else min(timeout_s, _WORD_S))
+            if timeout_s <= _WORD_S:
+                raise
+            self._write_on(view, done, timeout_s - _WORD_S, zlp=zlp)
         self._blocked_s = 0.0
+
+    def _write_on(self, view: memoryview, done: int, timeout_s: float, *, zlp: bool) -> None:
+        """Send what is left of view."""
+        try:
+            self._inner.write(view[done:], timeout_s, zlp=zlp)
+        except TransportTimeoutError as error:
+            error.done_bytes += done
+            raise
 
     def _block(self, waited_s: float) -> None:
         told = self._blocked_s >= _WORD_S

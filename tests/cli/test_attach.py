@@ -86,6 +86,15 @@ def test_a_job_goes_on_when_the_keys_were_held(edl: Edl, desk: Desk, state: str)
     assert desk.pauses == 3
 
 
+@pytest.mark.parametrize("fault", ["unplug@out:20000", "freeze@out:20000"])
+def test_an_upload_begins_again_when_the_phone_is_back(edl: Edl, desk: Desk, fault: str) -> None:
+    desk.keys_after = 2
+    result = edl("--virtual", f"{PHONE},fault={fault}", "--wait", "30", "nop")
+    assert result.status == 0, result.err
+    assert "  stuck    The phone " in result.err
+    assert result.err.count("  found    phone 1a2b3c4d") == 2
+
+
 def test_nobody_is_waited_for_without_end(
     edl: Edl, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

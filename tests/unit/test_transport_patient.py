@@ -7,6 +7,7 @@ import pytest
 
 from edl.errors import TransportTimeoutError
 from edl.events import Event, Stage
+from edl.transport import Buffer
 from edl.transport.patient import PatientTransport
 from tests.phones import Script
 
@@ -52,9 +53,41 @@ def test_a_phone_that_takes_nothing_is_told_of_after_two_seconds() -> None:
     assert told == [Stage("wait", "the phone takes no data; trying on for a while")]
 
 
+class Sluggish(Script):
+    """Takes at most 3 bytes of each write; writes is what it was given, and for how long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[tuple[bytes, float, bool]] = []
+
+    def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
+        self.given.append((bytes(data), timeout_s, zlp))
+        if len(data) > 3:
+            raise TransportTimeoutError("slow", done_bytes=3)
+
+
+def test_a_long_write_goes_on_where_it_stopped() -> None:
+    told: list[Event] = []
+    slow = Sluggish()
+    PatientTransport(slow, told.append).write(b"abcdef", 10, zlp=True)
+    assert slow.given == [(b"abcdef", 2, True), (b"def", 8, True)]
+    with pytest.raises(TransportTimeoutError) as caught:
+        PatientTransport(slow, told.append).write(b"abcdefghi", 10)
+    assert caught.value.done_bytes == 6
+    assert told == []
+
+
+def test_a_long_write_that_nobody_takes_is_told_of_while_it_lasts() -> None:
+    told: list[Event] = []
+    blocked = PatientTransport(Script(blocks_after=0), told.append)
+    with pytest.raises(TransportTimeoutError):
+        blocked.write(b"not taken", 10)
+    assert told == [Stage("wait", "the phone takes no data; trying on for a while")]
+
+
 def test_what_is_taken_slowly_needs_no_word() -> None:
     class Partly(Script):
-        def write(self, data: object, timeout_s: float, *, zlp: bool = False) -> None:
+        def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
             raise TransportTimeoutError("some", done_bytes=1)
 
     told: list[Event] = []
