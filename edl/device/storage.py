@@ -13,7 +13,7 @@ from edl.errors import DeviceRefusedError, DocumentError, UsageError
 from edl.firehose.commands import Area
 from edl.formats import gpt
 from edl.formats.gpt import Gpt, Partition
-from edl.formats.slots import Slot, active_of
+from edl.formats.slots import Slot, SlotState, active_of
 from edl.units import parse_number
 
 _log = logging.getLogger(__name__)
@@ -239,13 +239,16 @@ def _unknown(name: str, everywhere: list[tuple[int, Partition]], active: Slot | 
                 "Or bring the tables back first: edl gpt repair --from ROM_FOLDER",
             ),
         )
-    names = {partition.name.lower(): partition.name for _, partition in everywhere}
-    pair = [names.get(f"{name.lower()}_{slot}") for slot in "ab"]
-    if pair[0] and pair[1]:
+    names = {partition.name.lower(): partition for _, partition in everywhere}
+    a, b = (names.get(f"{name.lower()}_{slot}") for slot in "ab")
+    if a is not None and b is not None:
+        if active is None:  # the boot partitions are missing: these may tell themselves
+            own_a, own_b = (SlotState.of(side.attributes).active for side in (a, b))
+            active = ("b" if own_b else "a") if own_a != own_b else None
         told = f"; active is {active}" if active else ""
         return UsageError(
-            f"The phone has no '{name}', but {pair[0]} and {pair[1]}{told}.",
-            remedies=(f"Name the one you mean, for example {pair[active == 'b']}.",),
+            f"The phone has no '{name}', but {a.name} and {b.name}{told}.",
+            remedies=(f"Name the one you mean, for example {name}_{active or 'a'}.",),
         )
     close = sorted(other for other in names if name.lower() in other or other in name.lower())
     return UsageError(

@@ -334,7 +334,7 @@ def test_names_that_are_not_there() -> None:
                 storage.place(parse_targets([text])[0])
             return caught.value
 
-        assert "'xbl_a' and 'xbl_b'" in error("xbl").message
+        assert error("xbl").message == "The phone has no 'xbl', but xbl_a and xbl_b."
         assert error("persists").remedies == ("Close to it: persist.",)
         assert "printgpt" in error("nothing").remedies[0]
 
@@ -361,7 +361,8 @@ def test_the_active_slot_is_named() -> None:
         storage._tables[0] = replace(storage.table(0), backup=None)
         with pytest.raises(UsageError) as caught:
             storage.place(parse_targets(["xbl"])[0])
-        assert "xbl_b is active" in caught.value.message
+        assert caught.value.message.endswith("xbl_a and xbl_b; active is b.")
+        assert caught.value.remedies == ("Name the one you mean, for example xbl_b.",)
 
 
 def test_a_restricted_range_is_refused_with_the_makers_words() -> None:
