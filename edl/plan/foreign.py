@@ -27,6 +27,7 @@ from edl.errors import (
 )
 from edl.firehose.commands import Area
 from edl.formats.gpt import safe_name
+from edl.formats.manifest import Kind
 from edl.identity import Hwid, chip_names
 from edl.partitions import Severity, classify
 from edl.plan.dump import Dump, Part, content_digest, sized
@@ -168,16 +169,34 @@ def _by_emmc(dump: Dump, phone: Phone) -> Verdict | None:
 def _evidence(dump: Dump, storage: Storage) -> str:
     """Return what of dump no other phone can have, in words; empty if there is nothing.
 
-    It is compared with what is on the phone now, and with what was saved of it earlier.
+    It is compared with what is on the phone now, and with what was saved of it earlier. Somebody
+    may have written another phone's dump to this one before; so nothing is proved while the phone
+    holds anything unique that the dump has otherwise.
     """
+    found = next(_equal(dump, storage), "")
+    return "" if found and _contradicted(dump, storage) else found
+
+
+def _equal(dump: Dump, storage: Storage) -> Iterator[str]:
     saved = dict(_saved(storage.phone))
     for part in _telling(dump):
         digest = content_digest(part.content) if part.content else b""
         if digest == on_phone(part, storage):
-            return f"'{part.name}' in it equals the phone's, and no two phones have the same"
-        if digest.hex() in saved:
-            return f"'{part.name}' in it equals what was saved from this phone before"
-    return ""
+            yield f"'{part.name}' in it equals the phone's, and no two phones have the same"
+        elif digest.hex() in saved:
+            yield f"'{part.name}' in it equals what was saved from this phone before"
+
+
+def _contradicted(dump: Dump, storage: Storage) -> bool:
+    """Tell whether the phone holds something unique that is otherwise in dump."""
+    for part in dump.parts():
+        unique = classify(part.name).severity is Severity.MUST_NEVER_CLONE
+        if unique and part.kind is Kind.PARTITION and part.content is not None:
+            there = _read(part, storage) or b""
+            digest = hashlib.sha256(there).digest()
+            if there.strip(b"\0\xff") and digest != content_digest(part.content):
+                return True
+    return False
 
 
 def _telling(dump: Dump) -> Iterator[Part]:
@@ -202,14 +221,19 @@ def _filled(content: Content) -> bool:
 
 
 def on_phone(part: Part, storage: Storage) -> bytes | None:
-    """Return the digest of the phone's partition of that name and size, if it has one."""
+    """Return the digest of the phone's partition of that name, if it has one."""
+    data = _read(part, storage)
+    return None if data is None else hashlib.sha256(data).digest()
+
+
+def _read(part: Part, storage: Storage) -> bytes | None:
+    """Return what the phone's partition of the same name holds; None if there is none to read."""
     try:
-        table = storage.table(part.lun).best
-        for partition in sized(table):
-            if (partition.name, partition.sectors) == (part.name, part.sectors):
-                unit = storage.phone.sector_bytes
-                area = Area(part.lun, partition.first_sector, partition.sectors, unit)
-                return hashlib.sha256(storage.read(area)).digest()
+        for partition in sized(storage.table(part.lun).best):
+            unit = storage.phone.sector_bytes
+            area = Area(part.lun, partition.first_sector, partition.sectors, unit)
+            if partition.name == part.name and area.size_bytes <= _MAX_TELLING_BYTES:
+                return storage.read(area)
     except DeviceRefusedError:
         return None
     return None

@@ -136,7 +136,8 @@ class _Builder:
             raise UsageError(f"The dump has no LUN {number}.")
         overwrite, asks = ["*"] if self.own else [], []
         if self.wish.names or self.wish.unique_only:
-            single = Single(self.placing, self._phone_table, self.own, self._whose())
+            unknown = self.verdict.whose is Whose.UNKNOWN
+            single = Single(self.placing, self._phone_table, self.own, unknown, self._whose())
             single.take([part for lun in self.luns for part in lun.partitions], self.wish)
             overwrite, asks = single.overwrite, single.asks
         else:

@@ -50,7 +50,7 @@ class Single:
 
     Attributes:
         phone_table: gives the phone's whole table of a LUN, or None.
-        own: the dump is this phone's. whose: the same for people.
+        own: the dump is this phone's. unknown: it may be. whose: the same for people.
         overwrite: patterns of unique partitions that are written.
         asks: names of unique partitions that the user must insist on.
     """
@@ -58,6 +58,7 @@ class Single:
     placing: Placing
     phone_table: Callable[[int], Gpt | None]
     own: bool
+    unknown: bool
     whose: str
     overwrite: list[str] = field(default_factory=list)
     asks: list[str] = field(default_factory=list)
@@ -95,14 +96,15 @@ class Single:
         ruled = foreign.ruling(part.name)
         if ruled.write or not exact:
             return foreign.may_write(part.name, self.placing)
-        if ruled.code == "foreign-user-data":
+        user_data = ruled.code == "foreign-user-data"
+        if user_data and not self.unknown:
             told = f"'{part.name}' of the dump is of no use here: {ruled.reason}"
             remedy = f"Make it empty instead: edl erase {part.name}"
             self.placing.note(ruled.code, Severity.ERROR, told, remedy)
             return False
-        if ruled.code == "foreign-unique" and part.name not in insisted:
+        if (user_data or ruled.code == "foreign-unique") and part.name not in insisted:
             self.asks.append(part.name)
-            told = f"'{part.name}' exists only once: {ruled.reason}"
+            told = f"'{part.name}' belongs to one phone alone: {ruled.reason}"
             remedy = f"If the dump is this very phone's all the same: --overwrite {part.name}"
             self.placing.note("unique-covered", Severity.ERROR, told, remedy)
             return False

@@ -123,7 +123,7 @@ def test_single_partitions(edl: Edl, alices: Path, bobs: Path, tmp_path: Path) -
     line = ("--virtual", bobs, "restore", tmp_path / "alice.backup", "fsg", "--from-other-device")
     refused = edl(*line, "--yes")
     assert refused.status == 9
-    assert "'fsg' exists only once" in refused.err
+    assert "'fsg' belongs to one phone alone" in refused.err
     assert "--overwrite fsg" in refused.err
     user_data = edl(*line[:-2], "userdata", "--from-other-device", "--yes")
     assert user_data.status == 9

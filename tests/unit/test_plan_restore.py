@@ -228,10 +228,26 @@ def test_an_image_with_what_was_saved_of_the_phone_is_its_own(alices: Path, tmp_
         put_back(bench, read(alices / "backup"), replace(FOREIGN, names=("boot",)))
         image = bare(dumps.image(bench.flash, tmp_path / "image"))
         bench.enter_edl()
-        live(bench.flash, "a dump that was written whole")
+        bench.flash.luns[0].erase(0, SECTORS)
         verdict = foreign.judge(image, bench.storage())
         assert verdict.whose is Whose.THIS
         assert "saved" in verdict.reason
+        live(bench.flash, "a dump that was written whole")
+        bench.enter_edl()
+        assert foreign.judge(image, bench.storage()).whose is Whose.UNKNOWN
+
+
+def test_a_dump_that_has_destroyed_the_phone_once_does_not_become_its_own(alices: Path) -> None:
+    with phones.plug(emmc(BOB)) as bench:
+        table = live(bench.flash, "alice", firmware="v2")  # dd, phone to phone
+        place = table.find("fsg")
+        assert place is not None
+        bench.flash.luns[0].write(place.first_sector, bytes_of("bob", "fsg", 32768))
+        verdict = foreign.judge(bare(alices / "image"), bench.storage())
+        assert verdict.whose is Whose.UNKNOWN
+        bench.flash.luns[0].erase(place.first_sector, place.sectors)
+        bench.enter_edl()
+        assert foreign.judge(bare(alices / "image"), bench.storage()).whose is Whose.THIS
 
 
 def test_records_of_what_was_saved_may_be_damaged(alices: Path, tmp_path: Path) -> None:
@@ -780,6 +796,18 @@ def test_another_phones_user_data_is_refused_by_name_too(alices: Path) -> None:
         wish = replace(FOREIGN, names=("userdata",), insisted=frozenset({"userdata"}))
         _, plan = planned(bench.storage(), read(alices / "backup"), wish)
         assert "could never read it" in errors(plan)
+
+
+def test_user_data_of_an_image_that_may_be_the_phones_own_is_asked_for(alices: Path) -> None:
+    with phones.plug(emmc(BOB)) as bench:
+        live(bench.flash, "bob")
+        storage, wish = bench.storage(), replace(FOREIGN, names=("userdata",))
+        restoration, plan = planned(storage, bare(alices / "image"), wish)
+        assert restoration.asks == ("userdata",)
+        assert codes(plan) == {"unique-covered"}
+        insisted = replace(wish, insisted=frozenset({"userdata"}))
+        _, plan = planned(storage, bare(alices / "image"), insisted)
+        assert [step.label for step in plan.steps] == ["userdata"]
 
 
 def test_own_single_partitions(alices: Path) -> None:

@@ -222,8 +222,8 @@ def _typed(app: App, name: str) -> str:
         click.Abort: something else was typed.
     """
     app.say(
-        f"'{name}' exists only once. If the dump is not this very phone's, it is lost for good:"
-        " the phone may lose its network, or no longer start."
+        f"'{name}' belongs to one phone alone. If the dump is not this very phone's, what is there"
+        " is lost: the phone may lose its network or its data, or no longer start."
     )
     if click.prompt(f"Type '{terminal.clean(name)}' to overwrite it", err=True) != name:
         raise click.Abort
