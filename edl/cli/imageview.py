@@ -220,3 +220,21 @@ def _said(part: Part) -> str:
     told = (part.logical.attributes if part.logical else Attributes(0)) & wanted
     words = [str(each.name).lower() for each in Attributes if each in told]
     return f" ({', '.join(words)})" if words else ""
+
+
+# -- diff ------------------------------------------------------------------------------------------
+
+
+def diff_lines(row: dict[str, Any]) -> Iterator[str]:
+    """Yield what a comparison of one part came to, for people."""
+    state = {"same": "same", "only first": "ONLY 1ST", "only second": "ONLY 2ND"}
+    word = state.get(row["state"], str(row["state"]).upper())
+    mark = "*" if row["unique"] else " "
+    lun = "" if row["lun"] is None else f"{row['lun']}/"
+    told = [row["problem"]] if row["problem"] else []
+    if row["different_blocks"]:
+        told.append(
+            f"{row['different_blocks']} of {row['blocks']} MiB differ, from byte"
+            f" {row['first_byte']} on"
+        )
+    yield f"  {word:<10}{mark}{lun}{shown(row['label']):<24} {'; '.join(told)}".rstrip()

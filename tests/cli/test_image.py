@@ -288,6 +288,11 @@ def test_a_dump_that_was_cut_off_says_so(edl: Edl, disk: Path, tmp_path: Path) -
     lost = edl("image", "extract", cut, "userdata", tmp_path / "out")
     assert lost.status == 7
     assert "is not whole: the last 512 KiB" in lost.err
+    rest = edl("image", "extract", cut, "--all", "-d", tmp_path)
+    assert rest.status == 0
+    assert "userdata is left out: it is not whole" in rest.err
+    assert not (tmp_path / "userdata.img").exists()
+    assert (tmp_path / "boot_a.img").exists()
     more = edl("image", "diff", disk, cut)
     assert more.status == 8
     assert "UNKNOWN    0/userdata" in more.out

@@ -13,6 +13,7 @@ import click
 from edl.cli.app import App
 from edl.cli.imagesource import Source, open_source
 from edl.cli.imageview import (
+    diff_lines,
     info_data,
     info_lines,
     is_unique,
@@ -146,6 +147,9 @@ def extract(
             jobs = [(source.whole, Path(*files_for(["image"], whole)))]
         elif folder is not None:
             jobs = _into(source, wanted, folder_of(folder), everything=everything, slot=slot)
+            for part in source.parts if everything else ():
+                if not _is_whole(part):
+                    app.say(f"  note     {part.label} is left out: it is not whole")
         else:
             jobs = _to_files(source, names, everything=everything, slot=slot)
         _check(jobs, source, force=force)
@@ -165,7 +169,7 @@ def _into(
     found = [find(name, source.parts, slot) for name in wanted]
     if everything:
         rows = [p for p in source.parts if slot is None or not p.slots or slot in p.slots]
-        found = [part for part in rows if part.size_bytes and part.kind.code != "missing"]
+        found = [part for part in rows if part.size_bytes and _is_whole(part)]
     names = [safe_name(part.name) for part in found]
     jobs: _Jobs = []
     for part, name in zip(found, names, strict=True):
@@ -173,6 +177,10 @@ def _into(
             name = f"lun{part.lun}_{name}" if part.lun is not None else _slotted(part, name)  # noqa: PLW2901
         jobs.append((part, folder / f"{name}.img"))
     return jobs
+
+
+def _is_whole(part: Part) -> bool:
+    return not part.missing_bytes and part.kind.code != "missing"
 
 
 def _slotted(part: Part, name: str) -> str:
@@ -260,7 +268,7 @@ def diff(settings: Settings, first: str, second: str) -> None:
                 app.emit(StepStarted(index, len(jobs), shown(pair.part.label), _common(pair)))
                 rows.append(_compared(app, pair, cancel))
     different = [row for row in rows if row["state"] != "same"]
-    lines = [line for row in rows for line in _diff_lines(row)]
+    lines = [line for row in rows for line in diff_lines(row)]
     if not different:
         lines.append(f"Both are the same: {plural(len(rows), 'part')}.")
     app.result({"parts": rows, "equal": not different}, lines)
@@ -325,20 +333,6 @@ def _compared(app: App, pair: Pair, cancel: threading.Event) -> dict[str, Any]:
         "first_byte": found.first_byte,
         "problem": problem,
     }
-
-
-def _diff_lines(row: dict[str, Any]) -> Iterator[str]:
-    state = {"same": "same", "only first": "ONLY 1ST", "only second": "ONLY 2ND"}
-    word = state.get(row["state"], str(row["state"]).upper())
-    mark = "*" if row["unique"] else " "
-    lun = "" if row["lun"] is None else f"{row['lun']}/"
-    told = [row["problem"]] if row["problem"] else []
-    if row["different_blocks"]:
-        told.append(
-            f"{row['different_blocks']} of {row['blocks']} MiB differ, from byte"
-            f" {row['first_byte']} on"
-        )
-    yield f"  {word:<10}{mark}{lun}{shown(row['label']):<24} {'; '.join(told)}".rstrip()
 
 
 # -- verify ----------------------------------------------------------------------------------------
