@@ -30,7 +30,7 @@ def virtual(*changes: str) -> tuple[str, str]:
         ((*virtual("fault=unplug@in:100"), "nop"), 4, "device-gone"),
         ((*virtual("fault=busy"), "nop"), 4, "access"),
         ((*virtual("fault=denied"), "nop"), 4, "access"),
-        ((*virtual("fault=freeze@out:30000"), "nop"), 4, "timeout"),
+        ((*virtual("fault=freeze@out:30000"), "nop"), 4, "mute"),
         ((*virtual("fault=corrupt@in:228"), "nop"), 5, "protocol"),
         ((*virtual("lock=xiaomi"), "nop"), 6, "authorization-required"),
         ((*PHONE, "nop", "-m", "ufs"), 6, "wrong-storage"),
