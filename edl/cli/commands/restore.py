@@ -149,18 +149,19 @@ def _newest(app: App, storage: Storage) -> Dump:
             remedies=("Name the backup: edl restore --unique DIR",),
         )
     if len(found) > 1:
-        rows = [_row(version, storage) for version in found]
+        different = {version: own.differing(version, storage) for version in found}
+        rows = [_row(version, names) for version, names in different.items()]
         more = f" and {len(rows) - _MOST_LISTED} more" if len(rows) > _MOST_LISTED else ""
+        meant = [found[-1], *(version for version, names in different.items() if names)][-1]
         raise UsageError(
             f"The backups of this phone hold {len(rows)} different states of what exists only once,"
             f" and the newest need not be the good one: {', '.join(rows[:_MOST_LISTED])}{more}.",
-            remedies=(f"Name the one that you want: edl restore --unique {found[-1].dump.title}",),
+            remedies=(f"Name the one that you want: edl restore --unique {meant.dump.title}",),
         )
     return found[0].dump
 
 
-def _row(version: Version, storage: Storage) -> str:
-    differing = own.differing(version, storage)
+def _row(version: Version, differing: tuple[str, ...]) -> str:
     told = f"differs in {', '.join(differing)}" if differing else "as it is on the phone now"
     return f"{version.dump.title} (made {version.dump.made}; {told})"
 
