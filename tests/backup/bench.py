@@ -18,8 +18,8 @@ from tests.phones import Bench, spec
 from tests.virtual.disks import Part, write_gpt
 
 BLOCK = 256 * KIB
-# In units of 64 KiB, end not included: xbl has data, sparse has some, modemst1 is unique.
-LAYOUT = (("xbl_a", 2, 6), ("modemst1", 6, 8), ("sparse", 10, 40), ("ones", 40, 60))
+# In units of 64 KiB, end not included: xbl has data, userdata has some, modemst1 is unique.
+LAYOUT = (("xbl_a", 2, 6), ("modemst1", 6, 8), ("userdata", 10, 40), ("ones", 40, 60))
 
 
 def small(profile: str, **changes: Any) -> PhoneSpec:  # noqa: ANN401

@@ -33,7 +33,7 @@ _HOW = {
 @click.command("backup")
 @click.argument("folder", metavar="DIR")
 @once(
-    "--form", type=click.Choice(list(Form)), default=Form.IMAGES.value,
+    "--form", type=click.Choice([form.value for form in Form]), default=Form.IMAGES.value,
     help="One file a LUN, or one a partition [default: images].",
 )  # fmt: skip
 @click.option("--compress", is_flag=True, help="Zstandard, still readable anywhere.")
