@@ -43,6 +43,10 @@ def doubted(lun: LunRecord, storage: StorageRecord) -> tuple[LunRecord, list[Lef
         " it, or it was erased."
     )
     doubts = [LeftOut(f"LUN {lun.lun}, '{extent.name}'", reason) for extent in hidden]
+    held = [extent for extent in extents if extent.file is not None]
+    if lun.lun == 0 and held and all(is_blank(extent, storage) for extent in held):
+        reason = "All of it reads as zeros: the storage is empty, or the programmer hides it."
+        doubts.append(LeftOut("LUN 0", reason))
     return replace(lun, extents=extents), doubts
 
 

@@ -174,6 +174,8 @@ def save(
     except UsageError:
         raise
     except EdlError as error:
+        if not (request.folder / UNFINISHED).is_file():
+            raise
         how = f"What has been saved is kept; go on with: edl backup {request.folder} --resume"
         error.remedies = (*error.remedies[:2], how)
         raise

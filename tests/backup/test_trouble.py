@@ -450,8 +450,16 @@ def test_a_folder_with_other_things(tmp_path: Path) -> None:
         for path in (tmp_path, tmp_path / "photo.jpg"):
             with pytest.raises(UsageError, match="not an empty folder"):
                 take(storage, path)
-        with pytest.raises(DiskError, match="cannot be made"):
+        with pytest.raises(DiskError, match="cannot be made") as caught:
             take(storage, tmp_path / "photo.jpg" / "inside")
+        assert "--resume" not in str(caught.value.remedies)
+
+
+def test_a_phone_of_zeros_is_doubted(tmp_path: Path) -> None:
+    with plug(small("qcm2290")) as bench:
+        report = take(bench.storage(), tmp_path / "b")
+        assert [each.what for each in report.manifest.left_out] == ["LUN 0"]
+        assert report.moved_bytes == 0
 
 
 def test_a_lun_that_cannot_be_read_is_told(tmp_path: Path) -> None:
