@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 
+from edl.device import image_refusal
 from edl.errors import (
     CrashDumpError,
     DeviceGoneError,
@@ -17,7 +18,7 @@ from edl.errors import (
 )
 from edl.events import Emit, Stage, ignore
 from edl.identity import PhoneIdentity
-from edl.imageset import usual_name
+from edl.imageset import PROGRAMMER_ID
 from edl.sahara import host, identity
 from edl.sahara.host import SaharaHost
 from edl.sahara.packets import Exec, Mode
@@ -26,7 +27,6 @@ from edl.transport import Transport
 
 _log = logging.getLogger(__name__)
 
-PROGRAMMER_ID = 13  # what boot ROMs call the programmer; NAND modems ask for 7
 PACKET_TIMEOUT_S = 10.0
 SLOW_IMAGES = {34: 30.0, 38: 30.0}  # DDR training and XBL configuration: up to 30 s afterwards
 DATA_TIMEOUT_S = 10.0
@@ -41,63 +41,6 @@ _MAX_ROUNDS = 16  # how often all images may be asked for: some parts are, twice
 _MAX_EMPTY = 16  # requests for no bytes
 _MAX_GREETINGS = 64  # one for each image of a chain, and some for lost ones
 _MAX_STALE = 100  # packets that are passed over while another one is due
-
-_AGAIN = "Hold the power button for 15 seconds, enter EDL mode again and repeat the command."
-_STOCK = "Use the programmer from the stock package of exactly this model."
-_OTHER_KEY = (
-    "Use the programmer from the stock package of exactly this model (newest version).",
-    "Run 'edl info' for the phone's key and chip, and compare with the file's.",
-)
-_OTHER_CHIP = ("Use a programmer that was made for this chip.", _STOCK)
-_DAMAGED = ("Get the programmer again: this file is damaged.", _STOCK)
-_CABLE = (
-    _AGAIN,
-    "Plug the phone directly into the computer, with another cable if you have one.",
-)
-_REMEDIES = {
-    Status.HASH_TABLE_AUTH_FAILURE: _OTHER_KEY,
-    Status.IMAGE_AUTH_FAILURE: _OTHER_KEY,
-    Status.HASH_TABLE_NOT_FOUND: (
-        "Use the programmer that the phone's maker signed, from its stock package.",
-    ),
-    **dict.fromkeys(
-        (
-            Status.INVALID_DEST_ADDR,
-            Status.INVALID_ELF_HDR,
-            Status.INVALID_IMAGE_TYPE,
-            Status.UNSUPPORTED_NUM_PHDRS,
-            Status.UNINIT_PHDR_LOC,
-            Status.INVALID_IMG_HASH_TABLE_SIZE,
-        ),
-        _OTHER_CHIP,
-    ),
-    **dict.fromkeys(
-        (
-            Status.HASH_VERIFICATION_FAILURE,
-            Status.INVALID_HEADER_SIZE,
-            Status.INVALID_PHDR_SIZE,
-            Status.MULTIPLE_SHARED_SEG,
-            Status.INVALID_IMG_HDR_DATA_SIZE,
-        ),
-        _DAMAGED,
-    ),
-    **dict.fromkeys(
-        (
-            Status.INVALID_PACKET_SIZE,
-            Status.INVALID_DATA_SIZE,
-            Status.INVALID_TX_LENGTH,
-            Status.INVALID_RX_LENGTH,
-            Status.GENERAL_TX_RX_ERROR,
-            Status.READ_DATA_ERROR,
-            Status.TIMEOUT_RX,
-            Status.TIMEOUT_TX,
-            Status.ENUMERATION_FAILURE,
-            Status.HW_BULK_TRANSFER_ERROR,
-        ),
-        _CABLE,
-    ),
-}
-_DEFAULT_REMEDIES = (_STOCK, _AGAIN)
 
 
 class _Budget:
@@ -332,7 +275,7 @@ class BootRom:
         """Start the image that is complete; raise an error for one that was refused."""
         if status is not Status.SUCCESS:
             self.reset()
-            raise _refused(image_id, status)
+            raise image_refusal.refused(image_id, status)
         self.send(self._host.done())
 
     def _next_or_started(self, timeout_s: float) -> host.Event | None:
@@ -353,7 +296,7 @@ class BootRom:
             raise ProgrammerRefusedError(
                 f"The phone asks for image {image_id}, which was not given"
                 f" (given: {', '.join(map(str, sorted(images)))}).",
-                remedies=(_missing_image_remedy(image_id),),
+                remedies=(image_refusal.missing_image_remedy(image_id),),
             )
         if length > _MAX_REQUEST_BYTES or offset + length > len(image):
             self.reset()
@@ -422,25 +365,6 @@ def _identity(version: int | None, answers: Mapping[Exec, bytes]) -> PhoneIdenti
         pk_hash=identity.pk_hash(answers.get(Exec.PK_HASH, b"")),
         sahara_version=version,
         soc_version=chip.soc_version if chip else None,
-    )
-
-
-def _refused(image_id: int, status: Status) -> ProgrammerRefusedError:
-    what = "the programmer" if image_id == PROGRAMMER_ID else f"image {image_id}"
-    return ProgrammerRefusedError(
-        f"The phone refused {what}: {words(status)}.",
-        remedies=_REMEDIES.get(status, _DEFAULT_REMEDIES),
-    )
-
-
-def _missing_image_remedy(image_id: int) -> str:
-    if image_id == 7:
-        return "This is a NAND modem: it needs its NPRG programmer, which is not a Firehose file."
-    name = usual_name(image_id)
-    which = f" (image {image_id} is mostly called {name})" if name else ""
-    return (
-        f"This phone starts from several images{which}: take all of them from its stock package,"
-        " with --loader ID:FILE,ID:FILE or its sahara_config XML."
     )
 
 
