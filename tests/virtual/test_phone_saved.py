@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edl.errors import AccessError, DiskError, ImageError, UsageError
+from edl.virtual import lock
 from edl.virtual.phone import Phone
 from edl.virtual.saved import FILE_NAME, State
 from tests.virtual.handmade import HELLO, HELLO_RESP, OUT, Client, find
@@ -165,6 +167,16 @@ def test_a_phone_whose_files_cannot_be_opened(tmp_path: Path, name: str) -> None
             Phone.open(tmp_path)
     (tmp_path / name).rmdir()
     Phone.open(tmp_path).close()
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / FILE_NAME).write_text(json.dumps(GOOD))
+    monkeypatch.setattr(lock, "_lock", refuse)
+    with pytest.raises(DiskError, match="No locks available"):
+        Phone.open(tmp_path)
 
 
 def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
