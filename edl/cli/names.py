@@ -60,7 +60,7 @@ LATER = {
     "xml": _RAW,
     "rawxml": _RAW,
     "send": _RAW,
-    "erase-all": "'edl erase LUN' erases one LUN, and keeps what exists only once",
+    "erase-all": "'edl erase LUN' erases one LUN, unless something on it exists only once",
     "ep": "'edl erase NAME' erases a whole partition, 'edl erase LUN/START+SECTORS' a part",
     "unpack": "unpack the package with its maker's tool, then name the folder",
     "convert": "'edl image extract FILE --whole OUT' makes a raw image of a sparse one",

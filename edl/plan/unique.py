@@ -152,7 +152,7 @@ def protect(plan: Plan, found: Found, overwrite: tuple[str, ...] = ()) -> Plan:
             steps.append(step)
         elif all(_within(step.area, place.area) for place in hurt):
             kept += [place.name for place in hurt]
-            findings.append(_kept(step, hurt[0]))
+            findings.append(_kept(plan, step, hurt[0]))
         else:
             steps.append(step)
             findings.append(_covered(step, hurt))
@@ -208,32 +208,38 @@ def _within(inner: Area, outer: Area) -> bool:
     )
 
 
-def _kept(step: Step, place: Unique) -> Finding:
+def _kept(plan: Plan, step: Step, place: Unique) -> Finding:
+    do = "erase it" if isinstance(step, Erase) else "write the package's version"
+    if plan.job == "write":
+        do = "write it"
     return Finding(
         "unique-kept",
         Severity.WARNING,
         f"'{place.name}' is left as it is: {place.kind.reason}",
         getattr(step, "where", ""),
-        f"To write the package's version all the same: --overwrite {place.name}",
+        f"To {do} all the same: --overwrite {place.name}",
     )
 
 
 def _covered(step: Step, places: list[Unique]) -> Finding:
     names = ", ".join(place.name for place in places)
+    verb = "erase" if isinstance(step, Erase) else "overwrite"
+    do = "Erase" if isinstance(step, Erase) else "Write"
     return Finding(
         "unique-covered",
         Severity.ERROR,
-        f"'{step.label}' would overwrite what exists only once on this phone: {names}.",
+        f"'{step.label}' would {verb} what exists only once on this phone: {names}.",
         getattr(step, "where", ""),
-        "Write the partitions one by one; or insist with --overwrite NAME for each of them.",
+        f"{do} the partitions one by one; or insist with --overwrite NAME for each of them.",
     )
 
 
 def _insisted(step: Step, place: Unique) -> Finding:
+    done = "erased" if isinstance(step, Erase) else "overwritten"
     return Finding(
         "unique-overwritten",
         Severity.WARNING,
-        f"'{place.name}' is overwritten, as you asked: {place.kind.reason}",
+        f"'{place.name}' is {done}, as you asked: {place.kind.reason}",
         getattr(step, "where", ""),
     )
 
@@ -244,6 +250,7 @@ def require_readable(plan: Plan, found: Found) -> None:
     Raises:
         SafetyError: something has not.
     """
+    skips = plan.job not in {"write", "erase"}
     for place in found.places:
         reason = found.unreadable.get(place.area)
         changed = any(
@@ -254,7 +261,7 @@ def require_readable(plan: Plan, found: Found) -> None:
             raise SafetyError(
                 f"'{place.name}' exists only once and cannot be saved first: {reason}",
                 remedies=(
-                    f"Leave it out with --skip {place.name}.",
+                    *([f"Leave it out with --skip {place.name}."] if skips else []),
                     "If its content does not matter to you: --no-backup.",
                 ),
             )
