@@ -111,7 +111,7 @@ def test_dry_runs_without_a_phone_say_so(edl: Edl, sample: Path) -> None:
     assert offline.status == 0
     assert "(assumed: no phone was asked)" in offline.out
     assert offline.out.endswith("Dry run: 31 steps, 21.7 MiB to write, no errors, no warnings.\n")
-    assert edl("check", sample).out.splitlines()[3] == offline.out.splitlines()[1]
+    assert edl("check", sample).out.splitlines()[4] == offline.out.splitlines()[1]
 
 
 # -- questions ------------------------------------------------------------------------------------
@@ -316,4 +316,4 @@ def test_an_erase_of_what_is_unique_says_how_to_insist(edl: Edl, unique: Path) -
     assert f"To erase it all the same: --overwrite {MODEM}" in one.err
     all_of_it = edl("--virtual", unique, "erase", "0", "--yes")
     assert all_of_it.status == 9
-    assert f"'LUN 0' would erase what exists only once on this phone: {MODEM}." in all_of_it.err
+    assert "'LUN 0' would erase what exists only once on this phone: " in all_of_it.err
