@@ -14,16 +14,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from edl import files, loaders
+from edl import files, loaders, spool
 from edl.errors import DocumentError, ImageError, PackageError, UsageError
+from edl.events import Emit, ignore
 from edl.files import File
 from edl.formats.rawprogram import PatchRow, PowerRow, ProgramRow, Row, Rows, read_rawprogram
 from edl.formats.selection import Kind, classify_name, select
+from edl.formats.streams import compression
 from edl.units import MIB
 
 _COMPLETE = {Kind.NORMAL, Kind.UNSPARSE}
 _RIVALS = {Kind.NORMAL, Kind.UNSPARSE, Kind.UPGRADE}
 _DANGEROUS = {Kind.BLANK, Kind.WIPE, Kind.PHY_WIPE, Kind.ERASE}
+_COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 _MAX_XML_BYTES = 16 * MIB
 _HEAD_BYTES = 4096
 _DEPTH = 3  # how deep below the given folder the XML files may lie (stock packages: images/)
@@ -59,7 +62,9 @@ class Package:
     of each XML file by its name. members: files that do not lie in folders, by the name that rows
     give them: those of an archive, for example. named: images for partitions by name. loaders:
     files that are programmers by their content, and loader_named: whether the user named them.
-    left_out: (name, reason).
+    left_out: (name, reason). variants: where the package has a set for each kind of storage, all
+    of them by sector size; this one stands for a phone that is not known yet. emit: takes what is
+    told of files that must be unpacked.
     """
 
     title: str
@@ -72,6 +77,8 @@ class Package:
     warnings: tuple[str, ...] = ()
     members: Mapping[str, File] = field(default_factory=dict, compare=False)
     named: tuple[NamedImage, ...] = ()
+    variants: Mapping[int, Package] = field(default_factory=dict, compare=False)
+    emit: Emit = field(default=ignore, compare=False)
     _located: dict[tuple[str, str], File | None] = field(default_factory=dict, compare=False)
     _listings: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False)
 
@@ -80,6 +87,10 @@ class Package:
         """All rows, in order."""
         for document in self.documents:
             yield from document.rows
+
+    def for_sectors(self, sector_bytes: int) -> Package:
+        """Return the package for a storage with sectors of that size: a variant, or this one."""
+        return self.variants.get(sector_bytes, self)
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -95,6 +106,8 @@ class Package:
     @property
     def sector_bytes(self) -> int | None:
         """The one sector size that the rows count in, or None if they say none or several."""
+        if self.variants:
+            return None
         sizes = {row.sector_bytes for row in self.rows if row.sector_bytes}
         return sizes.pop() if len(sizes) == 1 else None
 
@@ -120,20 +133,34 @@ class Package:
         """Return the file that a row of document names, or None if it is missing.
 
         Looks among the members first, beside the XML file, then in the other folders; exactly, then
-        without regard to capitals. Windows' separators count as separators.
+        without regard to capitals; then for a compressed one (`system.img.gz`), which is unpacked.
+        Windows' separators count as separators.
 
         Raises:
             PackageError: it lies outside the package, or several files could be meant.
-            ImageError: it cannot be looked at.
+            ImageError: it cannot be looked at, or is compressed and damaged.
+            DiskError: there is no room to unpack it.
         """
         key = (filename, document)
         if key not in self._located:
-            path = None
-            file = self.members.get(filename)
-            if file is None and self.roots:
-                path = self._search(filename, document)
-            self._located[key] = file if path is None else files.on_disk(path)
+            self._located[key] = self._unpacked(filename, document)
         return self._located[key]
+
+    def _unpacked(self, filename: str, document: str) -> File | None:
+        """Return the file, unpacked if it is compressed and its name says so too."""
+        found = (self._packed(filename + suffix, document) for suffix in ("", *_COMPRESSED))
+        file = next((file for file in found if file is not None), None)
+        if file is None or not file.name.lower().endswith(_COMPRESSED):
+            return file
+        magic = compression(file.head(_HEAD_BYTES))
+        return file if magic is None else spool.unpacked(file, magic, self.emit)
+
+    def _packed(self, filename: str, document: str) -> File | None:
+        file = self.members.get(filename)
+        if file is None and self.roots:
+            path = self._search(filename, document)
+            return None if path is None else files.on_disk(path)
+        return file
 
     def _search(self, filename: str, document: str) -> Path | None:
         plain = filename.replace("\\", "/")

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from edl.chunks import CHUNK_BYTES
+from edl.chunks import CHUNK_BYTES, Content
 from edl.errors import DocumentError, ImageError
 from edl.formats.streams import Stream
 
@@ -30,15 +30,18 @@ class _Live:
 class StreamContent:
     """size_bytes that a stream gives. start: returns it from its beginning, any number of times.
 
-    name: of what it unpacks, for errors. A stream that checks what it gives (a CRC at its end) is
-    read to its very end.
+    name: of what it unpacks, for errors. direct: returns the same bytes where they can be read
+    anywhere, for those that are packed but not compressed; the stream then is for `verify` only. A
+    stream that checks what it gives (a CRC at its end) is read to its very end.
     """
 
     name: str
     size_bytes: int
     start: Start
+    direct: Callable[[], Content] | None = None
     _live: _Live | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _whole: bool = field(default=False, init=False)
 
     def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
         """See Content.
@@ -46,20 +49,12 @@ class StreamContent:
         Raises:
             ImageError: it is damaged or cut off.
         """
-        live = self._take(offset)
         try:
-            if live.at < offset:
-                live.stream.skip(offset - live.at)
-                live.at = offset
-            while length:
-                piece = live.stream.read(min(length, CHUNK_BYTES))
-                if not piece:
-                    raise self._damaged("it ends too early")
-                live.at += len(piece)
-                length -= len(piece)
-                if live.at == self.size_bytes and live.stream.read(1):
-                    raise self._damaged("it does not end where it should")
-                yield memoryview(piece)
+            if self.direct is not None:
+                yield from self.direct().chunks(offset, length)
+                return
+            live = self._take(offset)
+            yield from self._read(live, length)
         except DocumentError as error:
             raise self._damaged(error.message) from error
         except OSError as error:
@@ -67,15 +62,47 @@ class StreamContent:
         with self._lock:
             self._live = live
 
+    def verify(self) -> None:
+        """Read what nobody has read yet, so that all checks of the stream have been made.
+
+        Raises:
+            ImageError: it is damaged or cut off.
+        """
+        if self._whole:
+            return
+        live = self._live
+        at = live.at if live is not None and self.direct is None else 0
+        try:
+            for _ in self._read(self._take(at), self.size_bytes - at):
+                pass
+        except DocumentError as error:
+            raise self._damaged(error.message) from error
+        except OSError as error:
+            raise ImageError(f"{self.name} cannot be read: {error.strerror}.") from error
+        self._whole = True  # there may be nothing in it at all
+
+    def _read(self, live: _Live, length: int) -> Iterator[memoryview]:
+        while length:
+            piece = live.stream.read(min(length, CHUNK_BYTES))
+            if not piece:
+                raise DocumentError("it ends too early")
+            live.at += len(piece)
+            length -= len(piece)
+            if live.at == self.size_bytes:
+                if live.stream.read(1):
+                    raise DocumentError("it does not end where it should")
+                self._whole = True
+            yield memoryview(piece)
+
     def _take(self, offset: int) -> _Live:
-        """Return a stream that stands at offset or before it; nobody else has it."""
+        """Return a stream that stands at offset; nobody else has it."""
         with self._lock:
             live, self._live = self._live, None
         if live is None or live.at > offset:
-            try:
-                live = _Live(self.start())
-            except OSError as error:
-                raise ImageError(f"{self.name} cannot be read: {error.strerror}.") from error
+            live = _Live(self.start())
+        if live.at < offset:
+            live.stream.skip(offset - live.at)
+            live.at = offset
         return live
 
     def _damaged(self, why: str) -> ImageError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edl.events import Stage
 from edl.firehose.commands import Power
+from edl.packages.model import Description
 from edl.plan.job import Outcome
 from edl.plan.model import Erase, Plan, ReadOut, Severity, Step, Write, as_data, plural
 from edl.units import format_duration, format_size
@@ -25,6 +26,31 @@ _AT_THE_END = {
     Power.EDL: "the phone restarts into EDL mode",
 }
 _MEMORY = {"emmc": "eMMC", "ufs": "UFS"}
+
+
+def description_line(description: Description) -> str:
+    """Return what a package says about itself, in a line."""
+    devices = f" for {', '.join(description.devices[:6])}" if description.devices else ""
+    version = f", version {description.version}" if description.version else ""
+    facts = "".join(f", {name}: {value}" for name, value in description.facts)
+    return f"{description.kind}{devices}{version}{facts}"
+
+
+def description_text(description: Description) -> list[str]:
+    """Return what a package says about itself, for people."""
+    rows = [("package", description.kind), ("for", ", ".join(description.devices))]
+    rows += [("version", description.version), *description.facts]
+    return [f"  {name:<8} {value}" for name, value in rows if value]
+
+
+def description_data(description: Description) -> dict[str, Any]:
+    """Return what a package says about itself as JSON-able data."""
+    return {
+        "kind": description.kind,
+        "devices": list(description.devices),
+        "version": description.version,
+        "facts": [{"name": name, "value": value} for name, value in description.facts],
+    }
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:

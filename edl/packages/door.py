@@ -11,16 +11,20 @@ import importlib.metadata
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from edl import loaders
-from edl.errors import EdlError, PackageError
+from edl import loaders, spool
+from edl.errors import EdlError, PackageError, UsageError
+from edl.files import File, on_disk
+from edl.formats.streams import compression
 from edl.package import Package, open_package
+from edl.packages import flat, tars, zips
 from edl.packages.fastboot import Fastboot
 from edl.packages.flat import Flat
 from edl.packages.model import Choices, Confidence, Description, Format
-from edl.packages.tree import Tree, of_file, of_folder
-from edl.packages.zips import is_zip, of_zip
+from edl.packages.refusals import refusal
+from edl.packages.tree import Tree, of_folder
+from edl.streamed import StreamContent
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +32,8 @@ _log = logging.getLogger(__name__)
 FORMATS: tuple[Format, ...] = (Flat(), Fastboot())
 GROUP = "edl.packages"
 _HEAD_BYTES = 512
+_MAX_INSIDE = 8  # archives and containers that are looked into
+_MAX_DEPTH = 2  # a zip file in a zip file, and a container in that
 
 
 def open_any(
@@ -41,40 +47,159 @@ def open_any(
     Raises:
         UsageError: an argument names nothing, or what does not go together.
         PackageError, DocumentError, ImageError: nothing opens it, or it is damaged.
+        DiskError: there is no room for what must be unpacked.
     """
+    choices = choices or Choices()
+    spool.clean()
     sources, others = _sorted(arguments)
     if len(sources) != 1 or others:
-        return open_package(arguments, include), Description("flat build (rawprogram)")
+        _require_no_archives(sources)
+        package = open_package(arguments, include)
+        return package, flat.description(package)
     source = sources[0]
-    if source.is_dir():
-        try:
-            return open_package(arguments, include), Description("flat build (rawprogram)")
-        except PackageError as error:
-            tree = of_folder(source)
-            chosen = _choose(tree)
-            if chosen is None:
-                raise error from None
-    else:
-        tree = open_tree(source)
-        chosen = _choose(tree)
-        if chosen is None:
-            raise _unknown(tree)
-    package, description = chosen.open(tree, choices or Choices())
     named = tuple(Path(text) for text in arguments if Path(text) != source)
+    if source.is_dir():
+        return _open_folder(source, arguments, include, named, choices)
+    tree, best = _recognised(open_tree(source, choices), choices)
+    if best is None:
+        raise refusal(tree) or _unknown(tree)
+    return _opened(tree, best, named, choices)
+
+
+def _open_folder(
+    source: Path,
+    arguments: Sequence[str],
+    include: Iterable[str],
+    named: tuple[Path, ...],
+    choices: Choices,
+) -> tuple[Package, Description]:
+    """Open a folder; plain flat builds are read by `edl.package`, which follows links."""
+    tree, best = None, None
+    try:
+        tree = of_folder(source)
+        best = _choose(tree)[0]
+    except PackageError as error:  # too large to be a package, but there may be XML files in it
+        _log.info("%s", error)
+    if tree is not None and best is not None and not isinstance(best, Flat):
+        return _opened(tree, best, named, choices)
+    try:
+        package = open_package(arguments, include)
+    except PackageError:
+        if tree is not None:
+            tree, best = _recognised(tree, choices)
+        if tree is None or best is None:
+            raise
+        return _opened(tree, best, named, choices)
+    return package, flat.description(package)
+
+
+def _recognised(tree: Tree, choices: Choices) -> tuple[Tree, Format | None]:
+    """Return the format that is surest of tree, looking into archives inside if need be.
+
+    Raises:
+        PackageError: it is something else that is known.
+    """
+    best, sure = _choose(tree)
+    for _ in range(_MAX_DEPTH):
+        if sure >= Confidence.LIKELY:
+            break
+        if error := refusal(tree):
+            raise error
+        inner = _inside(tree, choices)
+        if inner is None:
+            break
+        candidate, surer = _choose(inner)
+        if surer >= sure:
+            tree, best, sure = inner, candidate, surer
+    return tree, best
+
+
+def _opened(
+    tree: Tree, best: Format, named: tuple[Path, ...], choices: Choices
+) -> tuple[Package, Description]:
+    package, description = best.open(tree, choices)
+    package = replace(package, emit=choices.emit, warnings=(*package.warnings, *tree.notes))
     if named:
-        package = _with_loaders(package, named)
+        package = replace(package, loaders=named, loader_named=True)
     return package, description
 
 
-def open_tree(path: Path) -> Tree:
+def open_tree(path: Path, choices: Choices | None = None) -> Tree:
     """Return the files in path: those of an archive, or the one that it is.
 
     Raises:
         PackageError: it is a damaged archive.
         ImageError: it cannot be read.
+        DiskError: there is no room for what must be unpacked.
     """
-    head = of_file(path).files[path.name].head(_HEAD_BYTES)
-    return of_zip(path) if is_zip(head) else of_file(path)
+    return tree_of(on_disk(path), str(path), choices or Choices())
+
+
+def tree_of(file: File, title: str, choices: Choices) -> Tree:
+    """Return the files in file. title: what people call it. Raises: see open_tree."""
+    head = file.head(_HEAD_BYTES)
+    if zips.is_zip(head):
+        return zips.read(_at_hand(file, choices), title)
+    if tars.is_tar(head):
+        return tars.read(_at_hand(file, choices), title, choices.emit)
+    magic = compression(head)
+    if magic is not None:
+        if tars.holds_tar(file):
+            return tars.read(file, title, choices.emit)
+        file = spool.unpacked(file, magic, choices.emit)
+    return Tree(title, "file", {PurePosixPath(file.name).name: file})
+
+
+def _at_hand(file: File, choices: Choices) -> File:
+    """Return file so that it can be read anywhere: on the disk, if it only comes in order."""
+    in_order = isinstance(file.content, StreamContent) and file.content.direct is None
+    return spool.at_hand(file, choices.emit) if in_order else file
+
+
+def _inside(tree: Tree, choices: Choices) -> Tree | None:
+    """Return the tree of the one container in tree, or tree with the archives in it opened.
+
+    Raises:
+        PackageError: there are several containers, or an archive is damaged.
+    """
+    largest = sorted(tree.files.items(), key=lambda each: -each[1].size_bytes)[:_MAX_INSIDE]
+    alone = {}
+    archives = {}
+    for path, file in largest if len(tree.files) > 1 or tree.kind != "file" else []:
+        found = Tree(f"{tree.title}/{path}", "file", {PurePosixPath(path).name: file})
+        if _choose(found)[1] >= Confidence.LIKELY:
+            alone[path] = file
+        elif _is_archive(file):
+            archives[path] = file
+    if len(alone) > 1:
+        raise PackageError(
+            f"{tree.title} holds several packages: {', '.join(alone)}.",
+            remedies=("Unpack it, and name the one that is for this phone.",),
+        )
+    for path, file in alone.items():
+        name = PurePosixPath(path).name
+        return Tree(f"{tree.title}/{path}", "file", {name: _at_hand(file, choices)})
+    if not archives:
+        return None
+    files = dict(tree.files)
+    notes = list(tree.notes)
+    for path, file in archives.items():
+        inner = tree_of(file, f"{tree.title}/{path}", choices)
+        if inner.kind == "file":
+            continue
+        del files[path]
+        files |= {f"{path}/{name}": each for name, each in inner.files.items()}
+        notes += inner.notes
+    if files.keys() == tree.files.keys():
+        return None
+    return replace(tree, files=files, notes=tuple(notes), _lower={})
+
+
+def _is_archive(file: File) -> bool:
+    if not file.size_bytes:
+        return False
+    head = file.head(_HEAD_BYTES)
+    return zips.is_zip(head) or tars.is_tar(head) or compression(head) is not None
 
 
 def _sorted(arguments: Sequence[str]) -> tuple[list[Path], bool]:
@@ -102,8 +227,19 @@ def _sorted(arguments: Sequence[str]) -> tuple[list[Path], bool]:
     return sources, others
 
 
+def _require_no_archives(sources: list[Path]) -> None:
+    for path in sources:
+        if path.is_file() and _is_archive(on_disk(path)):
+            raise UsageError(
+                f"{path} is a package by itself: nothing but a loader may be named beside it.",
+                remedies=("Name one package.",),
+            )
+
+
 def _is_xml(head: bytes) -> bool:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.lower().startswith((b"<!doctype html", b"<html")):
+        return False
     return text.startswith(b"<") or head.startswith((b"\xff\xfe<", b"\xfe\xff\0<"))
 
 
@@ -118,8 +254,8 @@ def _formats() -> Iterator[Format]:
             yield made
 
 
-def _choose(tree: Tree) -> Format | None:
-    """Return the format that is surest that tree is one of its packages."""
+def _choose(tree: Tree) -> tuple[Format | None, Confidence]:
+    """Return the format that is surest that tree is one of its packages, and how sure it is."""
     best, sure = None, Confidence.NO
     for candidate in _formats():
         try:
@@ -129,12 +265,12 @@ def _choose(tree: Tree) -> Format | None:
             continue
         if found > sure:
             best, sure = candidate, found
-    return best
+    return best, sure
 
 
 def _unknown(tree: Tree) -> PackageError:
     names = ", ".join(sorted(tree.files)[:8])
-    inside = f" It holds: {names}." if tree.kind != "file" else ""
+    inside = f" It holds: {names}." if tree.kind != "file" and names else ""
     return PackageError(
         f"{tree.title} is no package of a known kind.{inside}",
         remedies=(
@@ -142,7 +278,3 @@ def _unknown(tree: Tree) -> PackageError:
             "A single image goes to its partition with: edl write NAME FILE.",
         ),
     )
-
-
-def _with_loaders(package: Package, named: tuple[Path, ...]) -> Package:
-    return replace(package, loaders=named, loader_named=True)

@@ -6,7 +6,8 @@ Folders are read by `edl.package`; this reads the same thing where it is packed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from edl import loaders
@@ -23,6 +24,7 @@ from edl.units import MIB
 
 _MAX_XML_BYTES = 16 * MIB
 _MAX_LOADER_BYTES = 64 * MIB
+STORAGES = {512: "eMMC", 4096: "UFS"}
 _COMPLETE = {Kind.NORMAL, Kind.UNSPARSE}
 
 
@@ -36,56 +38,136 @@ class Flat:
         return Confidence.SURE if homes(tree) else Confidence.NO
 
     def open(self, tree: Tree, choices: Choices) -> tuple[Package, Description]:
-        """See Format."""
-        del choices
-        package = read(tree)
-        return package, Description("flat build (rawprogram)")
+        """See Format.
+
+        Options: `set`, the folder of the set that is meant; `storage`, `emmc` or `ufs`; `upgrade`,
+        `yes` for the set that keeps the user's data.
+        """
+        package = read(tree, choices)
+        return package, description(package)
+
+
+def description(package: Package) -> Description:
+    """Return what can be told of a flat build: such packages do not say whom they are for."""
+    sizes = list(package.variants) or [package.sector_bytes or 0]
+    storages = [STORAGES[size] for size in sizes if size in STORAGES]
+    facts = (("storage", " or ".join(storages)),) if storages else ()
+    return Description("flat build (rawprogram)", facts=facts)
 
 
 def homes(tree: Tree) -> list[str]:
-    """Return the folders of tree that hold a rawprogram file of a complete set."""
+    """Return the folders of tree, least deep ones only, that hold a complete rawprogram file."""
     found = [
         str(PurePosixPath(path).parent)
         for path in tree.names("*.xml")
         if classify_name(PurePosixPath(path).name).kind in _COMPLETE
     ]
-    return list(dict.fromkeys(found))
+    depths = {home: len(PurePosixPath(home).parts) for home in found}
+    return [home for home, depth in depths.items() if depth == min(depths.values())]
 
 
-def read(tree: Tree) -> Package:
-    """Return the package of the one set of rawprogram files in tree.
+def read(tree: Tree, choices: Choices | None = None) -> Package:
+    """Return the package of the rawprogram files in tree; of several sets, that of choices.
 
     Raises:
-        PackageError: there are several sets.
+        PackageError: there are several sets, and nothing tells which is meant.
         DocumentError: a file of it is damaged.
     """
+    options = (choices or Choices()).options
     places = homes(tree)
-    if len(places) > 1:
+    if wanted := options.get("set"):
+        places = [home for home in places if wanted in {home, PurePosixPath(home).name}]
+        if not places:
+            raise PackageError(
+                f"{tree.title} has no set '{wanted}'.",
+                remedies=(f"It has: {', '.join(homes(tree))}.",),
+            )
+    upgrade = options.get("upgrade", "") in {"yes", "1", "true"}
+    loaders_found = find_loaders(tree)
+    sets = [_read_set(tree, home, loaders_found, upgrade=upgrade) for home in places]
+    return one_of(tree.title, dict(zip(places, sets, strict=True)), options.get("storage", ""))
+
+
+def one_of(title: str, sets: dict[str, Package], storage: str = "") -> Package:
+    """Return the one package of sets, by their names, or one that the phone's storage decides.
+
+    Raises:
+        PackageError: that does not decide, or there is none for storage.
+    """
+    if storage:
+        size = next((size for size, name in STORAGES.items() if name.lower() == storage), None)
+        sets = {name: package for name, package in sets.items() if package.sector_bytes == size}
+        if not sets:
+            raise PackageError(f"{title} has no set for the storage '{storage}'.")
+    if len(sets) == 1:
+        return next(iter(sets.values()))
+    by_size = {package.sector_bytes: package for package in sets.values()}
+    if len(by_size) < len(sets) or None in by_size:
         raise PackageError(
-            f"{tree.title} holds several sets of rawprogram files: {', '.join(places)}.",
-            remedies=("Unpack it, and name the one folder that is meant.",),
+            f"{title} holds several sets of rawprogram files: {', '.join(sets)}.",
+            remedies=("Choose the one that is meant: --choose set=NAME.",),
         )
-    home = places[0]
-    chosen = select(tree.below(home))
+    variants = {size: package for size, package in by_size.items() if size is not None}
+    first = next(iter(sets.values()))
+    names = ", ".join(f"{name} ({STORAGES.get(each.sector_bytes or 0, 'another')})"
+                      for name, each in sets.items())  # fmt: skip
+    told = f"sets: {names}: the storage of the phone decides which is taken"
+    return replace(first, variants=variants, warnings=(*first.warnings, told))
+
+
+def _read_set(
+    tree: Tree, home: str, loaders_found: tuple[Path, ...], *, upgrade: bool = False
+) -> Package:
+    files = tree.below(home)
+    chosen = select(files, upgrade=upgrade)
+    documents = read_documents(
+        {name: files[name] for name in (*chosen.rawprograms, *chosen.patches)}
+    )
+    return assembled(
+        tree.title,
+        documents,
+        Members(tree, home),
+        loaders_found,
+        tuple((left.name, left.reason) for left in chosen.left_out),
+    )
+
+
+def read_documents(files: Mapping[str, File]) -> list[Rows]:
+    """Return the rows in files, XML documents by their names.
+
+    Raises:
+        DocumentError: some are damaged; all of them are told.
+    """
     documents: list[Rows] = []
     problems: list[str] = []
-    for name in (*chosen.rawprograms, *chosen.patches):
-        file = tree.below(home)[name]
+    for name, file in files.items():
         try:
             documents.append(read_rawprogram(file.head(_MAX_XML_BYTES + 1), name))
         except DocumentError as error:
             problems.append(error.message)
     if problems:
         raise DocumentError("\n".join(problems))
+    return documents
+
+
+def assembled(
+    title: str,
+    documents: Iterable[Rows],
+    members: Mapping[str, File],
+    loaders_found: tuple[Path, ...],
+    left_out: tuple[tuple[str, str], ...] = (),
+) -> Package:
+    """Return the package of documents, what only patches behind what programs."""
+    ordered = tuple(sorted(documents, key=_rank))
     return Package(
-        title=tree.title,
+        title=title,
         roots=(),
-        documents=tuple(sorted(documents, key=_rank)),
+        documents=ordered,
         home={},
-        loaders=find_loaders(tree),
-        left_out=tuple((left.name, left.reason) for left in chosen.left_out),
-        warnings=tuple(text for document in documents for text in document.warnings),
-        members=Members(tree, home),
+        loaders=loaders_found,
+        left_out=left_out,
+        warnings=tuple(text for document in ordered for text in document.warnings),
+        members=members,
     )
 
 

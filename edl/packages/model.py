@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
+from edl.events import Emit, ignore
 from edl.package import Package
 from edl.packages.tree import Tree
 
@@ -26,11 +27,12 @@ class Choices:
     """What the user chose about a package.
 
     wipe: take also what deletes the user's data. options: more, by name, as a format documents
-    them.
+    them. emit: takes what opening reports: that something is unpacked, for example.
     """
 
     wipe: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    emit: Emit = ignore
 
 
 @dataclass(frozen=True)

@@ -84,11 +84,14 @@ def placed(
 
 
 def on_phone(package: Package, storage: Storage, slot: str = "active") -> Package:
-    """Return package with its named images at the places that the phone's own tables tell.
+    """Return package as it is for this phone.
+
+    That is the variant for its storage, with named images at the places that its own tables tell.
 
     Raises:
         PackageError: see placed.
     """
+    package = package.for_sectors(storage.phone.sector_bytes)
     if not package.named:
         return package
     tables = {}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from edl.chunks import Content, FileContent, FillContent
 from edl.contents import Joined, Slice
@@ -14,6 +15,7 @@ from edl.files import File
 from edl.formats import sparse
 from edl.formats.rawprogram import ProgramRow, Row
 from edl.plan.model import Severity
+from edl.streamed import StreamContent
 from edl.units import MIB
 
 _MAX_TRIMMED_BYTES = 64 * MIB  # how much of a file may be cut off if it is all zeros
@@ -66,13 +68,32 @@ class Run:
         return Joined((part, FillContent(size_bytes - self.length)))
 
 
+_tables: WeakKeyDictionary[StreamContent, sparse.SparseImage] = WeakKeyDictionary()
+
+
+def _table(file: File, name: str) -> sparse.SparseImage:
+    """Return the layout of a sparse image; of one that is compressed it is unpacked for once.
+
+    Raises:
+        DocumentError: it is damaged.
+        ImageError, OSError: it cannot be read.
+    """
+    content = file.content
+    found = _tables.get(content) if isinstance(content, StreamContent) else None
+    if found is None:
+        with file.open() as opened:
+            found = sparse.SparseImage.read(opened, file.size_bytes, name)
+        if isinstance(content, StreamContent):
+            _tables[content] = found
+    return found
+
+
 def size_bytes(file: File) -> int:
     """Return how much of the storage the file fills, unpacked; 0 if it cannot be read."""
     try:
         if not sparse.is_sparse(file.head(4)):
             return file.size_bytes
-        with file.open() as opened:
-            return sparse.SparseImage.read(opened, file.size_bytes).size_bytes
+        return _table(file, file.name).size_bytes
     except (OSError, ImageError, DocumentError):
         return 0
 
@@ -140,8 +161,7 @@ def _rest_is_zero(file: File, start: int, end: int) -> bool:
 
 def _sparse_runs(file: File, row: ProgramRow, unit: int, note: Note) -> Iterator[Run]:
     try:
-        with file.open() as opened:
-            image = sparse.SparseImage.read(opened, file.size_bytes, row.filename)
+        image = _table(file, row.filename)
     except DocumentError as error:
         raise ImageError(error.message, remedies=(_DAMAGED,)) from error
     if image.block_bytes % unit:

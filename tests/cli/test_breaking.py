@@ -58,7 +58,7 @@ def test_an_image_in_place_of_xml(edl: Edl, tmp_path: Path) -> None:
     image = tmp_path / "system.img"
     image.write_bytes(bytes(range(256)) * 64)
     result = edl("check", image)
-    assert (result.status, one_error(result.err)) == (7, "document")
+    assert (result.status, one_error(result.err)) == (7, "package")
 
 
 @pytest.mark.parametrize("name", ["", "no/such", "*.nothing", "a\0b", "x" * 5000])

@@ -11,6 +11,9 @@ from edl.cli import show
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import offline_plan, package_arguments, read_request
 from edl.cli.options import Settings, output_options
+from edl.package import Package
+from edl.packages import whole
+from edl.plan.model import left_out_data
 
 
 @click.command("check")
@@ -18,23 +21,34 @@ from edl.cli.options import Settings, output_options
 @output_options
 @click.pass_obj
 def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
-    """Look through a package without a phone: files, sizes, overlaps, tables.
+    """Look through a package without a phone: what it is, and whether it is whole.
+
+    PACKAGE is a folder, an archive (zip, tar, tgz) or another file as makers give them
+    (docs/packages.md). Nothing needs to be unpacked.
 
     \b
     Examples:
       edl check ROM_FOLDER
+      edl check ROM.zip
       edl check rawprogram0.xml patch0.xml --json
     """
     app = App(settings)
     with app.running():
-        request = read_request(settings, arguments | {"reset": None})
+        request = read_request(settings, arguments | {"reset": None}, app.emit)
         plan = offline_plan(request)
-        loaders = request.package.loaders
+        app.show([f"Package: {request.package.title}", *show.description_text(request.description)])
         app.json_line("plan", show.plan_data(plan))
         if not plan.errors:
             app.show(show.plan_text(plan))
         app.findings(plan)
-    data = show.dry_run_data(plan) | {"loaders": [str(path) for path in loaders]}
+        for package in _variants(request.package):
+            whole.verify(package.files, app.emit)
+    loaders = request.package.loaders
+    data = show.dry_run_data(plan) | {
+        "loaders": [str(path) for path in loaders],
+        "package": show.description_data(request.description),
+        "left_out": left_out_data(plan),
+    }
     names = ", ".join(path.name for path in loaders)
     app.result(
         data,
@@ -44,3 +58,7 @@ def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
             "Next: edl rawprogram with --dry-run shows what would be written to the phone.",
         ],
     )
+
+
+def _variants(package: Package) -> tuple[Package, ...]:
+    return tuple(package.variants.values()) or (package,)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from edl.cli.options import Settings, change_options, lun_option, once, phone_op
 from edl.cli.targets import folder_of, is_folder
 from edl.device.connect import Phone
 from edl.device.storage import Storage
-from edl.errors import NoDeviceError
-from edl.events import Stage
+from edl.errors import NoDeviceError, UsageError
+from edl.events import Emit, Stage, ignore
 from edl.firehose.commands import Power
 from edl.package import Package
-from edl.packages import door
+from edl.packages import door, whole
 from edl.packages.model import Choices, Description
 from edl.plan import byname, job
 from edl.plan.assumed import assumed_geometry
@@ -57,6 +57,8 @@ def package_arguments(function: Any) -> Any:  # noqa: ANN401
                      help="Leave these partitions alone."),
         slot_option(byname.SLOTS),
         click.option("--wipe", is_flag=True, help="Replace the user's data as well."),
+        click.option("--choose", multiple=True, metavar="NAME=VALUE",
+                     help="Which part of the package is meant, where it says that it has several."),
         click.option("-f", "--allow-missing", is_flag=True, help="Leave out missing files."),
     )  # fmt: skip
     for option in reversed(options):
@@ -106,7 +108,7 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
     """
     settings.verbose = max(settings.verbose, 2 * debug)
     app = App(settings)
-    request = read_request(settings, arguments)
+    request = opened(app, arguments)
     if arguments["dry_run"]:
         _dry_run(app, request, offline=arguments["offline"])
         return
@@ -117,9 +119,11 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
 def carry_out(app: App, request: Request, phone: Phone, *, closing: str = "") -> None:
     """Write the package of request to phone. closing: the summary's last line."""
     storage = Storage(phone)
+    request = replace(request, package=byname.on_phone(request.package, storage, request.slot))
     plan, found = prepared(app, request, storage)
     app.json_line("plan", show.plan_data(plan))
     app.findings(plan)
+    whole.verify(request.package.files, app.emit)
     app.emit(show.checked(plan))
     with app.gentle(plan) as cancel:
         outcome = job.carry_out(
@@ -149,13 +153,23 @@ def prepared(app: App, request: Request, storage: Storage) -> tuple[Plan, Found]
     return job.prepare(plan, storage, request.rules)
 
 
-def read_request(settings: Settings, arguments: dict[str, Any]) -> Request:
+def opened(app: App, arguments: dict[str, Any]) -> Request:
+    """Return what the command line asks for, and say what the package is."""
+    with app.running():
+        request = read_request(app.settings, arguments, app.emit)
+        app.emit(Stage("package", show.description_line(request.description)))
+    return request
+
+
+def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ignore) -> Request:
     """Return what the command line asks for, with the package read.
 
-    A loader among the files counts as named with --loader.
+    A loader among the files counts as named with --loader. emit: takes what is told of an archive
+    that must be unpacked.
     """
     named, folders = _sorted([*arguments["package"], *arguments["patch"]])
-    choices = Choices(wipe=bool(arguments.get("wipe")))
+    chosen = dict(_pair(text) for text in arguments.get("choose", ()))
+    choices = Choices(bool(arguments.get("wipe")), chosen, emit)
     package, description = door.open_any(named, [*arguments["include"], *folders], choices)
     if settings.loader is None:
         own = {Path(name) for name in named}
@@ -180,6 +194,13 @@ def read_request(settings: Settings, arguments: dict[str, Any]) -> Request:
         skip_unchanged=skip,
     )
     return Request(package, options, rules, arguments.get("slot") or "active", description)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"--choose takes NAME=VALUE, not '{text}'.")
+    return name.strip().lower(), value.strip()
 
 
 def _sorted(arguments: list[str]) -> tuple[list[str], list[str]]:

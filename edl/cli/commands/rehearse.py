@@ -12,8 +12,8 @@ from edl.cli.commands.rawprogram import (
     Request,
     carry_out,
     offline_plan,
+    opened,
     package_arguments,
-    read_request,
 )
 from edl.cli.options import Settings, once, output_options
 from edl.errors import PackageError
@@ -44,7 +44,7 @@ def command(settings: Settings, /, profile: str | None, **arguments: Any) -> Non
       edl rehearse ROM_FOLDER
       edl rehearse ROM_FOLDER --profile msm8916
     """
-    request = read_request(settings, arguments | {"reset": "system"})
+    request = opened(App(settings), arguments | {"reset": "system"})
     settings.virtual = profile or settings.virtual or _fitting(request)
     settings.loader = None  # the virtual phone trusts only its own test key
     app = App(settings)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edl.cli.app import App
-from edl.cli.commands.rawprogram import Request, package_arguments, read_request
+from edl.cli.commands.rawprogram import Request, opened, package_arguments
 from edl.cli.options import Settings, once, phone_options
 from edl.device.connect import Phone
 from edl.device.storage import Storage
@@ -45,7 +45,7 @@ def command(settings: Settings, /, method: str, **arguments: Any) -> None:  # no
       edl verify ROM_FOLDER --only boot_a,system_a
     """
     app = App(settings)
-    request = read_request(settings, arguments)
+    request = opened(app, arguments)
     with app.phone(request.package) as phone:
         plan = _plan(app, phone, request)
         checker = Checker(phone.programmer, method)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What people hand over that is no package for a phone with Qualcomm's chip: told what it is."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from edl.errors import PackageError
+from edl.packages.tree import Tree
+
+_HEAD_BYTES = 512
+_OTHER_CHIP = "The phone's own maker has a package for it; edl speaks to Qualcomm's chips only."
+_UNPACK = "Unpack it with its own program, and name the folder that comes out."
+_INSTALLER = (
+    "It installs a program on Windows. If it carries a ROM, unpack it (7-Zip opens many), and name"
+    " the folder with the images."
+)
+
+# by how a single file begins; public format descriptions
+_HEADS: tuple[tuple[bytes, str, str], ...] = (
+    (b"Rar!\x1a\x07", "a RAR archive, which edl does not read", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive, which edl does not read", _UNPACK),
+    (b"MSCF", "a cabinet archive of Windows", _UNPACK),
+    (b"\x04\x22\x4d\x18", "an LZ4 file, which edl does not read", "Unpack it first: lz4 -d FILE."),
+    (b"MZ", "a program for Windows", _INSTALLER),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an installer for Windows (msi)", _INSTALLER),
+    (b"B\0P\0_\0R\0", "a package for a phone with a Unisoc (Spreadtrum) chip", _OTHER_CHIP),
+    (b"<!doctype html", "a web page", "Download the package again: the server sent a page."),
+    (b"<html", "a web page", "Download the package again: the server sent a page."),
+)
+
+
+def refusal(tree: Tree) -> PackageError | None:
+    """Return the error for what tree is, if that is known and of no use; else None."""
+    told = _by_head(tree) if len(tree.files) == 1 else None
+    told = told or _by_names(tree)
+    if told is None:
+        return None
+    what, remedy = told
+    return PackageError(f"{tree.title} is {what}.", remedies=(remedy,))
+
+
+def _by_head(tree: Tree) -> tuple[str, str] | None:
+    head = next(iter(tree.files.values())).head(_HEAD_BYTES)
+    if head.startswith(b"MZ") and b"PE\0\0" not in head and len(head) < _HEAD_BYTES:
+        return None
+    for magic, what, remedy in _HEADS:
+        if head.startswith(magic) or head.lstrip().lower().startswith(magic):
+            return what, remedy
+    return None
+
+
+def _by_names(tree: Tree) -> tuple[str, str] | None:
+    names = {PurePosixPath(path).name.lower() for path in tree.files}
+    if "androidmanifest.xml" in names and {"classes.dex", "resources.arsc"} & names:
+        return "an Android app (APK)", "Name the package of the phone's system, not an app."
+    scatter = any(name.endswith(("scatter.txt", "scatter.xml")) for name in names)
+    preloader = any(name.startswith("preloader") for name in names)
+    if scatter or (preloader and not any("firehose" in name for name in names)):
+        return "a package for a phone with a MediaTek chip", _OTHER_CHIP
+    if any(name.endswith(".pac") for name in names):
+        return "a package for a phone with a Unisoc (Spreadtrum) chip", _OTHER_CHIP
+    if any(name.endswith(".tar.md5") for name in names) or "download-list.txt" in names:
+        remedy = "Samsung's phones take it in download mode, with Odin or Heimdall."
+        return "a package for Samsung's download mode (Odin)", remedy
+    return None
