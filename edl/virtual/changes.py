@@ -66,11 +66,16 @@ def with_lock(profile: Profile, text: str) -> Profile:
 
 def with_restricted(profile: Profile, text: str) -> Profile:
     """Return profile with a range that the maker's policy forbids: LUN/START+COUNT."""
+    extents = (*profile.quirks.restricted, extent(text))
+    return replace(profile, quirks=replace(profile.quirks, restricted=extents))
+
+
+def extent(text: str) -> Extent:
+    """Return the run of sectors LUN/START+COUNT."""
     match = re.fullmatch(r"(\d{1,3})/(\d{1,12})\+(\d{1,12})", text)
     if match is None:
         raise ValueError("it is LUN/START+COUNT")
-    extents = (*profile.quirks.restricted, Extent(*map(int, match.groups())))
-    return replace(profile, quirks=replace(profile.quirks, restricted=extents))
+    return Extent(*map(int, match.groups()))
 
 
 def with_programmer(profile: Profile, text: str) -> Profile:

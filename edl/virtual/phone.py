@@ -18,6 +18,7 @@ from typing import Self
 
 from edl.errors import DiskError, UsageError
 from edl.sahara.packets import Command
+from edl.virtual import wear
 from edl.virtual.bootcheck import BootReport, boot_check
 from edl.virtual.bootrom import RomConfig, boot_rom
 from edl.virtual.controller import (
@@ -72,7 +73,7 @@ class Phone:
         self._spec = saved.spec
         self._folder = folder
         self._injector = Injector(saved.faults, saved.counts)
-        self._clock = Clock(real=real_time)
+        self._clock = Clock(real=real_time or self.profile.wear == wear.SLOW)
         self._port = self.backend.new_port()
         self._controller: Controller | None = None
         self._held = ExitStack()
@@ -370,11 +371,15 @@ class Phone:
 def _storage(profile: Profile, folder: Path | None) -> Storage:
     sectors = [profile.lun_sectors[number] for number in sorted(profile.lun_sectors)]
     life, pre_eol = profile.life, profile.pre_eol
+    faults = profile.flash
+    if profile.wear:
+        _, make = wear.CONDITIONS[profile.wear]
+        faults = make(faults, profile.lun_sectors, profile.sector_bytes)
     if profile.storage == "emmc":
         registers = ext_csd(sectors[0], life or (1, 1), 1 if pre_eol is None else pre_eol)
         product = EmmcProduct(ext_csd=registers)
-        return emmc(sectors[0], product=product, faults=profile.flash, folder=folder)
-    return ufs(sectors, product=UfsProduct(life=life), faults=profile.flash, folder=folder)
+        return emmc(sectors[0], product=product, faults=faults, folder=folder)
+    return ufs(sectors, product=UfsProduct(life=life), faults=faults, folder=folder)
 
 
 def _packet_bytes(*, super_speed: bool) -> int:

@@ -4,6 +4,7 @@
     PROFILE[,KEY=VALUE]...
 
     size=64GiB          size of the eMMC, or of LUN 0 of the UFS (1 MiB to 2 TiB)
+    luns=1GiB+8MiB+...  size of each LUN of the UFS, one to eight
     serial=0x0badcafe   serial number of the chip
     hwid=HEX            identity of the chip: MSM id, OEM id, model id, 16 digits
     pkhash=HEX          hash of the key that it trusts
@@ -21,7 +22,11 @@
     questions=refused   the boot ROM does not tell who it is; `ignored`, `silent`
     refuse=0x21         the boot ROM refuses every loader with that Sahara status; `0x21:1` only
                         until its first reset
-    flash=read-only     the flash takes no more writes
+    flash=read-only     the flash takes no more writes; `forgets`: it acknowledges and keeps none;
+                        `worn`, `slow`: stretches of it read badly; `dead`: it does not answer;
+                        `unprovisioned`: a UFS device without LUNs
+    unreadable=0/0+64   LUN/START+COUNT whose reads fail; likewise `unwritable`, `forgotten` (writes
+                        are acknowledged and not kept) and `zeros` (it reads as zeros)
     life=0x0A/0x0B      codes of the life that the flash has used, 0 (not told) to 11; a UFS phone
                         then has one of the newest programmers, which alone tell it
     pre-eol=3           code of the spare blocks that an eMMC has used, 0 (not told) to 3
@@ -48,6 +53,7 @@ from edl.virtual.imageload import ImageKind
 from edl.virtual.programmer.board import Quirks
 from edl.virtual.storage import Faults
 from edl.virtual.verifier import Fuses
+from edl.virtual.wear import CONDITIONS
 
 SERIAL = 0x1A2B3C4D
 TEST_ROOT_SHA256 = bytes.fromhex("49d263756c77f48de0411e8c2fda15ba2609800fef300caa47058998ae0b9237")
@@ -59,6 +65,7 @@ TEST_ROOT_SHA384 = bytes.fromhex(
 _EMMC_SECTORS = {0: 16 * GIB // 512}
 _UFS_SECTORS = {0: 2097152, 1: 16384, 2: 16384, 3: 131072, 4: 1048576, 5: 262144}
 _MAX_SIZE_BYTES = 2048 * GIB
+_MAX_UFS_LUNS = 8
 _MAX_LIFE_CODE, _MAX_PRE_EOL_CODE = 11, 3
 _PENDING = 0  # DONE_RESP of MSM8916 and its relatives, though nothing is pending
 _PRODUCT = re.compile(r"[ -~]{1,126}")
@@ -75,7 +82,8 @@ class Profile:
     usb3: the programmer comes back on the bus at SuperSpeed. quirks: of the programmer. state: how
     other programs have left it, a name of `states`; empty for a fresh boot ROM. refuses: status
     with which the boot ROM refuses loaders, and in how many of its starts, None for all. flash:
-    what is wrong with the flash. life, pre_eol: what it says about its wear, where it is not new.
+    what is wrong with the flash; wear: a name of `wear`, in addition. life, pre_eol: what it says
+    about its wear, where it is not new.
     """
 
     name: str
@@ -95,6 +103,7 @@ class Profile:
     state: str = ""
     refuses: tuple[int, int | None] | None = None
     flash: Faults = field(default_factory=Faults)
+    wear: str = ""
     life: tuple[int, int] | None = None
     pre_eol: int | None = None
 
@@ -206,6 +215,18 @@ def _with_size(profile: Profile, text: str) -> Profile:
     return replace(profile, lun_sectors=sectors)
 
 
+def _with_luns(profile: Profile, text: str) -> Profile:
+    if profile.storage != "ufs":
+        raise ValueError("only UFS has LUNs of any size")
+    sizes = [parse_size(size) for size in text.split("+")]
+    if len(sizes) > _MAX_UFS_LUNS or any(size % profile.sector_bytes for size in sizes):
+        raise ValueError(f"it has one to {_MAX_UFS_LUNS} LUNs, in whole sectors")
+    if not all(MIB <= size <= _MAX_SIZE_BYTES for size in sizes):
+        raise ValueError("a LUN has 1 MiB to 2 TiB")
+    sectors = {number: size // profile.sector_bytes for number, size in enumerate(sizes)}
+    return replace(profile, lun_sectors=sectors)
+
+
 def _with_fuses(profile: Profile, **changes: int | bytes) -> Profile:
     fuses = replace(profile.rom.fuses, **changes)  # type: ignore[arg-type]
     return replace(profile, rom=replace(profile.rom, fuses=fuses))
@@ -263,9 +284,22 @@ def _with_usb3(profile: Profile, text: str) -> Profile:
 
 
 def _with_flash(profile: Profile, text: str) -> Profile:
-    if text != "read-only":
-        raise ValueError("it is read-only")
-    return replace(profile, flash=replace(profile.flash, read_only=True))
+    if text not in CONDITIONS:
+        raise ValueError(f"it is {', '.join(CONDITIONS)}")
+    if text == "unprovisioned" and profile.storage != "ufs":
+        raise ValueError("only UFS has a layout that can be missing")
+    return replace(profile, wear=text)
+
+
+def _with_bad(kind: str) -> Callable[[Profile, str], Profile]:
+    """Return the change that adds an extent to those of that kind."""
+
+    def change(profile: Profile, text: str) -> Profile:
+        extents = (*getattr(profile.flash, kind), changes.extent(text))
+        flash = replace(profile.flash, **{kind: extents})  # type: ignore[arg-type]
+        return replace(profile, flash=flash)
+
+    return change
 
 
 def _with_life(profile: Profile, text: str) -> Profile:
@@ -294,6 +328,8 @@ _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "driver": _with_driver,
     "usb3": _with_usb3,
     "flash": _with_flash,
+    "luns": _with_luns,
+    **{kind: _with_bad(kind) for kind in ("unreadable", "unwritable", "forgotten", "zeros")},
     "life": _with_life,
     "pre-eol": _with_pre_eol,
     **changes.CHANGES,

@@ -7,7 +7,7 @@ It does what it is asked, or raises StorageError with the numbers that programme
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +33,7 @@ __all__ = [
 Operation = tuple[Literal["read", "write", "erase"], int, int, int]  # what, LUN, start, sectors
 Event = tuple[str | int, ...]  # such as ("ufs-open", slot, lun)
 
-USER, BOOT0, BOOT1 = 0, 1, 2  # physical partitions of an eMMC
+USER, BOOT0, BOOT1 = EMMC_LUNS = 0, 1, 2  # physical partitions of an eMMC
 DEVICE_WLUN = 0xD0  # UFS: the well-known unit that stands for the whole device
 RPMB_WLUN = 0xFEBA  # another name under which programmers open it: real-programmer-ufs.md, fact 6
 
@@ -82,6 +82,8 @@ class Faults:
         zeros: sectors that read as zeros, whatever was written.
         slow: sectors and the seconds that a request which touches them takes.
         read_only: every write and erase fails, as on an eMMC at the end of its life.
+        dead: the device does not answer, so that no LUN opens.
+        unprovisioned: the device answers, but has no LUNs (UFS).
     """
 
     unreadable: tuple[Extent, ...] = ()
@@ -90,6 +92,8 @@ class Faults:
     zeros: tuple[Extent, ...] = ()
     slow: tuple[tuple[Extent, float], ...] = ()
     read_only: bool = False
+    dead: bool = False
+    unprovisioned: bool = False
 
 
 def _hit(extents: Sequence[Extent], lun: int, start: int, count: int) -> Iterator[tuple[int, int]]:
@@ -188,6 +192,11 @@ class Storage:
         """Return the size of a sector, the same on all LUNs."""
         return self.luns[0].sector_bytes
 
+    @property
+    def opening(self) -> Mapping[int, Lun]:
+        """The LUNs that can be opened."""
+        return {} if self.faults.dead or self.faults.unprovisioned else self.luns
+
     def seconds(self, lun: int, start: int, count: int) -> float:
         """Return how long a request for these sectors takes."""
         return sum(
@@ -283,7 +292,7 @@ class Storage:
     ) -> None:
         if self.record:
             self.operations.append((what, lun, start, count))
-        if lun not in self.luns or not self.luns[lun].covers(start, count):
+        if lun not in self.opening or not self.luns[lun].covers(start, count):
             raise self._failure()
 
     def _check_writable(self, lun: int, start: int, count: int) -> None:

@@ -87,3 +87,47 @@ def test_nothing_is_written_without_leave(edl: Edl) -> None:
     assert edl(*LOOK, "--allow-write").status == 2
     assert edl("doctor", "--full").status == 2
     assert edl(*LOOK, "--picture", "x.png").status == 2
+
+
+@pytest.mark.parametrize(
+    ("phone", "status", "condition", "words"),
+    [
+        ("msm8916", 0, "sound", "The storage is sound"),
+        ("sdm660,flash=worn", 1, "worn", "2 spots cannot be read reliably"),
+        ("msm8953,flash=dead", 1, "dead", "does not answer the programmer"),
+        ("sdm660,flash=dead", 1, "dead", "does not answer the programmer"),
+        ("qcm2290,flash=dead", 1, "dead", "does not answer the programmer"),
+        ("qcm2290-ufs,flash=dead", 1, "dead", "does not answer the programmer"),
+        ("qcm2290-ufs,flash=unprovisioned", 1, "unprovisioned", "has no LUNs"),
+        ("qcm2290,life=0x0B/0x0B", 1, "worn", "worn by its own account"),
+        ("qcm2290,unreadable=0/0+8", 1, "worn", "LUN 0 sectors 0 to 2047"),
+    ],
+)
+def test_conditions_by_name(
+    edl: Edl, tmp_path: Path, phone: str, status: int, condition: str, words: str
+) -> None:
+    drawn = tmp_path / "flash.html"
+    sizes = "luns=8MiB+1MiB" if "ufs" in phone else "size=8MiB"
+    look = ("--virtual", f"{phone},{sizes}", "doctor", "--storage", "--picture", drawn)
+    result = edl(*look, "--json")
+    assert (result.status, result.last["condition"]) == (status, condition)
+    assert words in result.last["sentence"]
+    assert "storage" in drawn.read_text().lower()
+
+
+def test_a_slow_stretch_is_named(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edl.virtual.wear._SLOW_S", 0.3)
+    monkeypatch.setattr("edl.doctor.surface.SPOTS", 8)
+    result = edl("--virtual", "qcm2290,size=8MiB,flash=slow", "doctor", "--storage")
+    assert result.status == 0
+    assert "1 spot took far longer than the others (LUN 0 sectors" in result.out
+
+
+@pytest.mark.parametrize(("wear", "written"), [("read-only", "refused"), ("forgets", "forgotten")])
+def test_flash_that_ages(edl: Edl, whole: Path, wear: str, written: str) -> None:
+    saved = whole / "phone.json"
+    saved.write_text(saved.read_text().replace("qcm2290", f"qcm2290,flash={wear}"))
+    look = ("--virtual", whole, "doctor", "--storage", "--allow-write", "--yes", "--json")
+    result = edl(*look)
+    assert (result.status, result.last["condition"]) == (1, "read-only")
+    assert result.last["written"] == written

@@ -11,7 +11,7 @@ from edl.errors import UsageError
 from edl.virtual.faults import Fault, Kind, Place
 from edl.virtual.phone import Phone
 from edl.virtual.profiles import PROFILES, TEST_ROOT_SHA256, TEST_ROOT_SHA384, parse_spec
-from edl.virtual.storage import EmmcProduct, UfsProduct
+from edl.virtual.storage import EmmcProduct, Extent, UfsProduct
 from loaders.signing import VENDOR
 
 
@@ -88,7 +88,7 @@ def test_locks_and_worn_flash() -> None:
     lock = parse_spec("sdm660,lock=vip").profile.quirks.lock
     assert lock is not None
     assert lock.texts[0].startswith("Verifying signature failed")
-    assert parse_spec("sdm660,flash=read-only").profile.flash.read_only
+    assert parse_spec("sdm660,flash=read-only").profile.wear == "read-only"
 
 
 def test_wear() -> None:
@@ -158,3 +158,25 @@ def test_nonsense_is_a_usage_error(text: str) -> None:
         pass
     else:
         assert text.partition(",")[0] in PROFILES
+
+
+def test_sizes_of_luns() -> None:
+    profile = parse_spec("qcm2290-ufs,luns=1MiB+2MiB").profile
+    assert profile.lun_sectors == {0: 256, 1: 512}
+    with pytest.raises(UsageError, match="only UFS"):
+        parse_spec("qcm2290,luns=1MiB")
+    with pytest.raises(UsageError, match="one to 8 LUNs"):
+        parse_spec("qcm2290-ufs,luns=" + "+".join(["1MiB"] * 9))
+    with pytest.raises(UsageError, match="1 MiB to 2 TiB"):
+        parse_spec("qcm2290-ufs,luns=4096")
+
+
+@pytest.mark.parametrize("kind", ["unreadable", "unwritable", "forgotten", "zeros"])
+def test_bad_ranges(kind: str) -> None:
+    profile = parse_spec(f"qcm2290,{kind}=0/8+1,{kind}=1/9+2").profile
+    assert getattr(profile.flash, kind) == (Extent(0, 8, 1), Extent(1, 9, 2))
+
+
+def test_only_ufs_is_unprovisioned() -> None:
+    with pytest.raises(UsageError, match="only UFS has a layout"):
+        parse_spec("qcm2290,flash=unprovisioned")

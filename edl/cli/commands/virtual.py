@@ -46,6 +46,7 @@ def profiles(settings: Settings) -> None:
       edl virtual profiles
       edl --virtual msm8953,state=stuck-write info
     """
+    from edl.virtual import wear  # noqa: PLC0415
     from edl.virtual.profiles import PROFILES  # noqa: PLC0415
     from edl.virtual.states import CONDITIONS  # noqa: PLC0415
 
@@ -69,8 +70,10 @@ def profiles(settings: Settings) -> None:
         "Each may be in a state in which other programs leave phones (PROFILE,state=STATE):",
     ]
     lines += [f"{row['name']:<14} {row['title']}" for row in states]
+    lines += ["", "Its flash may be worn or broken (PROFILE,flash=NAME):"]
+    lines += [f"{name:<14} {title}" for name, (title, _) in wear.CONDITIONS.items()]
     lines += ["", "More changes: lock, restricted, programmer, refuse, images, sahara, questions,"]
-    lines += ["fault, flash, driver, size, ... (docs/virtual-programmers.md)"]
+    lines += ["fault, unreadable, driver, size, ... (docs/virtual-programmers.md)"]
     App(settings).result({"profiles": rows, "states": states}, lines)
 
 

@@ -25,7 +25,7 @@ def json_text(storage: Storage, lun: Lun, *, maker_key: str, gap: str) -> str:
         "total_blocks": lun.sectors,
         "block_size": lun.sector_bytes,
         "page_size": lun.sector_bytes,
-        "num_physical": len(storage.luns),
+        "num_physical": len(storage.opening),
         maker_key: product.manufacturer_id,
         "serial_num": serial(storage),
     }
@@ -85,7 +85,7 @@ def ufs_texts(storage: Storage, number: int, lun: Lun, product: UfsProduct) -> I
     values = {
         "fInitialized:": 1,
         "Current LUN Number: =": number,
-        "Total Active LU:": len(storage.luns),
+        "Total Active LU:": len(storage.opening),
         "wManufacturerID:": product.manufacturer_id,
         "Boot Partition Enabled:": product.boot_enabled,
         "Raw Device Capacity: =": capacity_bytes // 512,
@@ -111,7 +111,7 @@ def ufs_texts(storage: Storage, number: int, lun: Lun, product: UfsProduct) -> I
         "wEnhanced3CapAdjFac:": product.enhanced[5],
         "dEnhanced4MaxNAllocU:": product.enhanced[6],
         "wEnhanced4CapAdjFac:": product.enhanced[7],
-        "LUN Enable Bitmask:": sum(1 << each for each in storage.luns),
+        "LUN Enable Bitmask:": sum(1 << each for each in storage.opening),
         "Logical Block Count:": lun.sectors,
         "bConfigDescrLock:": product.descriptor_locked,
         "iManufacturerName String Index:": product.string_indices[0],

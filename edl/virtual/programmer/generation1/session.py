@@ -167,7 +167,7 @@ class Session(Programmer):
 
     def existing_lun(self, number: int) -> Lun:
         """Return LUN number."""
-        if number not in self.storage.luns:
+        if number not in self.storage.opening:
             raise RefusedError(f"Invalid physical partition {number}")
         return self.storage.luns[number]
 

@@ -167,7 +167,7 @@ class Session(Programmer):
         number = self.attributes.number("physical_partition_number")
         if self.opened is None:
             raise RefusedError
-        if self.opened != self.storage.kind or number not in self.storage.luns:
+        if self.opened != self.storage.kind or number not in self.storage.opening:
             driver, device = _DEVICE_TYPES[self.opened]
             raise RefusedError(
                 f"ERROR: Failed to open the {driver} Device slot 0 partition {number}",

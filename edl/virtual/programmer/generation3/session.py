@@ -231,7 +231,7 @@ class Session(Programmer):
             self.storage.note(f"{_MEMORIES[memory][0].lower()}-open", slot, number)
             return None
         if kind == "emmc":
-            return self.storage.luns.get(number)
+            return self.storage.opening.get(number)
         if not self._open:
             self.storage.note("ufs-open", 0, DEVICE_WLUN)
         if number not in self._open:
@@ -240,8 +240,8 @@ class Session(Programmer):
                     f"ERROR: Ran out of physical partitions to allocate {_MAX_OPEN_LUNS}"
                 )
             self.storage.note("ufs-open", 0, number)
-        lun = self.storage.luns.get(number)
-        if number in {DEVICE_WLUN, RPMB_WLUN}:
+        lun = self.storage.opening.get(number)
+        if number in {DEVICE_WLUN, RPMB_WLUN} and not self.storage.faults.dead:
             lun = Lun(0, self.storage.sector_bytes)
         if lun is not None:
             self._open.add(number)
@@ -311,12 +311,12 @@ class Session(Programmer):
         return _NONE if self._memory is None else _MEMORIES[self._memory][0]
 
     def _getstorageinfo(self, attributes: Attributes) -> Steps:
-        disk = self.open("getstorageinfo", attributes)
+        disk = self._open_for_info(attributes)
         product = self.storage.product
         if disk.lun is None:
             yield from map(self.log, _GARBAGE)
         else:
-            physical = len(self.storage.luns)
+            physical = len(self.storage.opening)
             yield from map(self.log, common_texts(self.storage, disk.lun, physical=physical))
             if isinstance(product, EmmcProduct):
                 texts = [*emmc_texts(product)]
@@ -328,6 +328,12 @@ class Session(Programmer):
                 texts = [*ufs_texts(self.storage, disk.number, disk.lun, product)]
             yield from (self.log(f"INFO: {text}") for text in texts)
         yield self.response("ACK")
+
+    def _open_for_info(self, attributes: Attributes) -> Disk:
+        """Open the LUN, or the device itself where it has no LUNs: firehose.md 8."""
+        if self.storage.faults.unprovisioned and self._memory == self.storage.kind[:3]:
+            return self.open("getstorageinfo", attributes, number=DEVICE_WLUN)
+        return self.open("getstorageinfo", attributes)
 
     def _setbootable(self, attributes: Attributes) -> Steps:
         """Open the LUN that value names, and boot from it. A bad value sets 0, then NAK: 10."""
