@@ -11,7 +11,7 @@ import contextlib
 import glob
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from edl import files, loaders, spool
@@ -63,8 +63,9 @@ class Package:
     give them: those of an archive, for example. named: images for partitions by name. loaders:
     files that are programmers by their content, and loader_named: whether the user named them.
     left_out: (name, reason). variants: where the package has a set for each kind of storage, all
-    of them by sector size; this one stands for a phone that is not known yet. emit: takes what is
-    told of files that must be unpacked.
+    of them by sector size; this one stands for a phone that is not known yet. logical: names of
+    partitions that lie in `super`, as far as the package says that. emit: takes what is told of
+    files that must be unpacked.
     """
 
     title: str
@@ -78,6 +79,7 @@ class Package:
     members: Mapping[str, File] = field(default_factory=dict, compare=False)
     named: tuple[NamedImage, ...] = ()
     variants: Mapping[int, Package] = field(default_factory=dict, compare=False)
+    logical: tuple[str, ...] = ()
     emit: Emit = field(default=ignore, compare=False)
     _located: dict[tuple[str, str], File | None] = field(default_factory=dict, compare=False)
     _listings: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False)
@@ -91,6 +93,11 @@ class Package:
     def for_sectors(self, sector_bytes: int) -> Package:
         """Return the package for a storage with sectors of that size: a variant, or this one."""
         return self.variants.get(sector_bytes, self)
+
+    @property
+    def alone(self) -> Package:
+        """This package as if there were no variants, for plans without a phone."""
+        return replace(self, variants={}) if self.variants else self
 
     @property
     def files(self) -> tuple[File, ...]:

@@ -11,6 +11,7 @@ from edl.cli import show
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import offline_plan, package_arguments, read_request
 from edl.cli.options import Settings, output_options
+from edl.events import Stage
 from edl.package import Package
 from edl.packages import whole
 from edl.plan.model import left_out_data
@@ -36,10 +37,12 @@ def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
     with app.running():
         request = read_request(settings, arguments | {"reset": None}, app.emit)
         plan = offline_plan(request)
-        app.show([f"Package: {request.package.title}", *show.description_text(request.description)])
         app.json_line("plan", show.plan_data(plan))
-        if not plan.errors:
-            app.show(show.plan_text(plan))
+        if plan.errors:
+            app.emit(Stage("package", show.description_line(request.description)))
+        else:
+            title = f"Package: {request.package.title}"
+            app.show([title, *show.description_text(request.description), *show.plan_text(plan)])
         app.findings(plan)
         for package in _variants(request.package):
             whole.verify(package.files, app.emit)

@@ -265,7 +265,7 @@ def _plan_for_phone(app: App, request: Request) -> Plan | None:
 
 def offline_plan(request: Request) -> Plan:
     """Return the plan for a storage that the package would fit on."""
-    package = request.package
+    package = request.package.alone
     geometry = assumed_geometry(package)
     if package.named:
         geometry, tables = byname.made_up(package, geometry)
