@@ -60,7 +60,8 @@ class PhoneIdentity:
     """What is known of a phone; None where its boot ROM did not tell.
 
     serial: 32 bits. hwid: 64 bits, MSM_ID, OEM_ID and MODEL_ID from high to low. pk_hash: digest of
-    the root key, 32 or 48 bytes; a boot ROM without a fused one reports a default of its own.
+    the root key, 32 or 48 bytes; a boot ROM without a fused one reports a default of its own, or
+    zeros.
     soc_version: SOC_HW_VERSION of 32 bits, told by Sahara version 3.
     """
 
@@ -99,11 +100,13 @@ class PhoneIdentity:
     def fused(self) -> bool | None:
         """Whether a key of the maker is fused, so that it starts only what the maker signed.
 
-        None where the phone did not tell its key. A default key means "almost certainly not":
-        a phone could check signatures against it.
+        None where the phone did not tell its key. A default key, or zeros, mean "almost certainly
+        not": a phone could check signatures against it, or keep its key to itself.
         """
-        if self.pk_hash is None or not any(self.pk_hash):
+        if self.pk_hash is None:
             return None
+        if not any(self.pk_hash):
+            return False
         key = known_key(self.pk_hash)
         return key is None or key.fused
 
@@ -115,7 +118,8 @@ class PhoneIdentity:
         if self.serial is not None:
             parts.append(f"serial {self.serial:08x}")
         if self.pk_hash is not None:
-            parts.append(f"key {self.pk_hash.hex()[:16]}")
+            told = any(self.pk_hash)
+            parts.append(f"key {self.pk_hash.hex()[:16]}" if told else "no key fused")
         return ", ".join(parts) or "a phone that does not tell who it is"
 
 

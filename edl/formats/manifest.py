@@ -376,7 +376,8 @@ def _owner(node: _Node) -> Owner:
         return int(text, 16)
 
     def digest(key: str) -> bytes:
-        pattern = re.compile(r"(?:[0-9a-f]{2}){32,64}")
+        # phones tell it in several shapes, and not all of these are known: up to 192 bytes
+        pattern = re.compile(r"(?:[0-9a-f]{2}){1,192}")
         return bytes.fromhex(node.like(key, pattern, "a digest in lower-case hexadecimal digits"))
 
     return Owner(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _CHIP_ID_MIN_BYTES = 46
 _PK_DIGEST_BYTES = (48, 32, 64)
+_MAX_PK_HASH_BYTES = 192  # three slots of the longest digest
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,15 @@ def chip_id(answer: bytes) -> ChipId | None:
 
 
 def pk_hash(answer: bytes) -> bytes | None:
-    """Return the digest of the root key in answer: 32, 48 or 64 bytes, or None if nothing is fused.
+    """Return the digest of the root key in answer: 32, 48 or 64 bytes, or None if that is empty.
 
     Phones send it once, repeated (equal copies), or padded with zeros; a digest may itself end in a
-    zero. An answer of no such shape is returned as it is.
+    zero, and it is all zeros where no key is fused (edl-ng). Of an answer of no such shape all
+    is returned, up to 192 bytes.
     """
+    answer = answer[:_MAX_PK_HASH_BYTES]
     if not any(answer):
-        return None
+        return bytes(48 if len(answer) % 48 == 0 else 32) if answer else None
     for size in _PK_DIGEST_BYTES:
         first, *others = (answer[at : at + size] for at in range(0, len(answer), size))
         if first in others[:1] and all(block in {first, bytes(size)} for block in others):

@@ -7,7 +7,8 @@
     luns=1GiB+8MiB+...  size of each LUN of the UFS, one to eight
     serial=0x0badcafe   serial number of the chip
     hwid=HEX            identity of the chip: MSM id, OEM id, model id, 16 digits
-    pkhash=HEX          hash of the key that it trusts
+    pkhash=HEX          hash of the key that it trusts; with one of Qualcomm's default keys, or
+                        zeros, none is fused: it starts any loader, whatever its signature
     product=TEXT        USB product string; `none`: the phone has none; `unreadable`: it stalls
     ids=0fce:9dde       USB vendor and product id
     driver=qcserial     a driver of the system holds the phone
@@ -44,6 +45,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edl.errors import UsageError
+from edl.identity import known_key
 from edl.units import GIB, MIB, parse_number, parse_size
 from edl.virtual import changes
 from edl.virtual.bootrom import RomConfig
@@ -244,7 +246,10 @@ def _with_hwid(profile: Profile, text: str) -> Profile:
 
 
 def _with_pk_hash(profile: Profile, text: str) -> Profile:
-    return _with_fuses(profile, pk_hash=_hex(text, {32, 48}))
+    digest = _hex(text, {32, 48})
+    key = known_key(digest)
+    fused = any(digest) if key is None else key.fused
+    return _with_fuses(profile, pk_hash=digest, secure_boot=fused)
 
 
 def _hex(text: str, sizes: set[int]) -> bytes:

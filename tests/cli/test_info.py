@@ -113,7 +113,7 @@ def test_a_hwid_taken_apart() -> None:
             True,
             None,
         ),
-        ("00" * 32, None, None),
+        ("00" * 32, False, None),
         (None, None, None),
     ],
 )

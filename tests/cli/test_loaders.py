@@ -421,6 +421,20 @@ def test_reasons_come_from_the_collection(edl: Edl, tmp_path: Path) -> None:
     assert f"No loader fits the phone. {told}" in result.err
 
 
+@pytest.mark.parametrize(
+    "key", ["cc3153a80293939b90d02d3bf8b23e0292e452fef662c74998421adad42a380f", "00" * 32]
+)
+def test_an_unfused_phone_starts_what_nobody_signed(key: str, edl: Edl, tmp_path: Path) -> None:
+    loader = tmp_path / "unsigned.mbn"
+    loader.write_bytes(GOOD["v3_unsigned.mbn"])
+    phone = f"msm8916,size=16M,pkhash={key}"
+    assert edl("--virtual", phone, "--loader", loader, "nop").status == 0
+    shown = edl("--virtual", phone, "info").out
+    assert "secure boot almost certainly not fused" in shown
+    refused = edl("--virtual", "msm8916,size=16M", "--loader", loader, "nop")
+    assert "HASH_TABLE_NOT_FOUND" in refused.err
+
+
 def test_dummies_are_for_virtual_phones() -> None:
     unfused = PhoneIdentity(hwid=QCM2290, pk_hash=bytes(32))
     real = loading.Loader(Settings(), None, lambda _: None)

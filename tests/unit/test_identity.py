@@ -77,6 +77,7 @@ def test_phone_is_named_by_its_hwid_or_its_soc_number() -> None:
 def test_description_for_people() -> None:
     phone = PhoneIdentity(0x1E76093A, 0x008050E1_0017_BF01, bytes.fromhex("cc3153a80293939b" * 4))
     assert phone.describe() == "HWID 0x008050e10017bf01, serial 1e76093a, key cc3153a80293939b"
+    assert PhoneIdentity(1, None, bytes(48)).describe() == "serial 00000001, no key fused"
     assert PhoneIdentity().describe() == "a phone that does not tell who it is"
 
 
@@ -116,5 +117,5 @@ def test_other_keys() -> None:
     assert known_key(bytes.fromhex("cc3153a80293939b")) is None  # too little to go by
     assert PhoneIdentity(pk_hash=TEST_ROOT_SHA256).fused is True
     assert PhoneIdentity(pk_hash=b"\xab" * 32).fused is True
-    assert PhoneIdentity(pk_hash=bytes(32)).fused is None
+    assert PhoneIdentity(pk_hash=bytes(32)).fused is False
     assert PhoneIdentity().fused is None

@@ -75,6 +75,7 @@ def test_the_other_oem_id_counts_where_the_first_is_zero() -> None:
         # no known shape: all that came
         (SHA256[:20], SHA256[:20]),
         (SHA256 + SHA384 + SHA256, SHA256 + SHA384 + SHA256),
+        (bytes(range(256)), bytes(range(192))),
     ],
     ids=lambda value: f"{len(value)}",
 )
@@ -82,9 +83,13 @@ def test_digest_of_the_root_key(answer: bytes, digest: bytes) -> None:
     assert pk_hash(answer) == digest
 
 
-@pytest.mark.parametrize("answer", [b"", bytes(32), bytes(48), bytes(144)])
-def test_a_phone_without_a_fused_key_has_none(answer: bytes) -> None:
-    assert pk_hash(answer) is None
+@pytest.mark.parametrize(("size", "told"), [(32, 32), (48, 48), (96, 48), (144, 48)])
+def test_a_phone_without_a_fused_key_tells_zeros(size: int, told: int) -> None:
+    assert pk_hash(bytes(size)) == bytes(told)
+
+
+def test_an_empty_answer_tells_nothing() -> None:
+    assert pk_hash(b"") is None
 
 
 def test_keys_in_public_logs() -> None:

@@ -82,6 +82,21 @@ def test_identity() -> None:
     spec = parse_spec(f"sdm660,hwid=0x0008c0e100170002,pkhash={'ab' * 32}")
     assert spec.profile.rom.fuses.hwid == 0x0008C0E100170002
     assert spec.profile.rom.fuses.pk_hash == b"\xab" * 32
+    assert spec.profile.rom.fuses.secure_boot
+
+
+# Qualcomm's old test root, its PSS root of 48 bytes (mbn.md 7), and nothing at all
+@pytest.mark.parametrize(
+    "key",
+    [
+        "cc3153a80293939b90d02d3bf8b23e0292e452fef662c74998421adad42a380f",
+        "d40eee56f3194665574109a39267724ae7944134cd53cb767e293d3c40497955"
+        "bc8a4519ff992b031fadc6355015ac87",
+        "00" * 32,
+    ],
+)
+def test_a_phone_without_a_key_of_its_own_checks_none(key: str) -> None:
+    assert not parse_spec(f"msm8953,pkhash={key}").profile.rom.fuses.secure_boot
 
 
 def test_locks_and_worn_flash() -> None:

@@ -110,7 +110,10 @@ def _secure_boot(identity: PhoneIdentity, signs: Sequence[str]) -> dict[str, Any
         return {"fused": said, "how": "its programmer says so"}
     if identity.fused is None:
         return {"fused": None, "how": "the phone did not tell its key"}
-    how = "it reports a key of its own" if identity.fused else "it reports Qualcomm's default key"
+    how = "it reports a key of its own"
+    if not identity.fused:
+        zeros = not any(identity.pk_hash or b"")
+        how = "it reports zeros for a key" if zeros else "it reports Qualcomm's default key"
     return {"fused": identity.fused, "how": how}
 
 
