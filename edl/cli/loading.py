@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import site
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -156,7 +157,7 @@ class Loader:
         for kept in collections():
             own |= kept.candidates(identity)
         yield own
-        folders = [folder for folder in search_folders() if folder in _test_folders()]
+        folders = [folder for folder in search_folders() if folder in test_folders()]
         tests = [path for folder in folders for path in loaders.find_programmers(folder)]
         # no real phone has public keys fused; on one that checks none, a dummy would start nothing
         if not self._virtual:
@@ -241,7 +242,7 @@ def collections() -> Iterator[Collection]:
     for folder in search_folders():
         if folder == own_folder():
             yield Collection(folder)
-        elif folder not in _test_folders():
+        elif folder not in test_folders():
             digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()
             yield Collection(folder, home.home() / "indexes" / f"{digest[:16]}.json")
 
@@ -257,12 +258,11 @@ def search_folders() -> Iterator[Path]:
         if folder:
             yield Path(folder)
     yield own_folder()
-    yield from _test_folders()
+    yield from test_folders()
 
 
-def _test_folders() -> tuple[Path, ...]:
-    """Return where the loaders of the virtual phones are: in a checkout, or installed."""
-    return (
-        Path(edl.__file__).parent.parent / "loaders",
-        Path(sys.prefix) / "share" / "edl" / "loaders",
-    )
+def test_folders() -> tuple[Path, ...]:
+    """Return where the loaders of the virtual phones are: in a checkout, or where pip puts them."""
+    package = Path(edl.__file__).parent.parent
+    installed = (Path(sys.prefix), Path(site.getuserbase()), package)
+    return package / "loaders", *(root / "share" / "edl" / "loaders" for root in installed)

@@ -22,13 +22,14 @@ from edl.transport.serial import FoundPort
 class Places:
     """Where things of ours are.
 
-    own: the program that runs. home: the user's data. loaders: folders to search. find_loaders:
-    finds those in one folder.
+    own: the program that runs. home: the user's data. loaders: folders to search. test_loaders:
+    those of them for virtual phones only. find_loaders: finds those in one folder.
     """
 
     own: Path
     home: Path
     loaders: Sequence[Path]
+    test_loaders: Sequence[Path]
     find_loaders: Callable[[Path], Sequence[Path]]
 
 
@@ -54,7 +55,7 @@ def examine(
         software.python(),
         software.packages(),
         software.other_edl(computer, places.own),
-        software.loaders(places.loaders, places.find_loaders),
+        software.loaders(places.loaders, places.test_loaders, places.find_loaders),
         software.room(places.home),
     ]
     if backend is not None:

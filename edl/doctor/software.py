@@ -109,13 +109,21 @@ def _holds(path: Path, word: str) -> bool:
         return False
 
 
-def loaders(folders: Sequence[Path], find: Callable[[Path], Sequence[Path]]) -> Check:
-    """Count the loaders in folders. find: finds those in one folder."""
-    counts = {folder: len(find(folder)) for folder in folders if folder.is_dir()}
-    found = [f"{count} in {folder}" for folder, count in counts.items() if count]
-    if found:
-        return Check("loaders", f"loaders found: {', '.join(found)}", Verdict.OK)
-    fact = "no loaders lie in the folders for them; most packages bring their own"
+def loaders(
+    folders: Sequence[Path], tests: Sequence[Path], find: Callable[[Path], Sequence[Path]]
+) -> Check:
+    """Count the loaders for real phones. tests: folders whose loaders only virtual phones start.
+
+    find: finds the loaders in one folder.
+    """
+    tested = {folder.resolve() for folder in tests}
+    real = {folder: None for folder in folders if folder.resolve() not in tested}
+    counts = {folder: len(find(folder)) for folder in (*real, *tests) if folder.is_dir()}
+    found = [f"{counts[folder]} in {folder}" for folder in real if counts.get(folder)]
+    dummies = sum(counts.get(folder, 0) for folder in tests)
+    fact = f"loaders for real phones: {', '.join(found) or 'none kept; most packages bring theirs'}"
+    if dummies:
+        fact += f" (and {dummies} test loaders, which start virtual phones only)"
     return Check("loaders", fact, Verdict.OK)
 
 

@@ -146,7 +146,7 @@ def test_a_second_command_finds_the_state_of_a_kept_phone(
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with two loaders: one that looks right and is not, and the right one."""
-    monkeypatch.setattr(loading, "_test_folders", lambda: (tmp_path / "nothing",))
+    monkeypatch.setattr(loading, "test_folders", lambda: (tmp_path / "nothing",))
     recipe = Recipe(
         version=5,
         bits=64,

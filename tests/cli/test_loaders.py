@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from loaders.make_dummies import QCM2290
 from loaders.signing import VENDOR, VENDOR_PSS
 from tests.cli.conftest import LOADER, Edl
 from tests.cli.test_json import held
+from tests.conftest import REPO
 from tests.unit.test_archive import tar_of, zip_of
 from tests.unit.test_cpio import END, entry
 
@@ -52,7 +55,7 @@ def rom(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_dummies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Leave nothing but the user's own folder to search."""
-    monkeypatch.setattr(loading, "_test_folders", lambda: (tmp_path / "nothing",))
+    monkeypatch.setattr(loading, "test_folders", lambda: (tmp_path / "nothing",))
 
 
 # add, list, remove
@@ -552,3 +555,12 @@ def test_the_collection_helps_a_package_without_a_fitting_loader(edl: Edl, tmp_p
     result = edl("--virtual", EMMC, "rawprogram", rom, "--dry-run")
     assert result.status == 0
     assert f"loader   {LOADER.name}" in result.err
+
+
+def test_pip_puts_the_dummies_where_they_are_looked_for() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(REPO / "setup.cfg")
+    ((place, pattern),) = setup["options.data_files"].items()
+    assert Path(sys.prefix, place) in loading.test_folders()
+    assert len(list(REPO.glob(pattern))) == 4
+    assert LOADER in REPO.glob(pattern)

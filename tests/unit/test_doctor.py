@@ -523,10 +523,19 @@ def test_a_program_that_cannot_be_read(tmp_path: Path) -> None:
     assert not software._holds(tmp_path / "nothing", "edl")
 
 
-def test_loaders(tmp_path: Path) -> None:
-    folders = [tmp_path, tmp_path / "absent"]
-    is_(software.loaders(folders, lambda _: []), OK, "no loaders lie")
-    is_(software.loaders(folders, lambda _: [Path("x")] * 3), OK, f"3 in {tmp_path}$")
+def test_loaders_for_real_phones_are_counted(tmp_path: Path) -> None:
+    own, other, tests = (tmp_path / name for name in ("own", "other", "tests"))
+    folders, lying = [own, other, tests, tmp_path / "absent"], [Path("x")] * 3
+    for folder in (own, other, tests):
+        folder.mkdir()
+
+    def look(*full: Path) -> Check:
+        return software.loaders(folders, [tests], lambda path: lying if path in full else [])
+
+    is_(look(), OK, "real phones: none kept; most packages bring theirs$")
+    is_(look(tests), OK, r"none kept; .* \(and 3 test loaders, which start virtual phones only\)$")
+    is_(look(own, other), OK, f"real phones: 3 in {own}, 3 in {other}$")
+    is_(look(own, tests), OK, f"real phones: 3 in {own} \\(and 3 test")
 
 
 @pytest.mark.parametrize(
@@ -554,7 +563,7 @@ def test_room_that_cannot_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def examined(tmp_path: Path) -> Callable[..., dict[str, Check]]:
-    places = examine.Places(tmp_path / "edl", tmp_path / "home", [], lambda _: [])
+    places = examine.Places(tmp_path / "edl", tmp_path / "home", [], [], lambda _: [])
 
     def call(
         computer: Computer,

@@ -58,7 +58,11 @@ def command(
     if full or allow_write or picture is not None:
         raise UsageError("--full, --allow-write and --picture go with --storage.")
     places = examine.Places(
-        Path(sys.argv[0]), home.home(), list(loading.search_folders()), loaders.find_programmers
+        Path(sys.argv[0]),
+        home.home(),
+        list(loading.search_folders()),
+        loading.test_folders(),
+        loaders.find_programmers,
     )
     with app.running(), app.plugged():
         backend = app.virtual.backend if app.virtual is not None else None
