@@ -17,7 +17,7 @@ from edl.firehose.commands import Area, Power
 from edl.formats.expressions import Crc32, Expression, resolve
 from edl.formats.rawprogram import EraseRow, PatchRow, PowerRow, ProgramRow, ReadRow, Row
 from edl.package import Package
-from edl.plan import holes, images
+from edl.plan import holes, images, plausible
 from edl.plan.assumed import assumed_geometry
 from edl.plan.filepatches import FilePatches
 from edl.plan.model import (
@@ -99,6 +99,7 @@ class _Builder:
         zero = self._options.zero_holes
         steps, stay = holes.settled(self._holes, self._steps, zero=zero)
         self._left_out += stay
+        self._check_twins(rows)
         self._tell_left_out()
         return Plan(
             job="rawprogram",
@@ -161,6 +162,21 @@ class _Builder:
                     remedy=meant or "See the names with: edl check PACKAGE.",
                     severity=severity,
                 )
+
+    def _check_twins(self, rows: list[Row]) -> None:
+        """Tell of a boot chain of which the package writes one copy only."""
+        if self._options.only or self._options.skip:
+            return
+        written = [step.label for step in self._steps if isinstance(step, Write)]
+        described = [row.label for row in rows if isinstance(row, ProgramRow)]
+        if pairs := plausible.lacking_twins(written, described):
+            names = ", ".join(f"{first} but not {twin}" for first, twin in pairs)
+            self._note(
+                "twin-missing",
+                f"The package writes only one copy of the boot chain: {names}.",
+                remedy="If the phone does not start afterwards, write them to the copies too.",
+                severity=Severity.WARNING,
+            )
 
     def _tell_left_out(self) -> None:
         told = (
@@ -282,6 +298,7 @@ class _Builder:
             return
         file = self._package.find(row.filename, row.file)
         unit = row.sector_bytes or self._geometry.sector_bytes
+        self._check_kind(row, file)
         piece = row.file_sector_offset < self._last_pieces.get(file, 0)
         for run in images.runs(file, row, unit, piece, self._note):
             if run.hole:
@@ -299,6 +316,20 @@ class _Builder:
         if count > 0:
             area = Area(row.lun, start, count, unit)
             self._holes.append(Erase(area, _shown(row.label), _where(row)))
+
+    def _check_kind(self, row: ProgramRow, file: File) -> None:
+        """Stop at an image that is recognised and belongs to another partition."""
+        if row.file_sector_offset:
+            return
+        kind = plausible.misplaced(row.label, images.head(file, plausible.HEAD_BYTES))
+        if kind is not None:
+            self._note(
+                "wrong-image",
+                f"'{row.filename}' is of another kind than partition {row.label} holds:"
+                f" {kind.text}.",
+                row,
+                remedy=f"Use an unchanged package, or leave it out: --skip {row.label}.",
+            )
 
     def _write(self, row: ProgramRow, run: images.Run, unit: int) -> None:
         place = replace(row.start, number=row.start.number + run.offset_bytes // unit)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from edl.chunks import Content, FileContent, FillContent
-from edl.contents import Joined, Slice
+from edl.chunks import Content, FileContent, FillContent, read_all
+from edl.contents import Joined, Slice, SparseContent
 from edl.errors import DocumentError, ImageError
 from edl.files import File
 from edl.formats import sparse
@@ -96,6 +96,21 @@ def size_bytes(file: File) -> int:
         return _table(file, file.name).size_bytes
     except (OSError, ImageError, DocumentError):
         return 0
+
+
+def head(file: File, size: int) -> bytes:
+    """Return how the image in file begins, up to size bytes, unpacked if it is sparse.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    if not sparse.is_sparse(file.head(4)):
+        return file.head(size)
+    try:
+        image = _table(file, file.name)
+    except DocumentError:  # told where it is used
+        return b""
+    return read_all(SparseContent(file.content, image), 0, min(size, image.size_bytes))
 
 
 def runs(file: File, row: ProgramRow, unit: int, piece: bool, note: Note) -> Iterator[Run]:

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from uuid import UUID
 
 from edl.chunks import read_all
 from edl.device.connect import Phone
@@ -25,7 +26,7 @@ from edl.device.storage import Storage
 from edl.errors import DeviceRefusedError, SafetyError
 from edl.events import Emit, Stage, ignore
 from edl.firehose.commands import Area
-from edl.formats.gpt import safe_name
+from edl.formats.gpt import Partition, safe_name
 from edl.partitions import PartitionClass, classify
 from edl.partitions import Severity as Worth
 from edl.plan.home import make_folder, phone_folder
@@ -105,12 +106,50 @@ def _by_table(plan: Plan, storage: Storage, lun: int) -> list[Unique]:
     places = []
     disk = plan.geometry.luns.get(lun, 0)
     for partition in best.partitions if best else ():
-        kind = classify(partition.name)
+        kind = _kind(partition)
         area = Area(lun, partition.first_sector, partition.sectors, plan.geometry.sector_bytes)
         inside = partition.sectors > 0 and partition.last_sector < disk
         if inside and _concerns(kind, area, plan):
             places.append(Unique(area, partition.name, kind))
     return places
+
+
+# Types that only partitions of one name have, in the tables of many makers (handbook 12): where
+# modemst1 is called otherwise, it holds the same.
+_TYPES = {
+    UUID(text): name
+    for text, name in (
+        ("ebbeadaf-22c9-e33b-8f5d-0e81686a68cb", "modemst1"),
+        ("0a288b1f-22c9-e33b-8f5d-0e81686a68cb", "modemst2"),
+        ("638ff8e2-22c9-e33b-8f5d-0e81686a68cb", "fsg"),
+        ("57b90a16-22c9-e33b-8f5d-0e81686a68cb", "fsc"),
+        ("2290be64-22c9-e33b-8f5d-0e81686a68cb", "mdm1m9kefs1"),
+        ("346c26d1-22c9-e33b-8f5d-0e81686a68cb", "mdm1m9kefs2"),
+        ("bf64fb9c-22c9-e33b-8f5d-0e81686a68cb", "mdm1m9kefs3"),
+        ("5cb43a64-22c9-e33b-8f5d-0e81686a68cb", "mdm1m9kefsc"),
+        ("6c95e238-e343-4ba8-b489-8681ed22ad0b", "persist"),
+        ("65addcf4-0c5c-4d9a-ac2d-d90b5cbfcd03", "devinfo"),
+        ("91b72d4d-71e0-4cbf-9b8e-236381cff17a", "frp"),
+        ("2c86e742-745e-4fdd-bfd8-b6a7ac638772", "ssd"),
+        ("20a0c19c-286a-42fa-9ce7-f64c3226a794", "ddr"),
+        ("a19f205f-ccd8-4b6d-8f1e-2d9bc24cffb1", "cdt"),
+        ("10a0c19c-516a-5444-5ce3-664c3226a794", "limits"),
+        ("4114b077-005d-4e12-ac8c-b493bda684fb", "dip"),
+        ("e42e2b4c-33b0-429b-b1ef-d341c547022c", "spunvm"),
+        ("1dd40d18-e3c8-11e0-a48c-c75729cde6e5", "utags"),
+        ("459abd04-e62c-11e0-b630-001111ea6a40", "cid"),
+        ("40aef62a-e62c-11e0-aec5-001111ea6a40", "sp"),
+        ("b2d77ec0-8957-11e5-af63-feff819cdc9f", "hw"),
+    )
+}
+
+
+def _kind(partition: Partition) -> PartitionClass:
+    """Return what a partition holds, by its name; by its type where nobody knows the name."""
+    kind = classify(partition.name)
+    if kind.category == "unknown" and (name := _TYPES.get(partition.type_guid)) is not None:
+        return classify(name)
+    return kind
 
 
 def _concerns(kind: PartitionClass, area: Area, plan: Plan) -> bool:
