@@ -8,7 +8,7 @@ import heapq
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +27,13 @@ def save(
     *,
     emit: Emit = ignore,
     cancel: threading.Event | None = None,
+    proof: Callable[[], None] | None = None,
 ) -> None:
     """Write content into path; zeros become holes.
 
     The file has the name NAME.partial until its last byte is on the disk, so that an existing file
-    of that name is replaced only when the new one is complete.
+    of that name is replaced only when the new one is complete. proof: called before that, when all
+    of content has been read; raises ImageError if it was damaged after all.
 
     Raises:
         ImageError: content cannot be read; there is no new file then.
@@ -56,6 +58,8 @@ def save(
                     emit(BytesMoved(len(chunk)))
             emit(BytesMoved(size - end))
             file.truncate(size)
+            if proof is not None:
+                proof()
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -44,6 +44,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "loaders": ("loaders", "Keep, show and choose loaders (programmers).", "Without a phone"),
     "virtual": ("virtual", "Make and show virtual phones.", "Without a phone"),
     "image": ("image", "Look into dumps and images: list, extract, compare.", "Without a phone"),
+    "unpack": ("unpack", "Unpack a package of any kind into raw images.", "Without a phone"),
+    "convert": ("convert", "Convert an image: raw, sparse, compressed.", "Without a phone"),
+    "diff": ("diff", "Compare packages, dumps, backups: what would change.", "Without a phone"),
     "explain": ("explain", "Explain an error code.", "Without a phone"),
 }
 HIDDEN = dict.fromkeys(("rs", "ws", "es", "rf", "wf"), "sectors") | {"aliases": "aliases"}

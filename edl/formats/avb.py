@@ -46,10 +46,14 @@ class HashDescriptor:
 
 @dataclass(frozen=True)
 class Vbmeta:
-    """What one vbmeta says. properties: such as com.android.build.boot.fingerprint."""
+    """What one vbmeta says. properties: such as com.android.build.boot.fingerprint.
+
+    rollback_index: phones refuse images with a lower one than they have started once.
+    """
 
     properties: dict[str, str]
     hashes: tuple[HashDescriptor, ...]
+    rollback_index: int = 0
 
     @property
     def fingerprint(self) -> str | None:
@@ -101,7 +105,7 @@ def read(data: bytes) -> Vbmeta:
             properties.update(_property(body))
         elif tag == _HASH:
             hashes.append(_hash(body))
-    return Vbmeta(properties, tuple(hashes))
+    return Vbmeta(properties, tuple(hashes), head[16])
 
 
 def _descriptors(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from edl.cli.commands.rawprogram import offline_plan, package_arguments, read_re
 from edl.cli.options import Settings, output_options
 from edl.events import Stage
 from edl.package import Package
-from edl.packages import whole
+from edl.packages import builds, whole
 from edl.plan.model import left_out_data
 
 
@@ -37,6 +38,9 @@ def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
     with app.running():
         request = read_request(settings, arguments | {"reset": None}, app.emit)
         plan = offline_plan(request)
+        found = builds.of(request.package) if not plan.errors else ()
+        plan = replace(plan, findings=(*plan.findings, *builds.warnings(found)))
+        request = replace(request, description=builds.told(request.description, found))
         app.json_line("plan", show.plan_data(plan))
         if plan.errors:
             app.emit(Stage("package", show.description_line(request.description)))

@@ -168,7 +168,7 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
     that must be unpacked.
     """
     named, folders = _sorted([*arguments["package"], *arguments["patch"]])
-    chosen = dict(_pair(text) for text in arguments.get("choose", ()))
+    chosen = dict(pair(text) for text in arguments.get("choose", ()))
     choices = Choices(bool(arguments.get("wipe")), chosen, emit)
     package, description = door.open_any(named, [*arguments["include"], *folders], choices)
     if settings.loader is None:
@@ -196,7 +196,12 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
     return Request(package, options, rules, arguments.get("slot") or "active", description)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """Return name and value of what --choose says.
+
+    Raises:
+        UsageError: it says no such thing.
+    """
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise UsageError(f"--choose takes NAME=VALUE, not '{text}'.")
