@@ -118,29 +118,48 @@ class Storage:
         """
         return self.phone.lun(lun).sectors
 
-    def luns(self) -> Iterator[int]:
-        """Yield the LUNs that can be opened."""
+    @property
+    def lun_numbers(self) -> range:
+        """The numbers that LUNs of this phone can have. Those of UFS may have gaps."""
         count = self.phone.lun_count
-        if count is None:
-            count = 1 if self.phone.programmer.memory == "emmc" else _UFS_LUNS
-        for lun in range(count):
+        if self.phone.programmer.memory == "ufs":
+            return range(max(count or 0, _UFS_LUNS))
+        return range(count or (1 if self.phone.programmer.memory == "emmc" else _UFS_LUNS))
+
+    def luns(self) -> Iterator[int]:
+        """Yield the LUNs that can be opened: as many as the phone says, however numbered."""
+        left = self.phone.lun_count or len(self.lun_numbers)
+        for lun in self.lun_numbers:
+            if not left:
+                return
             try:
                 self.phone.lun(lun)
             except DeviceRefusedError as error:
                 _log.info("LUN %d: %s", lun, error)
-                if self.phone.lun_count is None:
-                    return
                 continue
+            left -= 1
             yield lun
 
     def table(self, lun: int) -> Tables:
-        """Return the partition tables of lun, read at most once.
+        """Return the partition tables of lun, read at most once; a copy out of reach is None.
 
         Raises:
-            DeviceRefusedError: there is no such LUN, or it cannot be read.
+            DeviceRefusedError: there is no such LUN, or no copy can be read.
         """
         if lun not in self._tables:
-            self._tables[lun] = Tables(lun, self._primary(lun), self._backup(lun))
+            self.sectors(lun)
+            copies: list[Gpt | None] = []
+            refusals: list[DeviceRefusedError] = []
+            for read in (self._primary, self._backup):
+                try:
+                    copies.append(read(lun))
+                except DeviceRefusedError as error:  # a defect, or the maker forbids it
+                    _log.info("a table of LUN %d: %s", lun, error)
+                    copies.append(None)
+                    refusals.append(error)
+            if refusals and copies == [None, None]:
+                raise refusals[0]
+            self._tables[lun] = Tables(lun, *copies)
         return self._tables[lun]
 
     def _area(self, lun: int, start: int, sectors: int) -> Area:

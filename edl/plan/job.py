@@ -75,9 +75,8 @@ def geometry_for(package: Package, storage: Storage) -> Geometry:
 def geometry(storage: Storage, luns: Iterable[int]) -> Geometry:
     """Return the geometry of luns; those that the phone does not have are missing in it."""
     sizes: dict[int, int] = {}
-    count = storage.phone.lun_count
     for lun in sorted(luns):
-        if count is not None and lun >= count:
+        if lun not in storage.lun_numbers:
             continue
         try:
             sizes[lun] = storage.sectors(lun) or _by_table(storage, lun)

@@ -24,7 +24,7 @@ from edl.plan.model import Erase, Patch, Plan, ReadOut, Severity, Step, Write
 from edl.virtual.programmer.board import Quirks
 from edl.virtual.storage import Extent, Faults
 from tests import phones
-from tests.phones import Bench, carry_out, plan_of, plug, spec
+from tests.phones import EMMC_SECTORS, Bench, carry_out, plan_of, plug, spec
 from tests.virtual.disks import Part, write_gpt, write_table
 
 ALL = pytest.mark.parametrize("profile", phones.ALL)
@@ -263,14 +263,25 @@ def test_a_damaged_primary_table_and_a_good_backup() -> None:
 
 
 def test_a_table_that_cannot_be_read_leaves_it_to_the_labels() -> None:
-    with plug(spec("sdm660", broken=Faults(unreadable=(Extent(0, 1),)))) as bench:
+    heads = Extent(0, 1), Extent(0, EMMC_SECTORS[0] - 1)
+    with plug(spec("sdm660", broken=Faults(unreadable=heads))) as bench:
         lived_in(bench)
         storage = bench.storage()
         steps = write(bench, "modemst1"), write(bench, "boot_a")
         outcome = carry_out(bench, plan_of(storage, *steps), storage)
         assert outcome.plan.kept == ("modemst1",)
         assert outcome.saved is not None
-        assert outcome.saved.names == ("lun0-gpt-backup.bin", "lun0-modemst1.bin")
+        assert outcome.saved.names == ("lun0-modemst1.bin",)
+
+
+def test_a_table_that_cannot_be_read_leaves_it_to_the_other_copy() -> None:
+    with plug(spec("sdm660", broken=Faults(unreadable=(Extent(0, 1),)))) as bench:
+        lived_in(bench)
+        storage = bench.storage()
+        outcome = carry_out(bench, plan_of(storage, write(bench, "modemst1")), storage)
+        assert outcome.plan.kept == ("modemst1",)
+        assert outcome.saved is not None
+        assert set(outcome.saved.names) >= {"lun0-gpt-backup.bin", "lun0-modemst1.bin"}
 
 
 def test_an_entry_that_leaves_the_disk_is_no_place() -> None:

@@ -18,6 +18,7 @@ from edl.errors import (
     WrongStorageError,
 )
 from edl.firehose.commands import Area
+from edl.plan import job
 from edl.virtual import phone as virtual_phone
 from edl.virtual import storage as flash
 from edl.virtual.programmer.board import Board, Quirks
@@ -221,6 +222,30 @@ def test_a_lun_that_cannot_be_opened_is_passed_over() -> None:
         assert list(storage.luns()) == [0, 1, 3, 4, 5]
 
 
+def test_numbers_of_luns_may_have_gaps() -> None:
+    with plug("qcm2290-ufs") as bench:
+        bench.flash.luns.pop(3).close()
+        write_gpt(bench.flash.luns[5], _PARTS)
+        storage = bench.storage()
+        assert storage.phone.lun_count == 5
+        assert list(storage.luns()) == [0, 1, 2, 4, 5]
+        assert {lun for lun, _ in storage.partitions()} == {5}
+        assert job.geometry(storage, {0, 3, 5, 9}).luns == {0: 4096, 5: 2048}
+
+
+@pytest.mark.parametrize(("start", "copy"), [(0, "backup"), (-40, "primary")])
+def test_a_table_that_a_maker_forbids_to_read_leaves_the_other(start: int, copy: str) -> None:
+    sectors = phones.EMMC_SECTORS[0]
+    limit = flash.Extent(0, start % sectors, 34)
+    with plug(spec("qcm2290", quirks=Quirks(restricted=(limit,)))) as bench:
+        write_gpt(bench.flash.luns[0], _PARTS)
+        storage = bench.storage()
+        tables = storage.table(0)
+        assert tables.best is not None
+        assert tables.best is getattr(tables, copy)
+        assert [part.name for _, part in storage.partitions()] == [part.name for part in _PARTS]
+
+
 @ALL
 def test_partition_tables_are_read_once(profile: str) -> None:
     with plug(profile) as bench:
@@ -369,7 +394,7 @@ def test_a_restricted_range_is_refused_with_the_makers_words() -> None:
     quirks = Quirks(restricted=(flash.Extent(0, 64, 64),))
     with plug(spec("qcm2290", quirks=quirks)) as bench:
         storage = bench.storage()
-        with pytest.raises(DeviceRefusedError, match="does not allow") as caught:
+        with pytest.raises(DeviceRefusedError, match=r"Motorola .* allows this prog") as caught:
             storage.read(Area(0, 100, 1, 512))
         assert any("range restricted" in line for line in caught.value.device_log)
         assert storage.read(Area(0, 128, 1, 512)) == bytes(512)

@@ -8,6 +8,7 @@ import click
 from edl.cli.app import App
 from edl.cli.options import Settings, phone_options
 from edl.device.connect import Phone
+from edl.device.storage import Storage
 from edl.errors import UsageError
 
 
@@ -38,7 +39,7 @@ def _check(lun: int, phone: Phone) -> None:
     Raises:
         UsageError: it cannot.
     """
-    if phone.lun_count is not None and lun >= phone.lun_count:
+    if phone.lun_count is not None and lun not in Storage(phone).luns():
         raise UsageError(f"The phone has {phone.lun_count} LUNs, no LUN {lun}.")
     if phone.programmer.memory == "ufs" and lun > 2:
         raise UsageError("UFS boots from LUN 1 or LUN 2 (0 switches booting off).")

@@ -60,12 +60,12 @@ def run(app: App, *, whole: bool, allow_write: bool, file: Path | None, yes: boo
 
 def _look(app: App, phone: Phone, *, whole: bool) -> Evidence:
     storage = Storage(phone)
-    luns: dict[int, int | None] = {}
+    luns = {lun: storage.sectors(lun) for lun in storage.luns()}
     failed: dict[int, str] = {}
     count = phone.lun_count or 1
-    for lun in range(count):
+    for lun in range(count if len(luns) < count else 0):
         try:
-            luns[lun] = storage.sectors(lun)
+            storage.sectors(lun)
         except DeviceRefusedError as error:
             failed[lun] = error.device_log[-1] if error.device_log else error.message
     first = phone.luns.get(0)
