@@ -23,14 +23,19 @@ from edl.packages.fastboot import Fastboot
 from edl.packages.flat import Flat
 from edl.packages.lg import Lg
 from edl.packages.model import Choices, Confidence, Description, Format
+from edl.packages.motorola import Motorola
 from edl.packages.refusals import refusal
 from edl.packages.tree import Tree, of_folder
+from edl.packages.xiaomi import Xiaomi
 from edl.streamed import StreamContent
 
 _log = logging.getLogger(__name__)
 
 # In this order where several are equally sure.
-FORMATS: tuple[Format, ...] = (Flat(), Lg(), Fastboot())
+FORMATS: tuple[Format, ...] = (
+    *(Xiaomi(), Motorola()),
+    *(Flat(), Lg(), Fastboot()),
+)
 GROUP = "edl.packages"
 _HEAD_BYTES = 512
 _MAX_INSIDE = 8  # archives and containers that are looked into
