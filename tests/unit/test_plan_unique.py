@@ -278,7 +278,8 @@ def test_a_table_that_cannot_be_read_leaves_it_to_the_other_copy() -> None:
     with plug(spec("sdm660", broken=Faults(unreadable=(Extent(0, 1),)))) as bench:
         lived_in(bench)
         storage = bench.storage()
-        outcome = carry_out(bench, plan_of(storage, write(bench, "modemst1")), storage)
+        steps = write(bench, "modemst1"), write(bench, "boot_a")
+        outcome = carry_out(bench, plan_of(storage, *steps), storage)
         assert outcome.plan.kept == ("modemst1",)
         assert outcome.saved is not None
         assert set(outcome.saved.names) >= {"lun0-gpt-backup.bin", "lun0-modemst1.bin"}
