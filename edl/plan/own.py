@@ -8,8 +8,8 @@ always taken from one backup.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edl.chunks import FileContent
@@ -28,6 +28,7 @@ from edl.units import GIB, MIB
 _MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = MIB
 _MAX_LUNS = 256
+_RADIO = "radio-nv"
 _NOT_SAVED = "only what exists only once was saved"
 
 Holds = frozenset[tuple[int, str, bytes]]  # LUN, name, SHA-256
@@ -146,6 +147,48 @@ def versions(dumps: Iterable[Dump]) -> list[Version]:
             others = sum(each.others + 1 for each in contained)
             found.append(Version(dump, holds, others))
     return found
+
+
+def merged(found: Sequence[Version]) -> Dump | None:
+    """Return one dump with all that is in found, if nothing in it contradicts anything else.
+
+    Each job saves only what lies on the LUNs that it changes, so that several may have saved parts
+    of one state. None if they differ, or hold several parts of the radio's store.
+    """
+    first = found[0].dump
+    dumps = [version.dump for version in found]
+    holds = frozenset().union(*(version.holds for version in found))
+    names = [(lun, name) for lun, name, _ in holds]
+    radio = {hold for hold in holds if classify(hold[1]).category == _RADIO}
+    if (
+        len(set(names)) < len(names)
+        or not any(radio <= version.holds for version in found)
+        or any((each.owner, each.storage) != (first.owner, first.storage) for each in dumps)
+    ):
+        return None
+    luns: dict[int, DumpLun] = {}
+    for lun in (lun for each in dumps for lun in each.luns):
+        joined = _joined(luns.get(lun.lun), lun)
+        if joined is None:
+            return None
+        luns[lun.lun] = joined
+    return replace(
+        first,
+        title=" and ".join(each.title for each in dumps),
+        luns=tuple(luns[number] for number in sorted(luns)),
+        files=tuple(file for each in dumps for file in each.files),
+    )
+
+
+def _joined(one: DumpLun | None, other: DumpLun) -> DumpLun | None:
+    """Return a LUN with the parts of both, or None if their tables have them elsewhere."""
+    if one is None:
+        return other
+    places = [[(p.name, p.start_sector, p.sectors) for p in lun.parts] for lun in (one, other)]
+    if places[0] != places[1]:
+        return None
+    parts = zip(one.parts, other.parts, strict=True)
+    return replace(one, parts=tuple(a if a.content is not None else b for a, b in parts))
 
 
 def differing(version: Version, storage: Storage) -> tuple[str, ...]:

@@ -299,7 +299,9 @@ def test_a_slot_as_json(edl: Edl) -> None:
     assert [data[when]["active"] for when in ("before", "after")] == ["a", "b"]
     assert [row["starts"] for row in data["after"]["slots"]] == [False, True]
     assert held(edl(*line), "slot SLOT").last["written_bytes"] == 0
-    held(edl(*line, "--dry-run"), "a dry run of slot")
+    dry = held(edl(*line[:-1], "--dry-run"), "a dry run of slot").last
+    assert [dry[when]["active"] for when in ("before", "after")] == ["b", "b"]
+    assert dry["slot"] == "b"
 
 
 @pytest.mark.usefixtures("tables")

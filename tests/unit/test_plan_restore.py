@@ -881,6 +881,52 @@ def test_a_smaller_state_is_part_of_a_larger_one(alices: Path) -> None:
         assert version.others == 1
 
 
+def _with(dump: Dump, number: int, *names: str) -> Dump:
+    """Return what a job saved that changed LUN number only: of it no more than names."""
+    [lun] = dump.luns
+    parts = tuple(p if p.name in names else replace(p, content=None) for p in lun.parts)
+    return replace(dump, luns=(replace(lun, lun=number, parts=parts),), title=str(number))
+
+
+def test_saves_of_different_parts_are_one_state(alices: Path) -> None:
+    dump = read(alices / "backup")
+    radio, other = ("modemst1", "modemst2", "fsg", "fsc"), ("persist", "devinfo")
+    saves = [_with(dump, 5, *radio), _with(dump, 0, "persist"), _with(dump, 0, "devinfo")]
+    found = own.versions(saves)
+    assert len(found) == 3
+    one = own.merged(found)
+    assert one is not None
+    held = [(lun.lun, p.name) for lun in one.luns for p in lun.parts if p.content is not None]
+    assert sorted(held) == [
+        *((0, name) for name in sorted(other)),
+        *((5, n) for n in sorted(radio)),
+    ]
+    assert len(one.files) == sum(len(each.files) for each in saves)
+
+
+def test_saves_that_contradict_each_other_are_not(alices: Path) -> None:
+    dump = read(alices / "backup")
+    [lun] = dump.luns
+    persist, radio = _with(dump, 0, "persist"), _with(dump, 5, "modemst1", "fsc")
+    fsg = next(part for part in lun.parts if part.name == "fsg")
+    swapped = tuple(
+        replace(p, content=fsg.content) if p.name == "modemst1" else p for p in radio.luns[0].parts
+    )
+    moved = tuple(replace(p, start_sector=p.start_sector + 1) for p in lun.parts)
+    contradictory = {
+        "another state": replace(radio, luns=(replace(radio.luns[0], parts=swapped),)),
+        "half of a store": _with(dump, 5, "modemst2"),
+        "elsewhere": replace(_with(dump, 5), luns=(
+            replace(_with(dump, 5, "persist").luns[0], parts=tuple(
+                p if p.name == "devinfo" else replace(p, content=None) for p in moved)),)),
+        "other blocks": replace(persist, storage=replace(persist.storage, block_bytes=512)),
+    }  # fmt: skip
+    for why, other in contradictory.items():
+        found = own.versions([radio, other])
+        assert len(found) == 2, why
+        assert own.merged(found) is None, why
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", '{"files": {"x": {"sha256": "zz"}}, "hwid": null}', '{"files": 1}',

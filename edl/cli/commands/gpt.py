@@ -196,13 +196,21 @@ def _wrong(storage: Storage, luns: dict[int, Gpt]) -> list[str]:
 
 
 def carry_out(
-    app: App, plan: Plan, phone: Phone, storage: Storage, arguments: dict[str, Any]
+    app: App,
+    plan: Plan,
+    phone: Phone,
+    storage: Storage,
+    arguments: dict[str, Any],
+    more: dict[str, Any] | None = None,
 ) -> Outcome | None:
-    """Show a plan on partition tables, ask, and carry it out; None after a rehearsal."""
+    """Show a plan on partition tables, ask, and carry it out; None after a rehearsal.
+
+    more: what else the result of a rehearsal has.
+    """
     rules = rules_of(arguments)
     plan, found = job.prepare(plan, storage, rules)
     if arguments["dry_run"]:
-        show_plan(app, plan)
+        show_plan(app, plan, more)
         return None
     app.json_line("plan", show.plan_data(plan))
     app.findings(plan)

@@ -240,8 +240,8 @@ def _dry_run(app: App, request: Request, *, offline: bool) -> None:
     show_plan(app, plan)
 
 
-def show_plan(app: App, plan: Plan) -> None:
-    """Show plan as the result of a dry run.
+def show_plan(app: App, plan: Plan, more: dict[str, Any] | None = None) -> None:
+    """Show plan as the result of a dry run. more: what else the result has.
 
     Raises:
         EdlError: it has errors.
@@ -250,7 +250,7 @@ def show_plan(app: App, plan: Plan) -> None:
     if not plan.errors:
         app.show(show.plan_text(plan))
     app.findings(plan)
-    app.result(show.dry_run_data(plan), [f"Dry run: {show.verdict(plan)}."])
+    app.result(show.dry_run_data(plan) | (more or {}), [f"Dry run: {show.verdict(plan)}."])
 
 
 def _plan_for_phone(app: App, request: Request) -> Plan | None:

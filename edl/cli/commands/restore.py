@@ -148,7 +148,8 @@ def _newest(app: App, storage: Storage) -> Dump:
             f"No backup of what exists only once on the phone {phone.serial} is known here.",
             remedies=("Name the backup: edl restore --unique DIR",),
         )
-    if len(found) > 1:
+    dump = own.merged(found)
+    if dump is None:
         different = {version: own.differing(version, storage) for version in found}
         rows = [_row(version, names) for version, names in different.items()]
         more = f" and {len(rows) - _MOST_LISTED} more" if len(rows) > _MOST_LISTED else ""
@@ -158,7 +159,7 @@ def _newest(app: App, storage: Storage) -> Dump:
             f" and the newest need not be the good one: {', '.join(rows[:_MOST_LISTED])}{more}.",
             remedies=(f"Name the one that you want: edl restore --unique {meant.dump.title}",),
         )
-    return found[0].dump
+    return dump
 
 
 def _row(version: Version, differing: tuple[str, ...]) -> str:

@@ -53,10 +53,10 @@ def command(settings: Settings, /, slot: str | None, **arguments: Any) -> None: 
         plan = slot_plan(storage, wanted, found, empty=arguments["empty"])
         after = _after(before, wanted, bootable=plan.bootable)
         app.show([*_text(before, "before"), *_text(after, "after")])
-        outcome = carry_out(app, plan, phone, storage, arguments)
+        data = {"slot": wanted, "before": before, "after": after}
+        outcome = carry_out(app, plan, phone, storage, arguments, data)
     if outcome is None:
         return
-    data = {"slot": wanted, "before": before, "after": after}
     lines = show.outcome_text(outcome)
     lines[1:1] = [f"  slot       {wanted} is active"]
     app.result(data | show.outcome_data(outcome), lines)
