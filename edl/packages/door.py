@@ -21,7 +21,9 @@ from edl.package import Package, open_package
 from edl.packages import flat, tars, zips
 from edl.packages.fastboot import Fastboot
 from edl.packages.flat import Flat
+from edl.packages.installer import Installer
 from edl.packages.lg import Lg
+from edl.packages.metabuilds import MetaBuilds
 from edl.packages.model import Choices, Confidence, Description, Format
 from edl.packages.motorola import Motorola
 from edl.packages.refusals import refusal
@@ -34,7 +36,7 @@ _log = logging.getLogger(__name__)
 # In this order where several are equally sure.
 FORMATS: tuple[Format, ...] = (
     *(Xiaomi(), Motorola()),
-    *(Flat(), Lg(), Fastboot()),
+    *(Installer(), MetaBuilds(), Flat(), Lg(), Fastboot()),
 )
 GROUP = "edl.packages"
 _HEAD_BYTES = 512

@@ -2,14 +2,21 @@
 """Images for fastboot without any XML: `boot.img`, `system.img`, ...
 
 Google, Nothing, OnePlus and many others give them so. Each goes to the partition that its name
-says. Scripts that lie beside them (flash_all) are not needed for that, and never run.
+says, or that a script beside them (flash-all.sh) says; scripts are read as data, and never run.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from edl.contents import Slice
+from edl.errors import DocumentError, PackageError
+from edl.files import File
+from edl.formats.bootldr import HEAD_BYTES, is_bootldr, read_bootldr
+from edl.formats.flashscript import Command, read_script
 from edl.package import NamedImage, Package
 from edl.packages.flat import Members, find_loaders
 from edl.packages.model import Choices, Confidence, Description
@@ -17,10 +24,14 @@ from edl.packages.tree import Tree
 from edl.partitions import classify
 
 _SUFFIXES = {".img", ".bin", ".mbn", ".elf", ".raw", ".fv"}
+_SCRIPTS = ("flash*all*.sh", "flash*all*.bat", "flash*all*.cmd", "install*.sh", "flash*.sh")
+_MAX_SCRIPT_BYTES = 1 << 20
 _USER = ("userdata", "metadata", "cache")
 # a folder with one of these is for a phone, and not some other images
 _TELLING = {"boot", "abl", "aboot", "xbl", "sbl1", "vbmeta", "system", "super", "recovery", "modem"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,35}", re.ASCII)
+_REQUIRE = re.compile(r"(?:require\s+)?([\w-]+)\s*=\s*(.+)", re.ASCII)
+_MAX_INFO_BYTES = 64 * 1024
 _FEWEST = 2
 
 
@@ -31,36 +42,150 @@ class Fastboot:
 
     def detect(self, tree: Tree) -> Confidence:
         """See Format."""
-        found = max((images(tree, home) for home in _homes(tree)), key=len, default={})
+        home = _home(tree)
+        found = images(tree, home)
         bases = {name.removesuffix("_a").removesuffix("_b") for name in found}
-        enough = len(found) >= _FEWEST and bool(_TELLING & bases)
-        return Confidence.MAYBE if enough else Confidence.NO
+        if len(found) < _FEWEST or not _TELLING & bases:
+            return Confidence.NO
+        return Confidence.LIKELY if _script(tree) is not None else Confidence.MAYBE
 
     def open(self, tree: Tree, choices: Choices) -> tuple[Package, Description]:
         """See Format."""
-        home = max(_homes(tree), key=lambda folder: len(images(tree, folder)))
-        named: list[NamedImage] = []
-        left_out: list[tuple[str, str]] = []
+        home = _home(tree)
+        plan = _Collected(_WithParts(Members(tree, home)), wipe=choices.wipe)
+        script = _script(tree)
+        if script is not None:
+            plan.take_script(tree, *script)
         for partition, filename in images(tree, home).items():
-            if partition in _USER and not choices.wipe:
-                left_out.append((filename, "it replaces your data; --wipe takes it as well"))
-            else:
-                named.append(NamedImage(partition, filename, home))
+            plan.take(NamedImage(partition, filename, home))
         package = Package(
             title=tree.title,
             roots=(),
             documents=(),
             home={},
             loaders=find_loaders(tree),
-            left_out=tuple(left_out),
-            members=Members(tree, home),
-            named=tuple(named),
+            left_out=tuple(plan.left_out),
+            members=plan.members,
+            named=tuple(plan.named.values()),
         )
-        return package, Description("images for fastboot, by the names of partitions")
+        return package, _description(tree, PurePosixPath(script[0]).name if script else "")
 
 
-def _homes(tree: Tree) -> list[str]:
-    return list(dict.fromkeys(str(PurePosixPath(path).parent) for path in tree.files))
+class _WithParts(Mapping[str, File]):
+    """Files of a package, and the images inside its containers."""
+
+    def __init__(self, files: Members) -> None:
+        self._files = files
+        self.parts: dict[str, File] = {}
+
+    def __getitem__(self, name: str) -> File:
+        return self.parts[name] if name in self.parts else self._files[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._files
+        yield from self.parts
+
+    def __len__(self) -> int:
+        return len(self._files) + len(self.parts)
+
+
+@dataclass
+class _Collected:
+    """What goes where, by partition: what came first counts."""
+
+    members: _WithParts
+    wipe: bool
+    named: dict[str, NamedImage] = field(default_factory=dict)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+    def take_script(self, tree: Tree, path: str, commands: list[Command]) -> None:
+        """Take what the script at path flashes, as far as it is there."""
+        name = PurePosixPath(path).name
+        for command in commands:
+            partition, filename = command.words[1], command.words[-1]
+            file = tree.beside(path, filename) or tree.get(filename)
+            if file is None:
+                continue
+            image = NamedImage(partition.lower(), filename, name, command.line)
+            if is_bootldr(file.head(8)):
+                self._take_parts(image, file)
+            else:
+                self.take(image)
+
+    def take(self, image: NamedImage) -> None:
+        """Take image, unless it replaces the user's data."""
+        if image.partition in self.named:
+            return
+        if image.partition in _USER and not self.wipe:
+            reason = "it replaces your data; --wipe takes it as well"
+            if (image.filename, reason) not in self.left_out:
+                self.left_out.append((image.filename, reason))
+            return
+        self.named[image.partition] = image
+
+    def _take_parts(self, image: NamedImage, file: File) -> None:
+        """Take the images in a container such as `bootloader-marlin-8996.img`."""
+        try:
+            parts = read_bootldr(file.head(HEAD_BYTES), file.size_bytes, image.filename)
+        except DocumentError as error:
+            raise PackageError(error.message, remedies=("Download the package again.",)) from error
+        for part in parts:
+            name = f"{image.filename}/{part.name}"
+            content = Slice(file.content, part.offset, part.size_bytes)
+            self.members.parts[name] = File(f"{file.name}/{part.name}", content, None, file.stamp)
+            self.take(NamedImage(part.name.lower(), name, image.document, image.line))
+
+
+def _script(tree: Tree) -> tuple[str, list[Command]] | None:
+    """Return the script in tree that flashes the most, and what it flashes."""
+    best: tuple[str, list[Command]] | None = None
+    paths = [path for pattern in _SCRIPTS for path in tree.names(pattern)]
+    for path in dict.fromkeys(paths):
+        file = tree.files[path]
+        if file.size_bytes > _MAX_SCRIPT_BYTES:
+            continue
+        try:
+            script = read_script(file.head(file.size_bytes), path)
+        except DocumentError:
+            continue
+        commands = [c for c in script.of("flash") if not _unopened(tree, path, c)]
+        if commands and (best is None or len(commands) > len(best[1])):
+            best = (path, commands)
+    return best
+
+
+def _unopened(tree: Tree, path: str, command: Command) -> bool:
+    """Tell whether the file of command is not there."""
+    return not (tree.beside(path, command.words[-1]) or tree.get(command.words[-1]))
+
+
+def _description(tree: Tree, script: str) -> Description:
+    """Return what android-info.txt says: which phones, and which versions of their boot loader."""
+    told: dict[str, str] = {}
+    for path in tree.names("android-info.txt"):
+        text = tree.files[path].head(_MAX_INFO_BYTES).decode("utf-8", "replace")
+        told |= {match[1]: match[2].strip() for match in map(_REQUIRE.fullmatch, text.split("\n"))
+                 if match}  # fmt: skip
+    devices = told.get("board") or told.get("product") or ""
+    facts = [(name.removeprefix("version-"), told[name]) for name in sorted(told)
+             if name.startswith("version-")]  # fmt: skip
+    if script:
+        facts.append(("script", f"{script}, read and not run"))
+    return Description(
+        "images for fastboot, by the names of partitions",
+        tuple(filter(None, map(_plain, devices.split("|")))),
+        facts=tuple((_plain(name), _plain(value)) for name, value in facts),
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text.strip())[:80]
+
+
+def _home(tree: Tree) -> str:
+    """Return the folder of tree with the most images."""
+    homes = dict.fromkeys(str(PurePosixPath(path).parent) for path in tree.files)
+    return max(homes, key=lambda folder: len(images(tree, folder)), default=".")
 
 
 def images(tree: Tree, home: str) -> dict[str, str]:
