@@ -124,7 +124,19 @@ class Reach:
                 f"The phone at USB {found.location} is in crash-dump mode (900E), not in EDL."
             )
         self._app.emit(Stage("found", describe(found)))
-        return home.recall(found.serial) if found.serial else None
+        return self._recalled(found.serial) if found.serial else None
+
+    def _recalled(self, serial: str) -> PhoneIdentity | None:
+        """Return what an earlier run learnt.
+
+        Virtual phones share a serial number: what another one told is not taken for this one's.
+        """
+        known = home.recall(serial)
+        if known is None or self._app.virtual is None:
+            return known
+        fuses = self._app.virtual.profile.rom.fuses
+        told = known.hwid in {None, fuses.hwid}, known.pk_hash in {None, fuses.pk_hash}
+        return known if all(told) else None
 
     def _open(self, found: Seen) -> Transport:
         self._transport = transport = self._finder.open(found)

@@ -310,3 +310,13 @@ def test_identity_falls_back_to_the_serial_port(edl: Edl, monkeypatch: pytest.Mo
     monkeypatch.setattr(serial, "find_ports", lambda: [COM_PORT])
     assert edl("loaders", "match", LOADER).status == 4
     assert opened == ["COM5"]
+
+
+def test_virtual_phones_are_not_taken_for_each_other(edl: Edl) -> None:
+    """They share a serial number; a phone that has lost its HELLO goes by what it told before."""
+    assert edl("--virtual", "msm8953,size=16M", "nop").status == 0
+    other = edl("--virtual", "sdm660,size=16M,state=programmer", "--json", "info")
+    assert other.last["chip"] is None
+    assert edl("--virtual", "sdm660,size=16M,state=hello-eaten", "nop").status == 0
+    again = edl("--virtual", "sdm660,size=16M,state=programmer", "--json", "info")
+    assert again.last["chip"] == "SDM660"
