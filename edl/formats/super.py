@@ -209,6 +209,15 @@ def is_empty_super(head: bytes) -> bool:
     return head.startswith(GEOMETRY_MAGIC)
 
 
+def slots_of(geometry: bytes) -> int:
+    """Return how many slots a geometry, its block, says there are.
+
+    Raises:
+        DocumentError: it is not sound.
+    """
+    return _geometry(geometry[: _Geometry.size()]).slots
+
+
 def read(content: Content) -> Super:
     """Return the metadata in content, a whole `super` partition or a `super_empty.img`.
 

@@ -10,19 +10,24 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from edl.device.storage import Storage
 from edl.errors import DeviceRefusedError, ImageError, PackageError
+from edl.files import File
+from edl.firehose.commands import Area
 from edl.formats.expressions import Expression
 from edl.formats.gpt import Gpt, Partition, create
 from edl.formats.rawprogram import EraseRow, ProgramRow, Row, Rows
 from edl.formats.slots import SlotState
 from edl.formats.sparse import is_sparse
+from edl.formats.super import is_empty_super
 from edl.package import NamedImage, Package
-from edl.plan import images
+from edl.plan import images, logical
 from edl.plan.model import Geometry
 from edl.units import MIB
 
@@ -42,29 +47,44 @@ class _Place:
 
 
 def placed(
-    package: Package, tables: Mapping[int, Gpt], sector_bytes: int, slot: str = "active"
+    package: Package,
+    tables: Mapping[int, Gpt],
+    sector_bytes: int,
+    slot: str = "active",
+    read: logical.Read | None = None,
 ) -> Package:
     """Return package with a row for each of its named images, by the phone's tables.
 
     tables: the table to go by of each LUN. slot: one of SLOTS, where the package leaves it open.
+    read: reads an area of the phone, for images of logical partitions.
 
     Raises:
-        PackageError: the phone has none of these partitions: the package is for another one.
+        PackageError: the phone has none of these partitions: the package is for another one; or
+            images of logical partitions do not fit.
     """
     if not package.named:
         return package
     phone = _Phone(tables, slot)
+    package = _super_expanded(package)
+    inside = logical.Result()
+    if read is not None:
+        absent = [image for image in package.named if not phone.places(image.partition)]
+        inside = logical.place(package, absent, phone.for_logical(read, sector_bytes))
     rows: dict[str, list[Row]] = {}
-    left_out = list(package.left_out)
+    for row in inside.rows:
+        rows.setdefault(row.file, []).append(row)
+    left_out = [*package.left_out, *inside.left_out]
     for image in package.named:
+        if image in inside.taken:
+            continue
         places = phone.places(image.partition)
         if not places:
             reason = f"the phone has no such partition{phone.close(image)}"
             left_out.append((image.partition, reason))
         sparse = _is_sparse(package, image)
         for place in places:
-            row = _row(image, place, sector_bytes, sparse=sparse)
-            rows.setdefault(image.document, []).append(row)
+            found = _row(image, place, sector_bytes, sparse=sparse)
+            rows.setdefault(image.document, []).append(found)
     if not rows:
         names = ", ".join(sorted({image.partition for image in package.named})[:_MOST_TOLD])
         raise PackageError(
@@ -80,7 +100,33 @@ def placed(
         documents=(*package.documents, *documents),
         named=(),
         left_out=tuple(left_out),
+        members=_with(package, inside.members),
+        warnings=(*package.warnings, *inside.warnings),
     )
+
+
+def _super_expanded(package: Package) -> Package:
+    """Return package with the beginning of a `super` where it has a super_empty.img for it.
+
+    Raises:
+        DocumentError, ImageError: that is damaged.
+    """
+    for image in package.named:
+        if image.partition.lower() == logical.SUPER and image.filename:
+            file = package.locate(image.filename, image.document)
+            if file is not None and is_empty_super(file.head(4)):
+                made = logical.expanded(file)
+                named = [replace(image, filename=made.name) if each == image else each
+                         for each in package.named]  # fmt: skip
+                members = _with(package, {made.name: made})
+                return replace(package, named=tuple(named), members=members)
+    return package
+
+
+def _with(package: Package, more: Mapping[str, File]) -> Mapping[str, File]:
+    """Return the members of package and more; those are not counted out, as they may be lazy."""
+    members = cast("MutableMapping[str, File]", package.members)  # none is changed
+    return ChainMap(dict(more), members) if more else members
 
 
 def on_phone(package: Package, storage: Storage, slot: str = "active") -> Package:
@@ -103,7 +149,11 @@ def on_phone(package: Package, storage: Storage, slot: str = "active") -> Packag
             continue
         if table is not None:
             tables[lun] = table
-    return placed(package, tables, storage.phone.sector_bytes, slot)
+
+    def read(area: Area) -> bytes:
+        return storage.read(area)
+
+    return placed(package, tables, storage.phone.sector_bytes, slot, read)
 
 
 class _Phone:
@@ -131,10 +181,30 @@ class _Phone:
             return [slots["ab".index(self._slot)]]
         return [next(filter(_is_active, slots), slots[0])]
 
+    def for_logical(self, read: logical.Read, sector_bytes: int) -> logical.Phone:
+        """Return what has to be known to place logical partitions."""
+        boot = [place for slot in "ab" for place in self._by_name.get(f"boot_{slot}", [])[:1]]
+        suffixes: tuple[str, ...] = ("",)
+        if len(boot) > 1:
+            chosen = [place.partition.name[-2:].lower() for place in self.places("boot")]
+            suffixes = tuple(sorted(chosen, key=lambda suffix: suffix != _active(boot)))
+        areas = {
+            name: Area(place.lun, place.partition.first_sector, place.partition.sectors,
+                       sector_bytes)
+            for name in (logical.SUPER, "misc")
+            for place in self._by_name.get(name, [])[:1]
+        }  # fmt: skip
+        return logical.Phone(read, areas.get(logical.SUPER), areas.get("misc"), suffixes)
+
     def close(self, image: NamedImage) -> str:
         """Return names of the phone that are like that of image, in words."""
         close = difflib.get_close_matches(image.partition.lower(), self._by_name, 3, 0.75)
         return f" (close to it: {', '.join(close)})" if close else ""
+
+
+def _active(boot: Sequence[_Place]) -> str:
+    """Return `_a` or `_b`, whichever the phone starts, of its two boot partitions."""
+    return next(filter(_is_active, boot), boot[0]).partition.name[-2:].lower()
 
 
 def _is_active(place: _Place) -> bool:
