@@ -121,8 +121,11 @@ class Backup:
 
 
 def is_backup(path: Path) -> bool:
-    """Tell whether path looks like a backup: a folder with a manifest, or a manifest."""
-    return path.name == MANIFEST or (path / MANIFEST).is_file()
+    """Tell whether path looks like a backup: a folder with a manifest, or a manifest.
+
+    An unfinished one looks like it too; `open_backup` says what it lacks.
+    """
+    return path.name == MANIFEST or any((path / name).is_file() for name in (MANIFEST, UNFINISHED))
 
 
 def open_backup(path: Path) -> Backup:

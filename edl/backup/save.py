@@ -19,7 +19,7 @@ import edl
 from edl.backup import find, rows
 from edl.backup.doubts import doubted
 from edl.backup.extents import Choice, survey, with_files
-from edl.backup.files import write_whole
+from edl.backup.files import temporary_name, write_whole
 from edl.backup.folder import MANIFEST, UNFINISHED, read_manifest
 from edl.backup.output import Output, PackedFile, RawFile
 from edl.backup.progress import Done, Progress
@@ -422,10 +422,15 @@ def check_folder(folder: Path, *, resume: bool) -> None:
                     "Or remove that folder, or choose another one.",
                 ),
             )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(map(_foreign, folder.iterdir()))):
         raise UsageError(
             f"{folder} is not an empty folder.", remedies=("Choose a new folder for the backup.",)
         )
+
+
+def _foreign(path: Path) -> bool:
+    """Tell whether path is more than what is left of a backup that was killed when it began."""
+    return path.name != temporary_name(UNFINISHED)
 
 
 def _require_same(old: Manifest, new: Manifest, folder: Path) -> None:

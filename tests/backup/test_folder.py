@@ -179,6 +179,7 @@ def test_no_backup(tmp_path: Path) -> None:
 
 def test_an_unfinished_one_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "manifest.json.partial").touch()
+    assert is_backup(tmp_path)  # so that every command says what it lacks
     with pytest.raises(ImageError, match="not finished") as caught:
         open_backup(tmp_path)
     assert "--resume" in caught.value.remedies[0]

@@ -379,6 +379,18 @@ def test_other_tables_are_refused(begun: Path) -> None:
         take(bench.storage(), begun, resume=True)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_one_that_was_killed_when_it_began_is_begun_anew(tmp_path: Path, *, resume: bool) -> None:
+    folder = tmp_path / "b"
+    folder.mkdir()
+    (folder / "manifest.json.partial.new").write_text("{")
+    with plug(small("qcm2290")) as bench:
+        fill(bench)
+        take(bench.storage(), folder, resume=resume)
+    assert (folder / "manifest.json").is_file()
+    assert not list(folder.glob("*.new"))
+
+
 def test_without_resume_nothing_is_touched(begun: Path) -> None:
     before = {path.name: path.read_bytes() for path in begun.iterdir()}
     with plug(small("qcm2290")) as bench:
