@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""New layouts of `super`. tests/peers/test_lp.py has another reader take them apart."""
+"""New layouts of `super`. tests/peers/test_superlayout.py has others read it."""
 
 from __future__ import annotations
 
