@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -107,25 +107,48 @@ class Crc32:
 
 @dataclass(frozen=True)
 class Sum:
-    """A checksum that bytes must have. name: for people. padding: zeros are counted in to that."""
+    """A checksum of bytes. name: for people; of several with the same name one must be right.
+
+    first_bytes: only so many from the beginning on are counted; 0 for all. padded_to: zeros are
+    counted in up to a multiple of that.
+    """
 
     name: str
     make: Callable[[], Digest]
     wanted: bytes
+    first_bytes: int = 0
     padded_to: int = 1
 
 
-class Checked:
-    """The size_bytes of a stream; the last of them only if all its checksums are right.
+class _Running:
+    """A checksum that is being made."""
 
-    It is an error of the stream to be longer or shorter.
+    def __init__(self, wanted: Sum) -> None:
+        self.wanted = wanted
+        self._digest = wanted.make()
+        self._size = 0
+
+    def update(self, data: bytes) -> None:
+        if first := self.wanted.first_bytes:
+            data = data[: max(0, first - self._size)]
+        self._size += len(data)
+        self._digest.update(data)
+
+    def is_right(self) -> bool:
+        self._digest.update(bytes(-self._size % self.wanted.padded_to))
+        return self._digest.digest() == self.wanted.wanted
+
+
+class Checked:
+    """The size_bytes of a stream; the last of them only if its checksums are right.
+
+    It is an error of the stream to be longer; whoever reads it finds out if it is shorter.
     """
 
-    def __init__(self, stream: Stream, size_bytes: int, sums: tuple[Sum, ...]) -> None:
+    def __init__(self, stream: Stream, size_bytes: int, sums: Iterable[Sum]) -> None:
         self._stream = stream
         self._left = size_bytes
-        self._running: Mapping[Sum, Digest] = {each: each.make() for each in sums}
-        self._size = size_bytes
+        self._running = [_Running(each) for each in sums]
 
     def read(self, size_bytes: int) -> bytes:
         """See Stream."""
@@ -133,17 +156,17 @@ class Checked:
         self._left -= len(data)
         if self._left < 0:
             raise DocumentError("it is longer than its container says")
-        for digest in self._running.values():
-            digest.update(data)
+        for each in self._running:
+            each.update(data)
         if data and self._left == 0:
             self._settle()
         return data
 
     def _settle(self) -> None:
-        for each, digest in self._running.items():
-            digest.update(bytes(-self._size % each.padded_to))
-            if digest.digest() != each.wanted:
-                raise DocumentError(f"its checksum ({each.name}) is wrong")
+        right = {each.wanted.name for each in self._running if each.is_right()}
+        wrong = {each.wanted.name for each in self._running} - right
+        if wrong:
+            raise DocumentError(f"its checksum ({', '.join(sorted(wrong))}) is wrong")
 
     def skip(self, size_bytes: int) -> None:
         """See Stream."""

@@ -26,6 +26,7 @@ from edl.packages.lg import Lg
 from edl.packages.metabuilds import MetaBuilds
 from edl.packages.model import Choices, Confidence, Description, Format
 from edl.packages.motorola import Motorola
+from edl.packages.oplus import Oplus
 from edl.packages.refusals import refusal
 from edl.packages.tree import Tree, of_folder
 from edl.packages.xiaomi import Xiaomi
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 # In this order where several are equally sure.
 FORMATS: tuple[Format, ...] = (
     *(Xiaomi(), Motorola()),
-    *(Installer(), MetaBuilds(), Flat(), Lg(), Fastboot()),
+    *(Installer(), MetaBuilds(), Flat(), Oplus(), Lg(), Fastboot()),
 )
 GROUP = "edl.packages"
 _HEAD_BYTES = 512

@@ -17,8 +17,9 @@ from edl.plan.model import Geometry, Plan
 from tests import phones
 
 
-def opened(source: Path, *, wipe: bool = False, **options: str) -> tuple[Package, Description]:
-    """Return the package at source."""
+def opened(source: Path, **options: str) -> tuple[Package, Description]:
+    """Return the package at source. options: as with --choose, or wipe="yes"."""
+    wipe = options.pop("wipe", "") == "yes"
     return door.open_any([str(source)], choices=Choices(wipe, options))
 
 

@@ -130,7 +130,7 @@ def test_the_users_data_only_if_asked(table: bytes, tmp_path: Path) -> None:
     left_out = [name for name, _ in opened(path)[0].left_out]
     assert left_out == ["userdata", "8-BackupGPT_19950.bin"]
     with phones.plug("msm8953") as bench:
-        install(bench, opened(path, wipe=True)[0])
+        install(bench, opened(path, wipe="yes")[0])
         assert held(bench, 320, 1) == noise(512, 4)
 
 

@@ -55,7 +55,7 @@ def test_inflated_data_that_come_drop_by_drop() -> None:
 
 def test_zeros_are_counted_in() -> None:
     wanted = hashlib.sha256(DATA.ljust(258048, b"\0")).digest()
-    stream = checked(len(DATA), Sum("SHA-256", hashlib.sha256, wanted, 4096))
+    stream = checked(len(DATA), Sum("SHA-256", hashlib.sha256, wanted, padded_to=4096))
     assert take(stream, 1 << 20) == DATA
 
 
@@ -69,3 +69,9 @@ def test_a_wrong_sum_is_told_with_the_last_byte() -> None:
 def test_more_than_there_should_be() -> None:
     with pytest.raises(DocumentError, match="longer"):
         take(checked(len(DATA) - 1), 1 << 20)
+
+
+def test_one_of_several_sums_with_the_same_name_is_enough() -> None:
+    first = Sum("MD5", hashlib.sha256, hashlib.sha256(DATA[:1000]).digest(), 1000)
+    whole = Sum("MD5", hashlib.sha256, b"none")
+    assert take(checked(len(DATA), whole, first), 1 << 20) == DATA
