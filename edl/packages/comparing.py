@@ -173,7 +173,7 @@ def compare(
     too_large = over and other.size_bytes > one.size_bytes
     if too_large or (not over and one.size_bytes != other.size_bytes):
         sizes = f"{format_size(one.size_bytes)} and {format_size(other.size_bytes)}"
-        if format_size(one.size_bytes) == format_size(other.size_bytes):
+        if abs(one.size_bytes - other.size_bytes) < BLOCK_BYTES:
             sizes = f"{one.size_bytes} and {other.size_bytes} bytes"
         problem = f"the sizes differ: {sizes}"
     same = found.same and not problem and not moved

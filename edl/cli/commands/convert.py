@@ -29,13 +29,16 @@ from edl.units import format_size
     "--to", "form", type=click.Choice([form.value for form in Form]),
     help="What OUT becomes [default: by its suffix: .simg, .zst, else raw].",
 )  # fmt: skip
+@once("-u", "--lun", type=click.IntRange(0, 255), metavar="N", help="The LUN of a backup.")
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @output_options
 @click.pass_obj
-def command(settings: Settings, files: tuple[str, ...], form: str | None, force: bool) -> None:
+def command(
+    settings: Settings, files: tuple[str, ...], form: str | None, lun: int | None, force: bool
+) -> None:
     """Convert the image IN, whatever its form, into OUT: raw, sparse or compressed.
 
-    IN: raw, Android sparse, compressed (.gz, .xz, .bz2, .zst) or a backup of one LUN; its content
+    IN: raw, Android sparse, compressed (.gz, .xz, .bz2, .zst), or a LUN of a backup; its content
     decides, not its name. Several are the parts of one sparse image (sparsechunk.0, .1, ...). What
     sparse images leave open becomes zeros in a raw image, and stays open in a sparse one.
     Logical partitions come out of a super image with: edl image extract.
@@ -54,7 +57,7 @@ def command(settings: Settings, files: tuple[str, ...], form: str | None, force:
     sources, out = [Path(name) for name in files[:-1]], Path(files[-1])
     wanted = Form(form) if form is not None else converting.form_of(out)
     _require_new(sources, out, force=force)
-    with app.running(), _opened(app, sources) as source:
+    with app.running(), _opened(app, sources, lun) as source:
         # compressed, or sparse with less in it: the most that can come out
         require_room(out.parent, source.content)
         size = source.content.size_bytes
@@ -107,11 +110,26 @@ def _require_new(sources: list[Path], out: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def _opened(app: App, sources: list[Path]) -> Iterator[Input]:
-    """Open images, or the one LUN of a backup."""
+def _opened(app: App, sources: list[Path], lun: int | None) -> Iterator[Input]:
+    """Open images, or a LUN of a backup.
+
+    Raises:
+        UsageError: it is not said which LUN is meant.
+        EdlError: they cannot be read.
+    """
     if len(sources) == 1 and is_folder(str(sources[0])) and is_backup(sources[0]):
         with open_source(app, str(sources[0])) as source:
-            yield converting.whole(source.whole.content)
+            luns = source.image.luns
+            wanted = min(luns) if lun is None and len(luns) == 1 else lun
+            if wanted not in luns:
+                known = ", ".join(map(str, luns))
+                raise UsageError(
+                    f"{sources[0]} holds the LUNs {known}.",
+                    remedies=(f"Choose one: --lun {min(luns)}.",),
+                )
+            yield converting.whole(luns[wanted].content)
         return
+    if lun is not None:
+        raise UsageError("--lun is for backups: an image is one LUN, or a part of it.")
     with converting.opened(sources, app.emit) as found:
         yield found

@@ -97,7 +97,8 @@ def _chosen(held: HeldSource, names: tuple[str, ...]) -> tuple[Holding, ...]:
     """
     known = held.held.holdings
     if not known:
-        raise PackageError(f"{held.title} holds no images that can be had.")
+        why = "".join(f": {shown(reason)}" for _, reason in held.held.problems[:1])
+        raise PackageError(f"{held.title} holds no images that can be had{why.rstrip('.')}.")
     if held.source is not None and not held.source.parts:
         raise ImageError(
             f"{held.title} is one image ({held.source.kind.text}), no package.",
