@@ -88,7 +88,9 @@ Event = Log | Response | RawData | Junk
 
 def clean(text: str) -> str:
     """Return text without control characters and directional marks: it may reach a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text.strip()
 
 
 class FirehoseHost:
