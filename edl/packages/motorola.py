@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from edl import spool
 from edl.chunks import FillContent
-from edl.errors import PackageError
+from edl.errors import PackageError, UsageError
 from edl.files import File
 from edl.formats import gpt, lonely
 from edl.formats.flashfile import Flashfile, FlashStep, is_flashfile, read_flashfile
@@ -28,6 +28,7 @@ from edl.packages.flat import Members, find_loaders
 from edl.packages.model import Choices, Confidence, Description
 from edl.packages.tree import Tree
 from edl.partitions import Severity, classify
+from edl.plan import byname
 from edl.streamed import StreamContent
 from edl.units import MIB
 
@@ -278,6 +279,7 @@ class _Work:
 
         Raises:
             PackageError: its tables are damaged, or it has nothing to write.
+            UsageError: it is asked for a slot that there is not.
         """
         own = self._brought()
         images = tuple(self._wanted(image, own) for image in self.named)
@@ -295,7 +297,12 @@ class _Work:
         )
         if own is None or not package.named:
             return package
-        slot = self.choices.options.get("slot", "active")
+        slot = self.choices.options.get("slot", "active").lower()
+        if slot not in byname.SLOTS:
+            raise UsageError(
+                f"--choose slot={slot}: there is no such slot.",
+                remedies=(f"Choose one of {', '.join(byname.SLOTS)}.",),
+            )
         return own.rows(package, slot)
 
     def _brought(self) -> Brought | None:

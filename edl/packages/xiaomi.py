@@ -63,7 +63,7 @@ class Xiaomi:
             package = _guarded(package, tree, scripts)
         anti = scripts.anti(tree)
         left_out = (*package.left_out, *scripts.not_done())
-        warnings = (*package.warnings, *_warnings(scripts, anti))
+        warnings = (*package.warnings, *_warnings(scripts, anti, wipe=choices.wipe))
         package = replace(package, left_out=left_out, warnings=warnings)
         return package, _description(tree, scripts, anti, wipe=choices.wipe)
 
@@ -154,10 +154,9 @@ class _Scripts:
         """Yield what the scripts do that is not done here, and why."""
         for name in self.locking:
             yield name, "locking is not offered: a locked phone that does not start stays so"
-        verbs = {"set_active": "edl slot does that, when all is written"}
-        for command in self.fullest.commands:
-            if command.words[0] in verbs:
-                yield " ".join(command.words), verbs[command.words[0]]
+        slots = {word for command in self.fullest.of("set_active") for word in command.words[1:2]}
+        for slot in sorted(slots & {"a", "b"}):
+            yield f"set_active {slot}", f"'edl slot {slot}' does that, when all is written"
 
 
 def _read(file: File, path: str) -> FlashScript:
@@ -300,7 +299,12 @@ def _keys(partition: str) -> Iterable[str]:
 # -- what is told ---------------------------------------------------------------------------------
 
 
-def _warnings(scripts: _Scripts, anti: int | None) -> Iterator[str]:
+def _warnings(scripts: _Scripts, anti: int | None, *, wipe: bool) -> Iterator[str]:
+    if wipe and scripts.clean is None:
+        yield (
+            f"{scripts.name}: --wipe was asked for, but flash_all, the script that replaces the"
+            " user's data, is missing."
+        )
     if anti is not None:
         yield (
             f"{scripts.name}: The package's anti-rollback number is {anti}, and this mode does not"

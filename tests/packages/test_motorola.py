@@ -15,23 +15,30 @@ from pathlib import Path
 import pytest
 
 from edl.chunks import BytesContent
-from edl.errors import ImageError, PackageError
+from edl.errors import ImageError, PackageError, UsageError
 from edl.files import File
-from edl.packages import whole
+from edl.package import Package
+from edl.packages import door, whole
 from edl.packages.brought import brought
 from edl.packages.digests import Overlay
+from edl.packages.model import Choices, Description
 from edl.plan.job import Rules
 from edl.plan.model import Geometry
 from tests import phones
 from tests.conftest import REPO, shared
 from tests.packages import motos
-from tests.packages.installing import held, install, opened, plan
+from tests.packages.installing import held, install, plan
 from tests.packages.making import noise
 from tests.packages.motos import IMAGES, PARTS
 from tests.packs import EMMC
 
 LOADER = (REPO / "loaders" / "prog_firehose_ddr_qcm2290_test.elf").read_bytes()
 POTTER = "corpus/msm8953-moto-potter"
+
+
+def opened(source: Path, *, wipe: bool = False, **options: str) -> tuple[Package, Description]:
+    """Return the package at source; options: as with --choose."""
+    return door.open_any([str(source)], choices=Choices(wipe, options))
 
 
 def reason(left_out: tuple[tuple[str, str], ...], name: str) -> str:
@@ -208,6 +215,11 @@ def test_slots_are_those_of_the_packages_table(tmp_path: Path, slot: str, expect
     labels = {step.label for step in made.steps}
     assert {f"boot_{each}" in labels for each in expected} == {True}
     assert len([label for label in labels if label.startswith("boot_")]) == len(expected)
+
+
+def test_a_slot_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="slot=boht"):
+        opened(motos.package(tmp_path / "potter"), slot="boht")
 
 
 # -- digests, and what is damaged ----------------------------------------------------------------

@@ -15,14 +15,15 @@ from pathlib import Path
 import pytest
 
 from edl.errors import DocumentError, ImageError, PackageError
-from edl.packages import whole
-from edl.packages.model import Description
+from edl.package import Package
+from edl.packages import door, whole
+from edl.packages.model import Choices, Description
 from edl.plan import byname
 from edl.plan.model import Geometry, Severity, Write
 from edl.virtual.storage import Lun
 from tests import phones
 from tests.conftest import shared
-from tests.packages.installing import held, install, opened, plan
+from tests.packages.installing import held, install, plan
 from tests.packages.making import noise, rawprogram, sparse
 from tests.packs import EMMC
 from tests.virtual.disks import Part, write_gpt
@@ -47,6 +48,11 @@ FLASH = (
     *(("metadata", "metadata.img"), ("userdata", "userdata.img"), ("cust", "cust.img")),
     ("boot_ab", "boot.img"),
 )
+
+
+def opened(source: Path, *, wipe: bool = False, **options: str) -> tuple[Package, Description]:
+    """Return the package at source; options: as with --choose."""
+    return door.open_any([str(source)], choices=Choices(wipe, options))
 
 
 def shell(flashed: tuple[tuple[str, str], ...] = FLASH, *more: str) -> str:
@@ -210,6 +216,7 @@ def test_without_a_script_that_keeps_data_they_are_kept_all_the_same(tmp_path: P
     (tmp_path / NAME / "flash_all.sh").rename(tmp_path / NAME / "flash_all_except_data.sh")
     package, _ = opened(tmp_path / NAME, wipe=True)
     assert "userdata" in {image.partition for image in package.named}
+    assert any("flash_all, the script" in warning for warning in package.warnings)
 
 
 def test_scripts_that_lock_alone_are_not_followed(tmp_path: Path) -> None:
@@ -320,6 +327,13 @@ def test_files_that_lead_out_are_refused(tmp_path: Path) -> None:
     errors = plan(byname.placed(package, tables, 512), geometry).errors
     told = "'images/../../../secret' lies outside the package."
     assert {error.message for error in errors} == {told}
+
+
+def test_scripts_cannot_drive_a_terminal(tmp_path: Path) -> None:
+    script = shell().replace("set_active a", "set_active \x1b[2J").encode()
+    package, told = opened(made(tmp_path, flash_all_sh=script))
+    assert "\x1b" not in f"{package.left_out} {package.warnings} {told}"
+    assert not [name for name, _ in package.left_out if name.startswith("set_active")]
 
 
 def test_a_missing_image_is_an_error_of_the_plan(tmp_path: Path) -> None:
