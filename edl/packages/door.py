@@ -22,11 +22,13 @@ from edl.packages import flat, tars, zips
 from edl.packages.fastboot import Fastboot
 from edl.packages.flat import Flat
 from edl.packages.installer import Installer
+from edl.packages.lenovo import Lenovo
 from edl.packages.lg import Lg
 from edl.packages.metabuilds import MetaBuilds
 from edl.packages.model import Choices, Confidence, Description, Format
 from edl.packages.motorola import Motorola
 from edl.packages.oplus import Oplus
+from edl.packages.ota import BlockUpdate, PayloadBin
 from edl.packages.refusals import refusal
 from edl.packages.tree import Tree, of_folder
 from edl.packages.xiaomi import Xiaomi
@@ -37,7 +39,7 @@ _log = logging.getLogger(__name__)
 # In this order where several are equally sure.
 FORMATS: tuple[Format, ...] = (
     *(Xiaomi(), Motorola()),
-    *(Installer(), MetaBuilds(), Flat(), Oplus(), Lg(), Fastboot()),
+    *(Installer(), MetaBuilds(), Flat(), Lenovo(), Lg(), Oplus(), PayloadBin(), BlockUpdate(), Fastboot()),
 )
 GROUP = "edl.packages"
 _HEAD_BYTES = 512
