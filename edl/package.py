@@ -20,13 +20,11 @@ from edl.events import Emit, ignore
 from edl.files import File
 from edl.formats.rawprogram import PatchRow, PowerRow, ProgramRow, Row, Rows, read_rawprogram
 from edl.formats.selection import Kind, classify_name, select
-from edl.formats.streams import compression
 from edl.units import MIB
 
 _COMPLETE = {Kind.NORMAL, Kind.UNSPARSE}
-_RIVALS = {Kind.NORMAL, Kind.UNSPARSE, Kind.UPGRADE}
+_RIVALS = {Kind.NORMAL, Kind.UNSPARSE, Kind.KEEPING, Kind.UPGRADE, Kind.PARTIAL, Kind.LOCK}
 _DANGEROUS = {Kind.BLANK, Kind.WIPE, Kind.PHY_WIPE, Kind.ERASE}
-_COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 _MAX_XML_BYTES = 16 * MIB
 _HEAD_BYTES = 4096
 _DEPTH = 3  # how deep below the given folder the XML files may lie (stock packages: images/)
@@ -155,12 +153,9 @@ class Package:
 
     def _unpacked(self, filename: str, document: str) -> File | None:
         """Return the file, unpacked if it is compressed and its name says so too."""
-        found = (self._packed(filename + suffix, document) for suffix in ("", *_COMPRESSED))
+        found = (self._packed(filename + suffix, document) for suffix in ("", *spool.SUFFIXES))
         file = next((file for file in found if file is not None), None)
-        if file is None or not file.name.lower().endswith(_COMPRESSED):
-            return file
-        magic = compression(file.head(_HEAD_BYTES))
-        return file if magic is None else spool.unpacked(file, magic, self.emit)
+        return None if file is None else spool.plain(file, self.emit)
 
     def _packed(self, filename: str, document: str) -> File | None:
         file = self.members.get(filename)

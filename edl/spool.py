@@ -22,13 +22,24 @@ from edl.errors import DiskError, DocumentError, ImageError
 from edl.events import BytesMoved, Emit, Stage, ignore
 from edl.files import File, Stamp
 from edl.formats.gpt import safe_name
-from edl.formats.streams import Budget, FileStream, Stream, Unpacked
+from edl.formats.streams import Budget, FileStream, Stream, Unpacked, compression
 from edl.home import home
 from edl.units import MIB, format_size
 
+SUFFIXES = (".gz", ".xz", ".zst", ".bz2")  # of compressed images
+_HEAD_BYTES = 16
+_MOST_BYTES = 1 << 41  # the largest phones have half of that
 _KEEP_S = 24 * 3600
 _SPARE_BYTES = 64 * MIB  # left free for journals and what is saved
 _TOLD_BYTES = 64 * MIB  # from here on people are told what takes so long, and so much room
+
+
+class Roomy(Budget):
+    """Lets through what a phone can hold: zeros take no room here, and what is left is watched."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._left_bytes = _MOST_BYTES
 
 
 def folder_of(file: File) -> Path:
@@ -79,10 +90,21 @@ def unpacked(file: File, magic: bytes, emit: Emit = ignore) -> File:
         require_room(path.parent, file.size_bytes, file.name)
         _tell(file, path, emit)
         with as_file(file.content) as packed:
-            stream = Unpacked(FileStream(packed), magic, Budget(file.size_bytes))
+            stream = Unpacked(FileStream(packed), magic, Roomy())
             put(path, pieces(stream), file.name, emit)
     touch(folder_of(file))
     return _lying(name, path, file.stamp)
+
+
+def plain(file: File, emit: Emit = ignore) -> File:
+    """Return file, unpacked if it is compressed and its name says so too.
+
+    Raises: see unpacked.
+    """
+    if not file.name.lower().endswith(SUFFIXES):
+        return file
+    magic = compression(file.head(_HEAD_BYTES))
+    return file if magic is None else unpacked(file, magic, emit)
 
 
 def _lying(name: str, path: Path, stamp: Stamp | None) -> File:

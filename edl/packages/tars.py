@@ -25,7 +25,6 @@ from edl.files import File
 from edl.formats import tar
 from edl.formats.gpt import safe_name
 from edl.formats.streams import (
-    Budget,
     FileStream,
     Section,
     Stream,
@@ -151,7 +150,7 @@ def _stream(file: File) -> Iterator[Stream]:
         with file.open() as opened:
             stream: Stream = FileStream(opened)
             if magic is not None:
-                stream = Unpacked(stream, magic, Budget(file.size_bytes))
+                stream = Unpacked(stream, magic, spool.Roomy())
             yield stream
     except OSError as error:
         raise ImageError(f"{file.name} cannot be read: {error.strerror}.") from error

@@ -283,6 +283,29 @@ def test_a_broken_plug_in_stops_nothing(
     assert "the format example cannot be used" in caplog.text
 
 
+def test_the_example_of_the_documentation(
+    plugged: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (REPO / "docs" / "packages.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "example_format.py").write_text(code)
+    value = page.partition('example = "')[2].partition('"')[0]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugged(value)
+    files = {
+        "layout.csv": b"boot,kernel.bin\ndtbo,trees.bin",
+        "kernel.bin": b"k",
+        "trees.bin": b"t",
+    }
+    (tmp_path / "rom.zip").write_bytes(zipped(files))
+    package, description = door.open_any([str(tmp_path / "rom.zip")])
+    assert description.kind == "example package"
+    assert [(image.partition, image.where) for image in package.named] == [
+        ("boot", "layout.csv:1"), ("dtbo", "layout.csv:2"),
+    ]  # fmt: skip
+    assert [file.name for file in package.files] == ["rom.zip/kernel.bin", "rom.zip/trees.bin"]
+
+
 def test_the_sample_is_the_same_packed(tmp_path: Path) -> None:
     folder = tmp_path / "sample"
     make_sample(folder, LOADER)

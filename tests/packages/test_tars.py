@@ -229,3 +229,19 @@ def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=next(left, 0)))
     with pytest.raises(DiskError, match="are free"):
         read(path)
+
+
+def test_zeros_take_no_room(tmp_path: Path) -> None:
+    (tmp_path / "zeros").touch()
+    os.truncate(tmp_path / "zeros", 400 << 20)  # a thousand times the archive
+    subprocess.run(["tar", "-C", tmp_path, "-caf", tmp_path / "a.tar.zst", "zeros"], check=True)
+    file = read(tmp_path / "a.tar.zst").files["zeros"]
+    assert file.size_bytes == 400 << 20
+    assert file.path is not None
+    assert file.path.stat().st_blocks == 0
+
+
+def test_what_no_phone_could_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "_MOST_BYTES", 100_000)
+    with pytest.raises(ImageError, match="made to fill disks"):
+        read(packed(tmp_path, "tar.gz"))

@@ -96,12 +96,13 @@ holes_option = once(
 def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # noqa: ANN401
     """Write a package to the phone, verify it, and restart the phone.
 
-    FOLDER holds rawprogram0.xml and its images; or name the XML files (and the loader) one by one.
+    PACKAGE is what makers give (docs/packages.md): a folder, an archive that need not be unpacked,
+    or the XML files (and the loader) one by one.
     Partitions that exist only once (calibration, identity) are saved first and left as they are.
 
     \b
     Examples:
-      edl rawprogram ROM_FOLDER
+      edl rawprogram ROM.zip
       edl rawprogram ROM_FOLDER --dry-run
       edl rawprogram prog_firehose.elf rawprogram*.xml patch*.xml
       edl rawprogram ROM_FOLDER --skip userdata

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edl import spool
 from edl.chunks import FileContent, FillContent
 from edl.cli import show
 from edl.cli.app import App
@@ -19,8 +20,10 @@ from edl.device.connect import Phone
 from edl.device.storage import Place, Storage, parse_targets
 from edl.errors import ImageError
 from edl.events import Stage
+from edl.files import on_disk
 from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage, SparseKind, is_sparse
+from edl.packages import tars
 from edl.plan import job
 from edl.plan.check import checked
 from edl.plan.holes import settled
@@ -44,11 +47,13 @@ from edl.units import format_size
 def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
     """Write FILE to TARGET and verify it; several with commas.
 
+    FILE may be compressed (.gz, .xz, .zst, .bz2), and Android sparse images are expanded.
     TARGET: NAME, LUN/NAME, LUN, LUN/START or LUN/START+SECTORS.
 
     \b
     Examples:
       edl write boot_a boot.img
+      edl write system system.img.gz
       edl write 4/boot_a,4/boot_b boot.img,boot.img --dry-run
     """
     targets = with_lun(arguments["target"], arguments["lun"])
@@ -71,6 +76,8 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         if not is_file(file):
             raise ImageError(f"There is no file '{file}'.", remedies=("Check its name.",))
     parsed = parse_targets(targets)
+    with app.running():
+        files = [_unpacked(file, app) for file in files]
     with app.phone() as phone:
         storage = Storage(phone)
         places = [storage.place(target) for target in parsed]
@@ -90,6 +97,21 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         size = format_size(plan.write_bytes)
         question = f"This overwrites {whole} from the first sector on ({size})." if whole else ""
         carry_out(app, plan, phone, storage, arguments, question=question)
+
+
+def _unpacked(file: Path, app: App) -> Path:
+    """Return where the image in file lies, unpacked if it is compressed.
+
+    Raises:
+        ImageError: it is an archive of several files.
+    """
+    image = spool.plain(on_disk(file), app.emit)
+    if image.path != file and image.size_bytes and tars.is_tar(image.head(512)):
+        raise ImageError(
+            f"{file} is an archive of files, no image.",
+            remedies=("Write it as a package: edl rawprogram FILE.",),
+        )
+    return image.path or file
 
 
 def plan_for(name: str, title: str, steps: list[Step], storage: Storage) -> Plan:
