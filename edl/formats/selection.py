@@ -20,7 +20,10 @@ class Kind(StrEnum):
 
     NORMAL = "normal"
     UNSPARSE = "unsparse"
+    KEEPING = "keeping"
     UPGRADE = "upgrade"
+    PARTIAL = "partial"
+    LOCK = "lock"
     PATCH = "patch"
     BLANK = "blank"
     WIPE = "wipe"
@@ -42,6 +45,10 @@ _NAMES = tuple(
     for kind, pattern in (
         (Kind.NORMAL, r"rawprogram([0-9]{1,3})?\.xml"),
         (Kind.UNSPARSE, r"rawprogram([0-9]{1,3})?[_-]?unsparse[_-]?([0-9]{1,3})?\.xml"),
+        # Lenovo's: persist left alone; some partitions only; the lock state written too
+        (Kind.KEEPING, r"rawprogram([0-9]{1,3})?_save_persist_unsparse[_-]?([0-9]{1,3})?\.xml"),
+        (Kind.PARTIAL, r"rawprogram.*?([0-9]{1,3})?[_-]half\.xml"),
+        (Kind.LOCK, r"rawprogram.*?([0-9]{1,3})?_write_devinfo\.xml"),
         (Kind.UPGRADE, r"rawprogram([0-9]{1,3})?[_-](?:upgrade|update)[_-]?([0-9]{1,3})?\.xml"),
         (Kind.PATCH, r"patch([0-9]{1,3})?\.xml"),
         (Kind.BLANK, r"rawprogram([0-9]{1,3})?_BLANK(?:_GPT)?\.xml"),
@@ -79,6 +86,8 @@ class Selection:
 
 
 _NEVER = {
+    Kind.PARTIAL: "it writes a part of the partitions only",
+    Kind.LOCK: "it writes devinfo, which holds the phone's lock and region",
     Kind.UPGRADE: "it is for upgrades, which were not asked for",
     Kind.BLANK: "it empties the partition table, so that the phone no longer starts",
     Kind.WIPE: "it overwrites every partition, calibration and identity of the phone included",
@@ -93,13 +102,14 @@ def select(names: Iterable[str], *, upgrade: bool = False) -> Selection:
     """Return the one right set of rawprogram and patch files among names, those of a folder.
 
     For each LUN one file is right: the set of raw pieces (unsparse) before the one that names
-    sparse images, and with upgrade the one that keeps user data before both. Files that blank,
-    wipe or erase are never chosen. A name without a number counts as LUN 0, after one with it.
+    sparse images, before both the one that leaves persist alone, and with upgrade the one that
+    keeps user data before all. Files that blank, wipe or erase, that write a part only, or the
+    lock state, are never chosen. A name without a number counts as LUN 0, after one with it.
 
     Raises:
         PackageError: two files are equally right, or upgrade was asked for and there is none.
     """
-    ranks = [Kind.NORMAL, Kind.UNSPARSE, *([Kind.UPGRADE] if upgrade else [])]
+    ranks = [Kind.NORMAL, Kind.UNSPARSE, Kind.KEEPING, *([Kind.UPGRADE] if upgrade else [])]
     rawprograms: list[_Rival] = []
     patches: list[_Rival] = []
     left_out: list[LeftOut] = []

@@ -39,7 +39,17 @@ _log = logging.getLogger(__name__)
 # In this order where several are equally sure.
 FORMATS: tuple[Format, ...] = (
     *(Xiaomi(), Motorola()),
-    *(Installer(), MetaBuilds(), Flat(), Lenovo(), Lg(), Oplus(), PayloadBin(), BlockUpdate(), Fastboot()),
+    *(
+        Installer(),
+        MetaBuilds(),
+        Flat(),
+        Lenovo(),
+        Lg(),
+        Oplus(),
+        PayloadBin(),
+        BlockUpdate(),
+        Fastboot(),
+    ),
 )
 GROUP = "edl.packages"
 _HEAD_BYTES = 512

@@ -31,9 +31,9 @@ from edl.formats.selection import Kind, NameClass, Selection, classify_name, sel
         ("erase_all.xml", Kind.ERASE, None),
         ("release.xml", Kind.OTHER, None),
         ("rawprogram-ufs.xml", Kind.OTHER, None),
-        ("rawprogram_save_persist_unsparse0.xml", Kind.OTHER, None),
-        ("rawprogram_unsparse0-half.xml", Kind.OTHER, None),
-        ("rawprogram4_write_devinfo.xml", Kind.OTHER, None),
+        ("rawprogram_unsparse0-half.xml", Kind.PARTIAL, 0),
+        ("rawprogram4_write_devinfo.xml", Kind.LOCK, 4),
+        ("rawprogram_save_persist_unsparse0.xml", Kind.KEEPING, 0),
         ("rawprogram_nand_p2K_b128K_update.xml", Kind.OTHER, None),
         ("rawprogram0.xml.bak", Kind.OTHER, None),
         ("rawprogram1234.xml", Kind.OTHER, None),
@@ -125,3 +125,18 @@ def test_a_patch_goes_with_the_rawprogram_file_of_its_lun() -> None:
 
 def test_a_folder_without_such_files_gives_none() -> None:
     assert select(["boot.img"]) == Selection((), (), ())
+
+
+def test_of_lenovos_variants_the_one_that_leaves_persist_alone() -> None:
+    names = [
+        "rawprogram_save_persist_unsparse0.xml", "rawprogram_unsparse0.xml",
+        "rawprogram_unsparse0-half.xml", "rawprogram4.xml", "rawprogram4_write_devinfo.xml",
+    ]  # fmt: skip
+    found = select(names)
+    assert found.rawprograms == ("rawprogram_save_persist_unsparse0.xml", "rawprogram4.xml")
+    assert {left.name: left.reason for left in found.left_out} == {
+        "rawprogram_unsparse0.xml": "'rawprogram_save_persist_unsparse0.xml' takes its place",
+        "rawprogram_unsparse0-half.xml": "it writes a part of the partitions only",
+        "rawprogram4_write_devinfo.xml": "it writes devinfo, which holds the phone's lock and"
+        " region",
+    }
