@@ -47,6 +47,7 @@ class Holding:
         lun, start, unit: where it goes and in sectors of what size; None if the phone decides.
         files: of the package, that its bytes come from.
         named: it is for a partition that only the phone's tables place.
+        row: which of the package's rows is the last that writes it, counted from 0; -1: none.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Holding:
     unit: int | None = None
     files: tuple[File, ...] = ()
     named: bool = False
+    row: int = -1
 
     @property
     def size_bytes(self) -> int:
@@ -102,12 +104,12 @@ def of_package(package: Package) -> Held:
     """
     gathered = _Gathered(package)
     last = _last_pieces(package)
-    for row in package.rows:
+    for index, row in enumerate(package.rows):
         if isinstance(row, ProgramRow) and row.filename:
-            gathered.take(row, last)
+            gathered.take(row, last, index)
     for image in package.named:
         if image.filename:
-            gathered.take(_row_of(image), last, named=True)
+            gathered.take(_row_of(image), last)
     gathered.take_others()
     return gathered.held()
 
@@ -137,6 +139,7 @@ class _Building:
     pieces: list[tuple[int, Content]] = field(default_factory=list)
     size_bytes: int = 0
     files: dict[File, None] = field(default_factory=dict)
+    row: int = -1
 
 
 class _Gathered:
@@ -147,10 +150,8 @@ class _Gathered:
         self._problems: list[tuple[str, str]] = []
         self._used: set[File] = set()
 
-    def take(
-        self, row: ProgramRow, last: dict[tuple[str, str], int], *, named: bool = False
-    ) -> None:
-        """Take what row writes."""
+    def take(self, row: ProgramRow, last: dict[tuple[str, str], int], index: int = -1) -> None:
+        """Take what row writes. index: of the row; -1 if it is made for a named image."""
         unit = row.sector_bytes or self._package.sector_bytes or _DEFAULT_UNIT
         piece = row.file_sector_offset < last.get((row.filename, row.file), 0)
         try:
@@ -163,7 +164,7 @@ class _Gathered:
             self._problems.append((row.label or row.filename, error.message))
             return
         if runs:
-            self._put(row, unit, file, runs, named=named)
+            self._put(row, unit, file, runs, index)
 
     def _note(
         self,
@@ -177,25 +178,25 @@ class _Gathered:
         if severity is Severity.ERROR:
             self._problems.append((getattr(row, "label", "") or code, message))
 
-    def _put(self, row: ProgramRow, unit: int, file: File, runs: list[Run], *, named: bool) -> None:
-        lun = None if named else row.lun
-        building = self._building(row, lun, unit, named=named)
+    def _put(self, row: ProgramRow, unit: int, file: File, runs: list[Run], index: int) -> None:
+        building = self._building(row, unit, named=index < 0)
         start = building.first.start
         at = 0 if start is None else (row.start.number - start.number) * unit
         building.files[file] = None
+        building.row = index
         for run in runs:
             offset = at + run.offset_bytes
             if not run.hole:
                 building.pieces.append((offset, run.content(run.length)))
             building.size_bytes = max(building.size_bytes, offset + run.length)
 
-    def _building(self, row: ProgramRow, lun: int | None, unit: int, *, named: bool) -> _Building:
+    def _building(self, row: ProgramRow, unit: int, *, named: bool) -> _Building:
         """Return the one that row goes on with, or a new one."""
         name = row.label or PurePosixPath(row.filename.replace("\\", "/")).stem
+        lun, start = (None, None) if named else (row.lun, row.start)
         found = self._by_key.get((lun, name.lower()))
         if found is not None and _goes_on(found.first.start, row.start):
             return found
-        start = None if named else row.start
         found = _Building(Holding(name, FillContent(0), (), lun, start, unit, named=named))
         self._by_key[(lun, name.lower())] = found
         self._buildings.append(found)
@@ -213,7 +214,7 @@ class _Gathered:
             except (ImageError, DocumentError, PackageError) as error:
                 self._problems.append((path, error.message))
                 continue
-            self._put(row, _DEFAULT_UNIT, file, runs, named=True)
+            self._put(row, _DEFAULT_UNIT, file, runs, -1)
 
     def _others(self) -> Iterator[tuple[str, File]]:
         for path in self._package.members:
@@ -279,5 +280,9 @@ def _joined(building: _Building) -> Holding:
         parts.append(FillContent(building.size_bytes - end))
     content = parts[0] if len(parts) == 1 else Joined(tuple(parts))
     return replace(
-        building.first, content=content, written=tuple(written), files=tuple(building.files)
+        building.first,
+        content=content,
+        written=tuple(written),
+        files=tuple(building.files),
+        row=building.row,
     )

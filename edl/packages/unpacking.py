@@ -214,14 +214,23 @@ def write(
     for index, target in enumerate(targets, 1):
         size = target.content.size_bytes
         emit(StepStarted(index, len(targets), target.path.name, size))
+        content = _in_order(target.content)
 
-        def proof(files: tuple[File, ...] = target.files) -> None:
-            for file in files:
-                if isinstance(file.content, StreamContent):
-                    file.content.verify()
+        def proof(target: Target = target, content: Content = content) -> None:
+            for file in target.files:
+                read = content if file.content is target.content else file.content
+                if isinstance(read, StreamContent):
+                    read.verify()
                 file.require_unchanged()
 
-        save(target.content, target.path, emit=emit, cancel=cancel, proof=proof)
+        save(content, target.path, emit=emit, cancel=cancel, proof=proof)
+
+
+def _in_order(content: Content) -> Content:
+    """Return content as a stream, if it can be had so: that tests its checksums on the way."""
+    if isinstance(content, StreamContent) and content.direct is not None:
+        return StreamContent(content.name, content.size_bytes, content.start)
+    return content
 
 
 # -- XML files -------------------------------------------------------------------------------------
@@ -233,18 +242,20 @@ def write_rows(package: Package, targets: Sequence[Target], folder: Path) -> lis
     Raises:
         DiskError: they cannot be written.
     """
-    programs: dict[int, list[str]] = {}
+    made: dict[int, list[tuple[Target, Holding]]] = {}
     for target in targets:
         for holding in target.holdings:
-            if holding.lun is not None and holding.unit:
-                rows = [_program(row) for row in _rows(target, holding, holding.unit)]
-                programs.setdefault(holding.lun, []).extend(rows)
+            made.setdefault(holding.row, []).append((target, holding))
+    programs: dict[int, list[str]] = {}
     patches: dict[int, list[str]] = {}
-    for row in package.rows:
+    for index, row in enumerate(package.rows):  # in their order: what is erased may be written then
         if isinstance(row, EraseRow) and row.start is not None:
             programs.setdefault(row.lun, []).append(_erase(row))
         elif isinstance(row, PatchRow) and (name := _patched(row, targets)):
             patches.setdefault(row.lun, []).append(_patch(row, name))
+        for target, holding in made.get(index, []):
+            rows = [_program(each) for each in _rows(target, holding, holding.unit or 1)]
+            programs.setdefault(row.lun, []).extend(rows)
     written = []
     for lun in sorted(programs):
         for root, name, rows in (
@@ -258,7 +269,7 @@ def write_rows(package: Package, targets: Sequence[Target], folder: Path) -> lis
 
 def row_names(package: Package, holdings: Iterable[Holding]) -> list[str]:
     """Return the names of the files that write_rows would write."""
-    luns = {each.lun for each in holdings if each.lun is not None and each.unit}
+    luns = {each.lun for each in holdings if each.lun is not None}
     luns |= {row.lun for row in package.rows if isinstance(row, EraseRow) and row.start is not None}
     return [f"{kind}{lun}.xml" for lun in sorted(luns) for kind in ("rawprogram", "patch")]
 

@@ -14,7 +14,7 @@ import pytest
 from edl.cli.main import run
 from edl.errors import DiskError
 from edl.package import NamedImage, Package, open_package
-from edl.packages import holdings, unpacking
+from edl.packages import door, holdings, unpacking
 from edl.plan.assumed import assumed_geometry
 from edl.plan.build import build
 from edl.plan.model import Erase, Plan, Write
@@ -22,6 +22,7 @@ from edl.units import MIB
 from tests import packs
 from tests.cli.conftest import Edl
 from tests.cli.test_image import SYSTEM, write_disk
+from tests.packages import lgs, motos, test_ota
 from tests.packages.making import noise
 
 pytest_plugins = ("tests.cli.conftest",)
@@ -125,8 +126,8 @@ def test_images_are_those_that_simg2img_makes(
         parts = [rom / name for name in names]
         subprocess.run(["simg2img", *parts, expected], check=True)
         assert (out / f"{made}.img").read_bytes() == expected.read_bytes()
-    made = {path.name for path in out.iterdir()}
-    assert made == {*(f"{n}.img" for n in IMAGES), "rawprogram0.xml", "patch0.xml"}
+    files = {path.name for path in out.iterdir()}
+    assert files == {*(f"{n}.img" for n in IMAGES), "rawprogram0.xml", "patch0.xml"}
 
 
 def test_the_folder_writes_the_same(rom: Path, tmp_path: Path, edl: Edl) -> None:
@@ -326,3 +327,53 @@ def test_a_full_disk_is_told_before(
 
 def test_the_entry_point(rom: Path, tmp_path: Path) -> None:
     assert run(["unpack", str(rom), str(tmp_path / "out"), "-q"]) == 0
+
+
+def test_an_update(tmp_path: Path, edl: Edl) -> None:
+    path = test_ota.update(tmp_path)
+    out = tmp_path / "out"
+    result = edl("unpack", path, out, "--json")
+    assert result.status == 0
+    assert result.last["documents"] == []
+    assert {p.stem: p.read_bytes() for p in out.iterdir()} == test_ota.IMAGES
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_damage_in_an_update(compression: int, tmp_path: Path, edl: Edl) -> None:
+    raw = bytearray(test_ota.payload())
+    raw[-len(test_ota.VENDOR) // 2] ^= 1
+    path = tmp_path / "ota.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("payload.bin", bytes(raw))
+    told = edl("unpack", path, tmp_path / "out")
+    assert told.status == 7
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert "vendor.img" not in names
+    assert not {name for name in names if name.endswith(".partial")}
+
+
+def test_parts_of_sparse_images_that_go_by_name(tmp_path: Path, edl: Edl) -> None:
+    folder = motos.package(tmp_path / "rom")
+    out = tmp_path / "out"
+    assert edl("unpack", folder, out).status == 0
+    parts = sorted(folder.glob("system.img_sparsechunk.*"))
+    subprocess.run(["simg2img", *parts, tmp_path / "expected"], check=True)
+    assert (out / "system.img").read_bytes() == (tmp_path / "expected").read_bytes()
+    assert (out / "modem.img").read_bytes() == motos.IMAGES["NON-HLOS.bin"]
+    assert (out / "sbl1.img").read_bytes().startswith(motos.SBL1)
+
+
+def test_what_is_erased_first_and_written_then(tmp_path: Path, edl: Edl) -> None:
+    pieces = [
+        lgs.Piece("boot", 128, noise(3072), trim=64),
+        lgs.Piece("system", 256, noise(2048, 2), trim=16),
+        lgs.Piece("system", 272, noise(1024, 3), trim=2000),
+    ]
+    path = tmp_path / "rom.kdz"
+    path.write_bytes(lgs.kdz(lgs.dz(*pieces)))
+    out = tmp_path / "out"
+    assert edl("unpack", path, out).status == 0
+    assert (out / "system.img").read_bytes() == noise(2048, 2) + bytes(12 * 512) + noise(1024, 3)
+    package, _ = door.open_any([str(path)])
+    before = storage(build(package, assumed_geometry(package)))
+    assert storage(planned(out)) == before
