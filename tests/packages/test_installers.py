@@ -162,7 +162,7 @@ def contents(*more: str, flavors: tuple[str, ...] = ("asic",)) -> bytes:
         + element("download_file", "*.img", "images/rumi/", "", "rumi")
         + "".join(more)
         + "</build><build><linux_root_path>./../BOOT/</linux_root_path>"
-        + element("device_programmer", "prog.elf", "bin/")
+        + element("device_programmer", "prog.elf", "tmp/../bin/")
         + element("device_programmer", "lite.elf", "bin/", 'firehose_type="lite"')
         + element("download_file", "never.bin", "bin/", 'ignore="true"')
         + "</build></builds_flat></contents>"
