@@ -29,12 +29,14 @@ from edl.formats.super import is_empty_super
 from edl.package import NamedImage, Package
 from edl.plan import images, logical
 from edl.plan.model import Geometry
+from edl.plan.onphone import Read, require_no_metadata
 from edl.units import MIB
 
 _log = logging.getLogger(__name__)
 
 SLOTS = ("active", "both", "a", "b")
 _BOTH = "_ab"
+_LOGICAL = {"system", "vendor", "product", "odm"}  # of phones that had them as partitions before
 _MOST_TOLD = 8
 _SMALLEST_BYTES = 4096
 _LINUX = UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
@@ -51,7 +53,7 @@ def placed(
     tables: Mapping[int, Gpt],
     sector_bytes: int,
     slot: str = "active",
-    read: logical.Read | None = None,
+    read: Read | None = None,
 ) -> Package:
     """Return package with a row for each of its named images, by the phone's tables.
 
@@ -66,10 +68,7 @@ def placed(
         return package
     phone = _Phone(tables, slot)
     package = _super_expanded(package)
-    inside = logical.Result()
-    if read is not None:
-        absent = [image for image in package.named if not phone.places(image.partition)]
-        inside = logical.place(package, absent, phone.for_logical(read, sector_bytes))
+    inside = phone.inside(package, sector_bytes, read)
     rows: dict[str, list[Row]] = {}
     for row in inside.rows:
         rows.setdefault(row.file, []).append(row)
@@ -81,6 +80,8 @@ def placed(
         if not places:
             reason = f"the phone has no such partition{phone.close(image)}"
             left_out.append((image.partition, reason))
+        if read is not None and _may_be_logical(package, image):
+            _require_no_metadata(image, places, sector_bytes, read)
         sparse = _is_sparse(package, image)
         for place in places:
             found = _row(image, place, sector_bytes, sparse=sparse)
@@ -181,25 +182,50 @@ class _Phone:
             return [slots["ab".index(self._slot)]]
         return [next(filter(_is_active, slots), slots[0])]
 
-    def for_logical(self, read: logical.Read, sector_bytes: int) -> logical.Phone:
-        """Return what has to be known to place logical partitions."""
+    def inside(self, package: Package, sector_bytes: int, read: Read | None) -> logical.Result:
+        """Return what of package goes into `super`. Raises: see logical.place."""
+        if read is None:
+            return logical.Result()
+        absent = [image for image in package.named if not self.places(image.partition)]
+        return logical.place(package, absent, self._for_logical(read, sector_bytes))
+
+    def _for_logical(self, read: Read, sector_bytes: int) -> logical.Phone:
         boot = [place for slot in "ab" for place in self._by_name.get(f"boot_{slot}", [])[:1]]
         suffixes: tuple[str, ...] = ("",)
         if len(boot) > 1:
             chosen = [place.partition.name[-2:].lower() for place in self.places("boot")]
             suffixes = tuple(sorted(chosen, key=lambda suffix: suffix != _active(boot)))
         areas = {
-            name: Area(place.lun, place.partition.first_sector, place.partition.sectors,
-                       sector_bytes)
+            name: _area(place, sector_bytes)
             for name in (logical.SUPER, "misc")
             for place in self._by_name.get(name, [])[:1]
-        }  # fmt: skip
+        }
         return logical.Phone(read, areas.get(logical.SUPER), areas.get("misc"), suffixes)
 
     def close(self, image: NamedImage) -> str:
         """Return names of the phone that are like that of image, in words."""
         close = difflib.get_close_matches(image.partition.lower(), self._by_name, 3, 0.75)
         return f" (close to it: {', '.join(close)})" if close else ""
+
+
+def _area(place: _Place, sector_bytes: int) -> Area:
+    partition = place.partition
+    return Area(place.lun, partition.first_sector, partition.sectors, sector_bytes)
+
+
+def _may_be_logical(package: Package, image: NamedImage) -> bool:
+    """Tell whether an image is one of those that newer phones have inside `super`."""
+    name = image.partition.lower()
+    for suffix in (_BOTH, "_a", "_b"):
+        name = name.removesuffix(suffix)
+    return bool(image.filename) and name in {*_LOGICAL, *map(str.lower, package.logical)}
+
+
+def _require_no_metadata(
+    image: NamedImage, places: Sequence[_Place], sector_bytes: int, read: Read
+) -> None:
+    for place in places:
+        require_no_metadata(read, _area(place, sector_bytes), image.partition)
 
 
 def _active(boot: Sequence[_Place]) -> str:

@@ -8,12 +8,12 @@ metadata of the phone (or of the package's super_empty.img) with other partition
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from edl.chunks import CHUNK_BYTES, BytesContent, Content
+from edl.chunks import BytesContent, Content
 from edl.contents import SparseContent
-from edl.errors import DeviceRefusedError, DocumentError, ImageError, PackageError
+from edl.errors import DocumentError, ImageError, PackageError
 from edl.files import File
 from edl.firehose.commands import Area
 from edl.formats import sparse, superlayout
@@ -24,53 +24,16 @@ from edl.formats.super import SECTOR_BYTES, ExtentKind, LogicalPartition, Metada
 from edl.formats.superlayout import Placed, Wanted
 from edl.package import NamedImage, Package
 from edl.plan import images
-
-Read = Callable[[Area], bytes]
+from edl.plan.onphone import OnPhone, Read, merging
 
 SUPER = "super"
 EMPTY = "super_empty"
 _NEW_HEAD = "new layout of super"
 _SLOT_ENDINGS = ("_ab", "_a", "_b")
-_VIRTUAL_AB_AT = 32768  # in misc; AOSP, bootloader_message.h: misc_virtual_ab_message
-_VIRTUAL_AB_MAGIC = 0x56740AB0
-_MERGES = {2: "an update waits to be merged", 3: "an update is being merged"}
 _FULL = (
     "Use a package with a whole super.img, or one that has all logical partitions.",
     "A super_empty.img of that version beside the images helps if the phone's own is damaged.",
 )
-
-
-@dataclass(frozen=True)
-class OnPhone:
-    """An area of the phone as a Content."""
-
-    read: Read
-    area: Area
-
-    @property
-    def size_bytes(self) -> int:
-        """See Content."""
-        return self.area.size_bytes
-
-    def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
-        """See Content.
-
-        Raises:
-            ImageError: the phone does not give it.
-        """
-        unit = self.area.sector_bytes
-        end = offset + length
-        while offset < end:
-            first = offset // unit
-            count = min(-(-end // unit) - first, CHUNK_BYTES // unit)
-            area = replace(self.area, start_sector=self.area.start_sector + first, sectors=count)
-            try:
-                data = memoryview(self.read(area))
-            except DeviceRefusedError as error:
-                raise ImageError(f"'super' of the phone cannot be read: {error}") from error
-            piece = data[offset - first * unit : end - first * unit]
-            yield piece
-            offset += len(piece)
 
 
 @dataclass(frozen=True)
@@ -379,22 +342,13 @@ class _Placer:
         told = ""
         if any(_is_snapshot(each) for each in self._current.values()):
             told = "there are snapshots of an update"
-        status = self._merge_status()
-        told = _MERGES.get(status, told)
+        if self._phone.misc_area is not None:
+            told = merging(self._phone.read, self._phone.misc_area) or told
         if told:
             yield (
                 f"{SUPER}: The phone was in the middle of an update ({told}): it would go on with"
                 " it. Erase 'metadata' and 'misc' too, and expect that userdata must be wiped."
             )
-
-    def _merge_status(self) -> int:
-        area = self._phone.misc_area
-        if area is None or area.size_bytes < _VIRTUAL_AB_AT + area.sector_bytes:
-            return 0
-        content = OnPhone(self._phone.read, area)
-        raw = b"".join(map(bytes, content.chunks(_VIRTUAL_AB_AT, 8)))
-        magic = int.from_bytes(raw[1:5], "little")
-        return raw[5] if magic == _VIRTUAL_AB_MAGIC else 0
 
 
 def _is_snapshot(partition: LogicalPartition) -> bool:

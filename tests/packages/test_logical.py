@@ -47,7 +47,8 @@ class Flash:
         self.data = bytearray(DISK * 512)
         self.failing = False
         image = supers.super_image(*layouts, size=size) if layouts else bytes(size)
-        self.put("super", bytes(image))
+        if gpt.find("super") is not None:
+            self.put("super", bytes(image))
 
     def put(self, name: str, data: bytes, offset: int = 0) -> None:
         at = self._at(name) + offset
@@ -209,8 +210,20 @@ def test_a_phone_without_super_or_that_does_not_give_it() -> None:
                          "active", flash.read)  # fmt: skip
     assert bare.left_out == (("system", "the phone has no such partition"),)
     flash.failing = True
-    with pytest.raises(ImageError, match="'super' of the phone cannot be read: no"):
+    with pytest.raises(ImageError, match="The phone's data cannot be read: no"):
         flash.placed(package({"system": SYSTEM}))
+
+
+def test_phones_whose_super_lies_on_system() -> None:
+    gpt = table(boot_a=(8, ACTIVE), boot_b=(8, IDLE), super=SIZE // 512, system_a=64, odd_a=64)
+    for name in ("system", "system_a", "system_ab", "odd"):
+        flash = Flash(gpt, usual())
+        flash.put("system_a", supers.geometry(), 4096)
+        flash.put("odd_a", supers.geometry(), 4096)
+        with pytest.raises(PackageError, match=f"'{name}' holds the logical partitions"):
+            flash.placed(package({name: VENDOR}, ["Odd"]))
+        assert flash.placed(package({"odd": VENDOR})).left_out == ()  # nothing says that it is one
+    assert Flash(table(system=4)).placed(package({"system": b"x"})).left_out == ()
 
 
 # -- anew ----------------------------------------------------------------------------------------
