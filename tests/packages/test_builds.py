@@ -16,7 +16,7 @@ from edl.packages.holdings import Holding
 from edl.packages.model import Description
 from tests import packs
 from tests.cli.conftest import Edl
-from tests.conftest import REPO, shared
+from tests.conftest import REPO
 from tests.unit import test_avb as avbs
 
 pytest_plugins = ("tests.cli.conftest",)
@@ -163,12 +163,3 @@ def test_the_other_slot_is_read_once(tmp_path: Path) -> None:
     rows = packs.document(*(packs.program("b.img", at, 256, f"boot_{at}") for at in (1000, 2000)))
     packs.put(folder, {"b.img": image(vbmeta(("boot", OLD))), "rawprogram0.xml": rows})
     assert [b.partition for b in builds.of(open_package([str(folder)]))] == ["boot_1000"]
-
-
-def test_real_boot_images_name_their_builds() -> None:
-    folder = shared("corpus/qcs-bootbinaries")
-    images = [path for path in folder.rglob("*") if path.suffix in {".elf", ".mbn"}]
-    if not images:
-        pytest.skip("the corpus holds no boot images there")
-    found = builds.of_holdings(holding(path.stem, path.read_bytes()) for path in images)
-    assert any("QC_IMAGE_VERSION_STRING" in build.words for build in found)

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,11 +19,12 @@ from edl.package import NamedImage, Package, open_package
 from edl.packages import door, holdings, unpacking
 from edl.plan.assumed import assumed_geometry
 from edl.plan.build import build
-from edl.plan.model import Erase, Plan, Write
+from edl.plan.model import Plan, Write
 from edl.units import MIB
-from tests import packs
+from tests import builds, packs
 from tests.cli.conftest import Edl
 from tests.cli.test_image import SYSTEM, write_disk
+from tests.conftest import REPO
 from tests.packages import lgs, motos, test_ota
 from tests.packages.making import noise
 
@@ -83,17 +86,23 @@ def planned(folder: Path) -> Plan:
     return build(package, assumed_geometry(package))
 
 
-def storage(plan: Plan) -> dict[int, bytes]:
-    """Return what plan puts into which sectors, by steps and patches."""
-    found: dict[int, bytes] = {}
+def storage(plan: Plan) -> dict[tuple[int, int], bytes]:
+    """Return what the steps of plan put into which sectors, by LUN and sector."""
+    found: dict[tuple[int, int], bytes] = {}
     for step in plan.steps:
-        if isinstance(step, Write):
-            data = packs.data(step)
-            for at in range(step.area.sectors):
-                found[step.area.start_sector + at] = data[at * 512 :][:512]
-        elif isinstance(step, Erase):
-            found |= {step.area.start_sector + at: b"" for at in range(step.area.sectors)}
+        lun, start, unit = step.area.lun, step.area.start_sector, step.area.sector_bytes
+        data = packs.data(step) if isinstance(step, Write) else b""
+        for at in range(step.area.sectors):
+            found[(lun, start + at)] = data[at * unit :][:unit]
     return found
+
+
+def patched(plan: Plan) -> list[tuple[object, ...]]:
+    """Return what the patches of plan put where; sums are compared by their sectors."""
+    return sorted(
+        (p.lun, p.sector, p.byte_offset, p.size_bytes, str(getattr(p.value, "start", p.value)))
+        for p in plan.patches
+    )
 
 
 @pytest.mark.parametrize("form", ["folder", "stored", "deflated", "tgz"])
@@ -137,12 +146,9 @@ def test_the_folder_writes_the_same(rom: Path, tmp_path: Path, edl: Edl) -> None
     assert not after.errors
     first, second = storage(before), storage(after)
     # a file that ends with what is left open: its last sector is written, as zeros
-    ends = {40960 + 42 * 8 - 1: bytes(512), 51200 + 42 * 8 - 1: bytes(512)}
+    ends = {(0, at + 42 * 8 - 1): bytes(512) for at in (40960, 51200)}
     assert second == first | ends
-    assert [patch.value for patch in after.patches] == [patch.value for patch in before.patches]
-    assert [(p.sector, p.byte_offset) for p in after.patches] == [
-        (p.sector, p.byte_offset) for p in before.patches
-    ]
+    assert patched(after) == patched(before)
 
 
 def test_the_sample_still_brings_a_phone_back(sample: Path, tmp_path: Path, edl: Edl) -> None:
@@ -152,6 +158,19 @@ def test_the_sample_still_brings_a_phone_back(sample: Path, tmp_path: Path, edl:
     result = edl("rehearse", out, "--json")
     assert result.status == 0
     assert result.last["virtual_boot"]["boots"]
+
+
+@pytest.mark.parametrize("name", ["apq8016-sbc-emmc", "sdm845-db845c-ufs"])
+def test_real_layouts_come_out_as_they_were(
+    name: str, golden: Callable[[str], builds.Build], tmp_path: Path, edl: Edl
+) -> None:
+    folder, out = golden(name).folder, tmp_path / "out"
+    assert edl("unpack", folder, out).status == 0
+    before, after = planned(folder), planned(out)
+    assert not before.errors
+    assert not after.errors
+    assert storage(after) == storage(before)
+    assert patched(after) == patched(before)
 
 
 def test_files_as_they_are(rom: Path, tmp_path: Path, edl: Edl) -> None:
@@ -309,6 +328,40 @@ def test_single_images_are_for_convert(tmp_path: Path, edl: Edl) -> None:
     (tmp_path / "nothing").write_bytes(b"hello")
     assert edl("unpack", tmp_path / "nothing", tmp_path / "out").status == 7
     assert edl("unpack", tmp_path / "absent", tmp_path / "out").status == 2
+
+
+def test_odd_members_and_rows(tmp_path: Path) -> None:
+    loader = (REPO / "loaders" / "prog_firehose_ddr_qcm2290_test.elf").read_bytes()
+    folder = packs.put(
+        tmp_path / "rom",
+        {
+            "large.img": noise(5000),
+            "bad.img": packs.sparse(4096, noise(8192))[:100],
+            "modem": b"m",
+            "loader.elf": loader,
+            "broken.elf": loader[:200],
+            "empty.img": b"",
+            "large/large.bin": b"2",
+            "rawprogram0.xml": packs.document(packs.program("large.img", 100, 2, "large")),
+        },
+    )
+    package, _ = door.open_any([str(zipped_deep(folder))])
+    held = holdings.of_package(package)
+    assert {each.name for each in held.holdings} == {"modem", "broken", "large"}
+    assert [name for name, _ in held.problems] == ["large", "deep/bad.img"]
+    again = [each for each in held.holdings for _ in range(4)]
+    targets = unpacking.raw_targets([replace(h, files=()) for h in again], tmp_path)
+    assert len({target.path.name for target in targets}) == 12
+    assert "modem_3.img" in {target.path.name for target in targets}
+
+
+def zipped_deep(folder: Path) -> Path:
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in [*sorted(folder.rglob("*.*")), folder / "modem"]:
+            if file.is_file():
+                archive.write(file, f"deep/{file.relative_to(folder)}")
+    return path
 
 
 def test_a_full_disk_is_told_before(
