@@ -62,8 +62,9 @@ class Package:
     files that are programmers by their content, and loader_named: whether the user named them.
     left_out: (name, reason). variants: where the package has a set for each kind of storage, all
     of them by sector size; this one stands for a phone that is not known yet. logical: names of
-    partitions that lie in `super`, as far as the package says that. emit: takes what is told of
-    files that must be unpacked.
+    partitions that lie in `super`, as far as the package says that. chips: names of those that it
+    is for, if it says so. asks: what the user should know and agree to before the first write, a
+    sentence or two each. emit: takes what is told of files that must be unpacked.
     """
 
     title: str
@@ -78,6 +79,8 @@ class Package:
     named: tuple[NamedImage, ...] = ()
     variants: Mapping[int, Package] = field(default_factory=dict, compare=False)
     logical: tuple[str, ...] = ()
+    chips: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
     emit: Emit = field(default=ignore, compare=False)
     _located: dict[tuple[str, str], File | None] = field(default_factory=dict, compare=False)
     _listings: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False)

@@ -127,6 +127,11 @@ class App:
         if finding.remedy:
             terminal.err(f"    try: {finding.remedy}")
 
+    @property
+    def at_terminal(self) -> bool:
+        """Whether there is somebody who can be asked."""
+        return terminal.is_terminal(sys.stdin) and not self.settings.json
+
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something that cannot be undone.
 
@@ -136,7 +141,7 @@ class App:
         """
         if yes:
             return
-        if not terminal.is_terminal(sys.stdin) or self.settings.json:
+        if not self.at_terminal:
             raise UsageError(
                 f"{question} There is no terminal to ask on.", remedies=("Add --yes to go on.",)
             )
@@ -227,14 +232,17 @@ class App:
                 self.virtual = None
 
     @contextlib.contextmanager
-    def phone(self, package: Package | None = None) -> Iterator[Phone]:
+    def phone(
+        self, package: Package | None = None, *, resume: bool = False
+    ) -> Iterator[Phone]:
         """Find the phone, bring it to a configured programmer, and leave that running afterwards.
 
         A phone that must enter EDL mode again is waited for, where somebody can hold its keys.
-        package: its loader and sector size are hints.
+        package: its loader and sector size are hints. resume: an interrupted job goes on.
         """
         with self.running(), self.plugged(), contextlib.ExitStack() as opened:
-            yield reaching.Reach(self, package, opened).phone()
+            resume = resume or self.settings.resuming is not None
+            yield reaching.Reach(self, package, opened, resume=resume).phone()
 
     def identity(self) -> PhoneIdentity:
         """Return who the connected phone says it is, without giving it a loader.
@@ -249,7 +257,7 @@ class App:
         context = click.get_current_context(silent=True)
         if context is not None and context.params.get("yes"):
             return True
-        if not terminal.is_terminal(sys.stdin) or self.settings.json:
+        if not self.at_terminal:
             return False
         self._display.pause()
         return click.confirm(terminal.clean(question), err=True)

@@ -112,7 +112,7 @@ def _flashed(
     )
     devices = (flashfile.model,) if flashfile.model else ()
     told = Description("Motorola fastboot package", devices, flashfile.version, facts)
-    return work.package(), told
+    return replace(work.package(), chips=work.chips), told
 
 
 def _chosen(documents: Mapping[str, str], choices: Choices) -> str:
@@ -160,7 +160,7 @@ def _blankflashed(tree: Tree, choices: Choices) -> tuple[Package, Description]:
     work.container(tree.files[path], PurePosixPath(path).name)
     kind = "Motorola blankflash" if work.is_blankflash else "Motorola container"
     facts = tuple(("chip", chip) for chip in work.chips)
-    return work.package(), Description(kind, facts=facts)
+    return replace(work.package(), chips=work.chips), Description(kind, facts=facts)
 
 
 # -- both -----------------------------------------------------------------------------------------

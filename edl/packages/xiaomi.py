@@ -64,7 +64,7 @@ class Xiaomi:
         anti = scripts.anti(tree)
         left_out = (*package.left_out, *scripts.not_done())
         warnings = (*package.warnings, *_warnings(scripts, anti, wipe=choices.wipe))
-        package = replace(package, left_out=left_out, warnings=warnings)
+        package = replace(package, left_out=left_out, warnings=warnings, asks=_asks(scripts, anti))
         return package, _description(tree, scripts, anti, wipe=choices.wipe)
 
 
@@ -312,6 +312,18 @@ def _warnings(scripts: _Scripts, anti: int | None, *, wipe: bool) -> Iterator[st
             " an older boot chain any more: never write a package that is older than the last one"
             " that the phone ran."
         )
+
+
+def _asks(scripts: _Scripts, anti: int | None) -> tuple[str, ...]:
+    """Return what only the user knows: the scripts would compare it in fastboot, EDL cannot."""
+    parts = []
+    if devices := scripts.devices():
+        parts.append(f"for the model {' or '.join(devices)}")
+    if anti is not None:
+        parts.append(f"not older than what the phone ran last (anti-rollback number {anti})")
+    if not parts:
+        return ()
+    return (f"The package must be {' and '.join(parts)}: another one may leave the phone dead.",)
 
 
 def _description(tree: Tree, scripts: _Scripts, anti: int | None, *, wipe: bool) -> Description:

@@ -16,7 +16,7 @@ from edl.cli.targets import folder_of, is_folder
 from edl.device.connect import Phone
 from edl.device.storage import Storage
 from edl.errors import NoDeviceError, UsageError
-from edl.events import Emit, Stage, ignore
+from edl.events import Emit, Notice, Stage, ignore
 from edl.firehose.commands import Power
 from edl.package import Package
 from edl.packages import door, whole
@@ -114,7 +114,29 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
         _dry_run(app, request, offline=arguments["offline"])
         return
     with app.phone(request.package) as phone:
+        _agree(app, request, phone, yes=arguments["yes"])
         carry_out(app, request, phone)
+
+
+def _agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
+    """Ask what only the user knows, and about what speaks against the package.
+
+    Raises:
+        UsageError, click.Abort: the package is for another chip, and nobody insists.
+    """
+    chips, theirs = request.package.chips, phone.identity.chips
+    same = {name.lower() for name in chips} & {name.lower() for name in theirs}
+    if chips and theirs and not same:
+        app.confirm(
+            f"The package is for {' or '.join(chips)}, but the phone has a {theirs[0]}: its"
+            " firmware would not start there.",
+            yes=yes,
+        )
+    for question in request.package.asks:
+        if not yes and app.at_terminal:
+            app.confirm(question, yes=False)
+        else:
+            app.emit(Notice(question))
 
 
 def carry_out(app: App, request: Request, phone: Phone, *, closing: str = "") -> None:
@@ -170,6 +192,8 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
     """
     named, folders = _sorted([*arguments["package"], *arguments["patch"]])
     chosen = dict(pair(text) for text in arguments.get("choose", ()))
+    if arguments.get("slot") not in {None, "active"}:
+        chosen.setdefault("slot", arguments["slot"])
     choices = Choices(bool(arguments.get("wipe")), chosen, emit)
     package, description = door.open_any(named, [*arguments["include"], *folders], choices)
     if settings.loader is None:
