@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import pytest
@@ -13,9 +13,12 @@ from edl.chunks import BytesContent
 from edl.device.storage import Storage
 from edl.errors import DeviceRefusedError, PackageError
 from edl.files import File
+from edl.firehose.commands import Area
 from edl.formats.gpt import Gpt, Partition, create
 from edl.formats.rawprogram import EraseRow, ProgramRow
 from edl.package import NamedImage, Package
+from edl.packages.flat import Members
+from edl.packages.tree import Tree
 from edl.plan import byname
 from edl.plan.build import build
 from edl.plan.model import Geometry, Write
@@ -140,6 +143,9 @@ class Fake:
     def luns(self) -> list[int]:
         return [*self.tables, 9]
 
+    def read(self, area: Area) -> bytes:
+        return bytes(area.size_bytes)
+
     def table(self, lun: int) -> Tables:
         if lun == 9:
             raise DeviceRefusedError("no such LUN")
@@ -166,6 +172,23 @@ def test_the_phones_storage_chooses_the_variant() -> None:
     assert rows(byname.on_phone(both, storage(tables=PHONE))) == [("misc", 0, 72, 4)]
     assert byname.on_phone(both, storage(tables={}, sector_bytes=4096)) is plain
     assert byname.on_phone(plain, storage(tables={})) is plain
+
+
+def test_a_super_without_a_layout_takes_no_logical_partitions() -> None:
+    phone = {0: table(super=8192, boot=8)}
+    given = package(("boot", "x"), ("system", "x"), x=b"1")
+    found = byname.on_phone(given, storage(tables=phone))
+    assert [row[0] for row in rows(found)] == ["boot"]
+    assert found.left_out == (("system", "the phone has no such partition"),)
+
+
+def test_files_that_lead_out_are_told_where_they_are_used() -> None:
+    tree = Tree("t", "zip", {"x": File("x", BytesContent(b"1"))})
+    given = replace(package(("boot", "../x")), members=Members(tree, "."))
+    assert [row[0] for row in rows(byname.placed(given, PHONE, 512))] == ["Boot"]
+    geometry, tables = byname.made_up(given, Geometry("emmc", 512, {}, assumed=True))
+    plan = build(byname.placed(given, tables, 512), geometry)
+    assert ["outside" in finding.message for finding in plan.errors] == [True]
 
 
 # -- without one ---------------------------------------------------------------------------------
