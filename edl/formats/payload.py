@@ -30,8 +30,8 @@ _VERSION = 2
 _MAX_MANIFEST_BYTES = 16 * MIB  # full ones have less than 1 MiB
 _MAX_SIGNATURE_BYTES = MIB
 _MAX_PARTITIONS = 512
-_MAX_OPERATIONS = 200_000  # of 2 MiB each as a rule
-_MAX_EXTENTS = 400_000
+_MAX_OPERATIONS = 100_000  # of 2 MiB each as a rule
+_MAX_EXTENTS = 200_000
 _MAX_OPERATION_BYTES = 64 * MIB  # what is unpacked at once
 _MAX_PARTITION_BYTES = 1 << 41
 _BLOCKS = {512 << shift for shift in range(8)}
@@ -242,11 +242,11 @@ class _Reader:
             first, count = extent.number(1), extent.number(2)
             if count > blocks or first > blocks - count:
                 raise DocumentError(f"'{name}' has blocks beyond its {size_bytes} bytes.")
+            self._extents += 1
+            self._require_few()
             if count:
                 extents.append((first, count))
-        self._extents += len(extents)
-        if self._operations > _MAX_OPERATIONS or self._extents > _MAX_EXTENTS:
-            raise DocumentError("It has more operations than any honest one.")
+        self._require_few()
         kind = OperationKind(message.number(1))
         offset, length = self._base + message.number(2), message.number(3)
         if kind in _BLANK:
@@ -258,6 +258,10 @@ class _Reader:
         if kind in WHOLE and max(made, length) > _MAX_OPERATION_BYTES:
             raise DocumentError(f"'{name}' has an operation of {max(made, length)} bytes.")
         return found
+
+    def _require_few(self) -> None:
+        if self._operations > _MAX_OPERATIONS or self._extents > _MAX_EXTENTS:
+            raise DocumentError("It has more operations than any honest one.")
 
 
 def _require_apart(partition: PartitionUpdate) -> None:
