@@ -39,8 +39,8 @@ def doubted(lun: LunRecord, storage: StorageRecord) -> tuple[LunRecord, list[Lef
         for extent in lun.extents
     )
     reason = (
-        "It reads as zeros, which a phone that ever started has not there: the programmer hides"
-        " it, or it was erased."
+        "It reads as zeros, but a phone that has ever started holds a boot loader there: the"
+        " programmer hides it, or it was erased."
     )
     doubts = [LeftOut(f"LUN {lun.lun}, '{extent.name}'", reason) for extent in hidden]
     held = [extent for extent in extents if extent.file is not None]

@@ -33,5 +33,5 @@ def write_whole(path: Path, text: str) -> None:
             temporary.unlink()
         raise DiskError(
             f"{path} cannot be written: {error.strerror}.",
-            remedies=("Make room on that disk; what has been saved is kept.",),
+            remedies=("Make room on that disk.",),
         ) from error

@@ -15,7 +15,7 @@ from edl.errors import CancelledError, DocumentError, ImageError
 from edl.events import BytesMoved, Emit, ignore
 from edl.formats import gpt, manifest
 from edl.formats.gpt import Gpt
-from edl.formats.manifest import Compression, Extent, Kind, LunRecord, Manifest
+from edl.formats.manifest import Compression, Extent, Kind, LunRecord, Manifest, State
 from edl.formats.seekable import SeekableContent
 
 MANIFEST = "manifest.json"
@@ -60,7 +60,7 @@ class Backup:
             ImageError: the backup does not hold it.
         """
         if extent.file is None:
-            raise ImageError(f"The backup does not hold '{extent.name}': it is {extent.state}.")
+            raise ImageError(absent(extent))
         size = extent.sectors * self.manifest.storage.sector_bytes
         path, offset = self.folder / extent.file, extent.file_offset_bytes
         if self.manifest.compression is Compression.ZSTD:
@@ -118,6 +118,12 @@ class Backup:
                     start = extent.start_sector + offset // unit
                     found.append(Damage(lun.lun, extent, start, size // unit, problem))
         return tuple(found)
+
+
+def absent(extent: Extent) -> str:
+    """Return why the backup has no data of extent."""
+    why = "nobody asked for it" if extent.state is State.SKIPPED else "the programmer hid it"
+    return f"The backup does not hold '{extent.name}': {why} when it was made."
 
 
 def is_backup(path: Path) -> bool:

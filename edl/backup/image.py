@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from edl.backup.folder import Backup
+from edl.backup.folder import Backup, absent
 from edl.chunks import Content
 from edl.contents import Joined
 from edl.diskimage import DiskImage, LunImage, read_backup, read_primary
@@ -45,4 +45,4 @@ def _content(backup: Backup, extent: Extent) -> Content:
     if extent.file is not None:
         return backup.content(extent)
     size = extent.sectors * backup.manifest.storage.sector_bytes
-    return Missing(size, f"The backup does not hold '{extent.name}': it is {extent.state}.")
+    return Missing(size, absent(extent))

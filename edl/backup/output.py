@@ -218,7 +218,7 @@ def _explained(path: Path, size: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedies = ["Make room on that disk; what has been saved is kept."]
+        remedies = ["Make room on that disk."]
         if size >= _FAT_BYTES:
             remedies.append(
                 "Disks formatted with FAT take no file of 4 GiB: use another disk, or --form"

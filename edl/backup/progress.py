@@ -106,7 +106,7 @@ class Progress:
         except OSError as error:
             raise DiskError(
                 f"{self._path} cannot be written: {error.strerror}.",
-                remedies=("Make room on that disk; what has been saved is kept.",),
+                remedies=("Make room on that disk.",),
             ) from error
 
     def drop(self, area: Area) -> None:

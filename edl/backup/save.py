@@ -176,7 +176,7 @@ def save(
     except EdlError as error:
         if not (request.folder / UNFINISHED).is_file():
             raise
-        how = f"What has been saved is kept; go on with: edl backup {request.folder} --resume"
+        how = f"What was saved is kept; go on with: edl backup {request.folder} --resume"
         error.remedies = (*error.remedies[:2], how)
         raise
     job.report.seconds = time.monotonic() - begin

@@ -174,7 +174,7 @@ def merged(found: Sequence[Version]) -> Dump | None:
         luns[lun.lun] = joined
     return replace(
         first,
-        title=" and ".join(each.title for each in dumps),
+        title=" + ".join(Path(each.title).name for each in dumps),
         luns=tuple(luns[number] for number in sorted(luns)),
         files=tuple(file for each in dumps for file in each.files),
     )

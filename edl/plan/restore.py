@@ -233,7 +233,7 @@ class _Builder:
         if lun.table is None or (same_size and lun.primary_ok and tables_there):
             for part in lun.parts:
                 if lun.table is None and self._there_already(part):
-                    self.placing.leave_out(part.name, "the phone has it already")
+                    self.placing.leave_out(part.name, "already on the phone as it is in the backup")
                 else:
                     self._take(part, part.start_sector, part.sectors)
         else:

@@ -419,7 +419,7 @@ def test_a_lun_without_partitions_is_the_phones_own(tmp_path: Path) -> None:
         folder = dumps.backup(bench.flash, tmp_path / "backup", owner(ALICE), luns=(0, 1))
         wanted = whole(bench.flash, 1)
         _, plan = planned(bench.storage(), read(folder))
-        assert ("raw", "the phone has it already") in plan.left_out
+        assert ("raw", "already on the phone as it is in the backup") in plan.left_out
         bench.flash.faults = replace(bench.flash.faults, unreadable=(Extent(1, 5),))
         bench.enter_edl()
         _, plan = planned(bench.storage(), read(folder))

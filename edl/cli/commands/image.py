@@ -384,6 +384,10 @@ def _checks(app: App, source: Source, cancel: threading.Event) -> Iterator[Check
         if not damages:
             size = format_size(source.backup.size_bytes)
             yield Check("backup", "ok", f"All {size} are as the manifest says.")
+        for _, extent in source.backup.extents():
+            if lost := sum(sectors for _, sectors in extent.bad):
+                told = f"{plural(lost, 'sector')} could not be read from the phone: zeros here."
+                yield Check(extent.name, "unknown", told)
     if source.super_problem:
         yield Check("super", "bad", source.super_problem)
     yield from checks(source.image, source.parts, source.logical, emit=app.emit, cancel=cancel)
