@@ -19,6 +19,7 @@ from edl.files import File, on_disk
 from edl.formats.streams import compression
 from edl.package import Package, open_package
 from edl.packages import flat, tars, zips
+from edl.packages.asus import Asus
 from edl.packages.fastboot import Fastboot
 from edl.packages.flat import Flat
 from edl.packages.installer import Installer
@@ -27,6 +28,7 @@ from edl.packages.lg import Lg
 from edl.packages.metabuilds import MetaBuilds
 from edl.packages.model import Choices, Confidence, Description, Format
 from edl.packages.motorola import Motorola
+from edl.packages.nokia import Nokia
 from edl.packages.oplus import Oplus
 from edl.packages.ota import BlockUpdate, PayloadBin
 from edl.packages.refusals import refusal
@@ -39,17 +41,8 @@ _log = logging.getLogger(__name__)
 # In this order where several are equally sure.
 FORMATS: tuple[Format, ...] = (
     *(Xiaomi(), Motorola()),
-    *(
-        Installer(),
-        MetaBuilds(),
-        Flat(),
-        Lenovo(),
-        Lg(),
-        Oplus(),
-        PayloadBin(),
-        BlockUpdate(),
-        Fastboot(),
-    ),
+    *(Installer(), MetaBuilds(), Asus(), Flat(), Lenovo(), Lg(), Nokia(), Oplus()),
+    *(PayloadBin(), BlockUpdate(), Fastboot()),
 )
 GROUP = "edl.packages"
 _HEAD_BYTES = 512
