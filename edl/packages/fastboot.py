@@ -18,6 +18,7 @@ from edl.files import File
 from edl.formats.bootldr import HEAD_BYTES, is_bootldr, read_bootldr
 from edl.formats.flashscript import Command, read_script
 from edl.package import NamedImage, Package
+from edl.packages import pieces
 from edl.packages.flat import Members, find_loaders
 from edl.packages.model import Choices, Confidence, Description
 from edl.packages.tree import Tree
@@ -58,6 +59,13 @@ class Fastboot:
             plan.take_script(tree, *script)
         for partition, filename in images(tree, home).items():
             plan.take(NamedImage(partition, filename, home))
+        more = [
+            NamedImage(partition, filename, home)
+            for partition, filenames in pieces.sets(tree, home).items()
+            if partition in plan.named
+            for filename in filenames
+            if filename != plan.named[partition].filename
+        ]
         package = Package(
             title=tree.title,
             roots=(),
@@ -66,7 +74,7 @@ class Fastboot:
             loaders=find_loaders(tree),
             left_out=tuple(plan.left_out),
             members=plan.members,
-            named=tuple(plan.named.values()),
+            named=(*plan.named.values(), *more),
         )
         return package, _description(tree, PurePosixPath(script[0]).name if script else "")
 
@@ -189,9 +197,16 @@ def _home(tree: Tree) -> str:
 
 
 def images(tree: Tree, home: str) -> dict[str, str]:
-    """Return the files in the folder home by the partition that their names say."""
-    found: dict[str, str] = {}
+    """Return the files in the folder home by the partition that their names say.
+
+    Of an image in several parts it is the first one; see pieces.sets.
+    """
+    parts = pieces.sets(tree, home)
+    found = {partition: filenames[0] for partition, filenames in parts.items()}
+    others = {filename for filenames in parts.values() for filename in filenames}
     for filename in tree.below(home):
+        if filename in others:
+            continue
         path = PurePosixPath(filename)
         if path.suffix.lower() in _SUFFIXES and _NAME.fullmatch(path.stem):
             known = classify(path.stem).category != "unknown"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from edl.chunks import Content, read_all
@@ -21,7 +22,7 @@ from edl.formats.blockimage import BlockImage, TransferList
 from edl.formats.brotli import Unbrotlied
 from edl.formats.payload import Images, PartitionUpdate, Payload
 from edl.package import NamedImage, Package
-from edl.packages import fastboot
+from edl.packages import fastboot, pieces
 from edl.packages.flat import Members, find_loaders
 from edl.packages.model import Choices, Confidence, Description
 from edl.packages.tree import Tree
@@ -204,9 +205,8 @@ class BlockUpdate:
                 continue
             members[f"{partition}.img"] = _block_file(tree, path, data, choices)
             named.append(NamedImage(partition, f"{partition}.img", PurePosixPath(path).name))
-        beside = fastboot.images(tree, home)
         known = Members(tree, home)
-        for partition, filename in beside.items():
+        for partition, filename in _beside(tree, home):
             file = known.get(filename)
             if partition in lists or file is None:
                 continue
@@ -302,6 +302,14 @@ class _Reading:
     def skip(self, size_bytes: int) -> None:
         """See Stream."""
         self._at = min(self._at + size_bytes, self._content.size_bytes)
+
+
+def _beside(tree: Tree, home: str) -> Iterator[tuple[str, str]]:
+    """Yield partition and name of the images in the folder home."""
+    parts = pieces.sets(tree, home)
+    for partition, filename in fastboot.images(tree, home).items():
+        for each in parts.get(partition, (filename,)):
+            yield partition, each
 
 
 def _firmware(tree: Tree, home: str) -> list[tuple[str, str]]:
