@@ -20,6 +20,7 @@ from edl.units import KIB, MIB, parse_number
 
 PROGRAMMER_ID = 13
 MAX_FILE_BYTES = 64 * MIB
+FROM_PACKAGE = "If it is a package, take the loaders out of it first: edl loaders add {}"
 
 _ID = r"(?:0[xX][0-9a-fA-F]{1,2}|[0-9]{1,3})"
 _PAIR = re.compile(rf"({_ID}):(.+)", re.DOTALL)
@@ -195,5 +196,8 @@ def read_file(path: Path) -> bytes:
     if not data:
         raise ImageError(f"The loader {path} is empty.")
     if len(data) > MAX_FILE_BYTES:
-        raise ImageError(f"{path} is no programmer: it is larger than {MAX_FILE_BYTES} bytes.")
+        raise ImageError(
+            f"{path} is no programmer: it is larger than {MAX_FILE_BYTES} bytes.",
+            remedies=(FROM_PACKAGE.format(path),),
+        )
     return data

@@ -183,6 +183,7 @@ class Loader:
                 f"{path} is no programmer (loader).",
                 remedies=(
                     "Look for prog_*firehose*.mbn/.elf in the stock package of exactly this model.",
+                    imageset.FROM_PACKAGE.format(path),
                     f"If you are sure, send it all the same: --loader {PROGRAMMER_ID}:{path}",
                 ),
             )

@@ -121,7 +121,8 @@ class Reach:
         self._app.seen = True
         if isinstance(found, Found) and found.mode == "crash dump":
             raise CrashDumpError(
-                f"The phone at USB {found.location} is in crash-dump mode (900E), not in EDL."
+                f"The phone at USB {found.location} is in crash-dump mode"
+                f" ({found.product_id:04X}), not in EDL."
             )
         self._app.emit(Stage("found", describe(found)))
         return self._recalled(found.serial) if found.serial else None

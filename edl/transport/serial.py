@@ -47,6 +47,7 @@ _BAUD = 115_200  # no driver of such phones takes notice of it
 _NEVER_ZLP = re.compile(r"ttyUSB\d+")  # ports of Linux' usb-serial layer
 _SERIAL = re.compile(r"_SN:([0-9A-Fa-f]{1,16})")
 _BLIND_WRITE_S = 60.0  # where the driver cannot tell how much of a write was taken
+_NO_TERMINAL = re.compile(rf"\({errno.ENOTTY},|Inappropriate ioctl")  # pyserial has no number then
 _HELD = {errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK}
 _ABSENT = {errno.ENOENT, errno.ENODEV, errno.ENXIO}
 
@@ -268,4 +269,9 @@ def _open_error(error: Exception, name: str) -> TransportError | NoDeviceError:
         return AccessError(f"The serial port {name} may not be opened: permission denied.")
     if number in _HELD or "PermissionError" in text:
         return AccessError(f"The serial port {name} is held by another program.")
+    if _NO_TERMINAL.search(text):
+        return TransportError(
+            f"The serial port {name} cannot be used: it is no serial port.",
+            remedies=("'edl list' shows the phones, and at which ports they are.",),
+        )
     return TransportError(f"The serial port {name} cannot be used: {error}")

@@ -247,6 +247,7 @@ def test_a_file_too_large_for_a_loader(edl: Edl, tmp_path: Path) -> None:
         stream.truncate(65 << 20)
     result = edl("--virtual", EMMC, "nop", "--loader", file)
     assert f"{file} is no programmer: it is larger than 67108864 bytes." in result.err
+    assert f"edl loaders add {file}\n" in result.err
 
 
 def test_a_folder_without_loader(edl: Edl, tmp_path: Path) -> None:

@@ -127,12 +127,13 @@ def test_safety(edl: Edl, phone: Path, mini: Path) -> None:
     assert (result.status, code(result.err)) == (9, "safety")
 
 
-def test_crash_dumps_are_no_edl_mode(edl: Edl, mini: Path) -> None:
-    phone = ("--virtual", "qcm2290,ids=05c6:900e")
+@pytest.mark.parametrize("product", ["900E", "9091"])
+def test_crash_dumps_are_no_edl_mode(product: str, edl: Edl, mini: Path) -> None:
+    phone = ("--virtual", f"qcm2290,ids=05c6:{product}")
     for line in (("nop",), ("rawprogram", mini), ("rawprogram", mini, "--dry-run")):
         result = edl(*phone, *line)
         assert (result.status, code(result.err)) == (3, "crash-dump")
-        assert "is in crash-dump mode (900E), not in EDL." in result.err
+        assert f"is in crash-dump mode ({product}), not in EDL." in result.err
     assert "crash dump" in edl(*phone, "list").out
 
 

@@ -155,8 +155,9 @@ def test_there_is_no_such_port(tmp_path: Path) -> None:
 def test_a_file_is_no_port(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"")
-    with pytest.raises(TransportError, match="cannot be used"):
+    with pytest.raises(TransportError, match="cannot be used: it is no serial port") as caught:
         SerialTransport(str(path))
+    assert "edl list" in caught.value.remedies[0]
 
 
 @pytest.mark.parametrize(
