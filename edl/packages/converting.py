@@ -23,9 +23,9 @@ from edl.errors import CancelledError, DiskError, ImageError
 from edl.events import BytesMoved, Emit, ignore
 from edl.formats import seekable
 from edl.formats.sparse import MAGIC, SparseKind
-from edl.imagefile import Opened, open_content
+from edl.imagefile import MAX_UNPACKED_BYTES, Opened, open_content
 from edl.imagework import save
-from edl.units import KIB, MIB
+from edl.units import KIB, MIB, format_size
 
 BLOCK_BYTES = 4096  # fastboot and all tools know it; others not always
 _UNIT_BYTES = 16 * KIB  # what is looked at for one repeated word
@@ -82,7 +82,11 @@ def opened(paths: Sequence[Path], emit: Emit = ignore) -> Iterator[Input]:
     """
     with ExitStack() as stack:
         found = [stack.enter_context(open_content(path, emit)) for path in paths]
-        yield joined(found) if len(found) > 1 else _single(found[0])
+        source = joined(found) if len(found) > 1 else _single(found[0])
+        if source.content.size_bytes > MAX_UNPACKED_BYTES:
+            size = format_size(source.content.size_bytes)
+            raise ImageError(f"{paths[0]} says that it is {size} large: no phone has so much.")
+        yield source
 
 
 def _single(opened_file: Opened) -> Input:

@@ -28,8 +28,6 @@ from tests.conftest import REPO
 from tests.packages import lgs, motos, test_ota
 from tests.packages.making import noise
 
-pytest_plugins = ("tests.cli.conftest",)
-
 BOOT = noise(20_000)
 IMAGES = ("boot", "system", "super", "cache", "BackupGPT")
 RAW = noise(300_000) + bytes(2 * MIB - 300_000) + b"\xaa\xbb\xcc\xdd" * 4096 + bytes(MIB - 16384)

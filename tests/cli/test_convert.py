@@ -28,8 +28,6 @@ from tests.cli.conftest import Edl
 from tests.cli.test_image import write_backup, write_disk
 from tests.packages.making import noise, sparse
 
-pytest_plugins = ("tests.cli.conftest",)
-
 RAW = (
     noise(100_000)
     + bytes(MIB - 100_000)
@@ -195,6 +193,13 @@ def test_sparse_images_that_are_cut_off(cut: int, tmp_path: Path) -> None:
     path = tmp_path / "cut.simg"
     path.write_bytes(packs.sparse(4096, noise(8192), (3, b"abcd"), 4, noise(8192))[:cut])
     with pytest.raises((DocumentError, ImageError)), opened([path]):
+        pass
+
+
+def test_sparse_images_larger_than_any_phone(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.simg"
+    path.write_bytes(packs.sparse(65536, *[(1 << 26, b"abcd")]))
+    with pytest.raises(ImageError, match="no phone has so much"), opened([path]):
         pass
 
 

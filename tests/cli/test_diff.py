@@ -17,11 +17,9 @@ from edl.packages.holdings import Holding
 from edl.units import MIB
 from tests import packs
 from tests.cli.conftest import Edl, Result
+from tests.cli.test_builds import NEW, OLD, image, vbmeta
 from tests.cli.test_image import write_backup, write_disk
 from tests.packages.making import noise
-from tests.packages.test_builds import NEW, OLD, image, vbmeta
-
-pytest_plugins = ("tests.cli.conftest",)
 
 
 def holding(

@@ -19,8 +19,6 @@ from tests.cli.conftest import Edl
 from tests.conftest import REPO
 from tests.unit import test_avb as avbs
 
-pytest_plugins = ("tests.cli.conftest",)
-
 OLD = "maker/product/phone:12/ID1/100:user/release-keys"
 NEW = "maker/product/phone:13/ID2/200:user/release-keys"
 
