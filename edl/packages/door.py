@@ -32,6 +32,7 @@ from edl.packages.nokia import Nokia
 from edl.packages.oplus import Oplus
 from edl.packages.ota import BlockUpdate, PayloadBin
 from edl.packages.refusals import refusal
+from edl.packages.sony import Sony
 from edl.packages.tree import Tree, of_folder
 from edl.packages.xiaomi import Xiaomi
 from edl.streamed import StreamContent
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 # In this order where several are equally sure.
 FORMATS: tuple[Format, ...] = (
     *(Xiaomi(), Motorola()),
-    *(Installer(), MetaBuilds(), Asus(), Flat(), Lenovo(), Lg(), Nokia(), Oplus()),
+    *(Installer(), MetaBuilds(), Asus(), Flat(), Lenovo(), Lg(), Nokia(), Oplus(), Sony()),
     *(PayloadBin(), BlockUpdate(), Fastboot()),
 )
 GROUP = "edl.packages"
