@@ -133,8 +133,8 @@ def free_runs(
     at = -(-device.first_sector // _ALIGNMENT) * _ALIGNMENT
     end = device.size_bytes // SECTOR_BYTES
     for first, behind in sorted(taken):
-        if at < first:
-            yield at, first
+        if at < min(first, end):
+            yield at, min(first, end)
         at = max(at, -(-behind // _ALIGNMENT) * _ALIGNMENT)
     if at < end:
         yield at, end

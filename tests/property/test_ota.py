@@ -82,6 +82,7 @@ SPANS = st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 20_000)).map(s
 
 
 @given(st.lists(st.integers(0, 6 << 20), max_size=6), SPANS)
+@example([7 << 20, 4096], [[19_000, 20_000]])
 def test_new_layouts_never_overlap(sizes: list[int], spans: list[list[int]]) -> None:
     taken = [(first, end) for first, end in spans if first < end]
     wanted = [Wanted(f"p{index}", "default", size) for index, size in enumerate(sizes)]

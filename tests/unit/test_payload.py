@@ -242,7 +242,7 @@ def test_data_that_make_too_little_or_too_much(kind: int, change: Callable[[byte
 
 @pytest.mark.parametrize("kind", payloads.KINDS[1:])
 def test_bombs_and_noise_instead_of_compressed_data(kind: int) -> None:
-    bomb = payloads.PACK[kind](bytes(32 << 20))
+    bomb = payloads.PACK[kind](bytes(2 << 20))
     found = image(Partition("a", [Operation(kind, [(0, 1)], bomb)], BLOCK))
     with pytest.raises(DocumentError, match="make no 4096 bytes"):
         read_all(found, 0, BLOCK)

@@ -112,6 +112,8 @@ def test_what_does_not_fit() -> None:
     with pytest.raises(ImageError, match="'main_a' of this phone may have 4194304"):
         laid([3 * MIB, MIB + 1])
     assert laid([], [(0, 1 << 40)]) == []
+    with pytest.raises(ImageError, match="do not fit into 'super'"):
+        laid([7 * MIB + 1], [(1 << 30, 1 << 31)], group="default")  # what is taken lies outside
 
 
 def test_a_name_that_is_too_long() -> None:
