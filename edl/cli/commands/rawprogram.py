@@ -190,6 +190,8 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
     A loader among the files counts as named with --loader. emit: takes what is told of an archive
     that must be unpacked.
     """
+    if "" in arguments["package"]:  # of a variable that is not set: never the current folder
+        raise UsageError("The name of a package is empty.")
     named, folders = _sorted([*arguments["package"], *arguments["patch"]])
     chosen = dict(pair(text) for text in arguments.get("choose", ()))
     if arguments.get("slot") not in {None, "active"}:
