@@ -45,6 +45,11 @@ class Keys:
         )
 
 
+def none_fits(keys: tuple[object, ...]) -> str:
+    """Return in words that none of keys opens something."""
+    return "none of the keys at hand opens it" if keys else "there is no key at hand"
+
+
 def read_keys(choices: Choices) -> Keys:
     """Return the user's keys; none if there is no such file.
 

@@ -12,7 +12,7 @@ from edl.files import File
 from edl.formats import lenovo_x
 from edl.package import Package
 from edl.packages import flat
-from edl.packages.keys import Keys, read_keys
+from edl.packages.keys import Keys, none_fits, read_keys
 from edl.packages.model import Choices, Confidence, Description
 from edl.packages.tree import Tree
 
@@ -65,7 +65,7 @@ def _deciphered(file: File, keys: Keys) -> File:
         if document is not None:
             return File(file.name, BytesContent(document), None, file.stamp)
     raise PackageError(
-        f"{file.name} is encrypted, and none of the {len(keys.lenovo)} words at hand opens it.",
+        f"{file.name} is encrypted, and {none_fits(keys.lenovo)}.",
         remedies=(
             keys.remedy,
             "If another tool has decrypted them, lay the .xml files beside the images.",

@@ -18,13 +18,14 @@ from edl.formats.ofp import OfpKey
 from edl.formats.oplussettings import Settings, is_settings, read_settings
 from edl.formats.ops import Container, OpsKey
 from edl.package import Package
-from edl.packages import flat
+from edl.packages import flat, spool
 from edl.packages.flat import Members, find_loaders
-from edl.packages.keys import Keys, read_keys
+from edl.packages.keys import Keys, none_fits, read_keys
 from edl.packages.model import Choices, Confidence, Description
 from edl.packages.oplusfiles import Box, contained, unpacked
 from edl.packages.oplusrows import Chooser, sets
 from edl.packages.tree import Tree
+from edl.streamed import StreamContent
 
 _SUFFIXES = {".ops", ".ofp"}
 _NAMES = ("settings.xml", "profile.xml")
@@ -47,7 +48,9 @@ class Oplus:
         try:
             file = _container(tree)
             if file is not None:
-                return Confidence.SURE if _footer(file) else Confidence.LIKELY
+                # its end can be far away, inside an archive
+                far = _in_order(file) or not _footer(file)
+                return Confidence.LIKELY if far else Confidence.SURE
         except PackageError:  # told when it is opened
             return Confidence.SURE
         return Confidence.LIKELY if _settings_in(tree) else Confidence.NO
@@ -65,6 +68,8 @@ class Oplus:
             settings = read_settings(document.head(ops.MAX_XML_BYTES + 1), document.name)
             files = unpacked(settings, Members(tree, home))
             return self._package(tree, settings, files, choices, None)
+        if _in_order(file):
+            file = spool.at_hand(file, choices.emit)
         container = _footer(file)
         if container is None:
             raise _unknown(file)
@@ -111,7 +116,12 @@ def _container(tree: Tree) -> File | None:
     if named:
         return named[0]
     alone = next(iter(tree.files.values())) if len(tree.files) == 1 else None
-    return alone if alone is not None and _footer(alone) else None
+    return alone if alone is not None and not _in_order(alone) and _footer(alone) else None
+
+
+def _in_order(file: File) -> bool:
+    """Tell whether file can only be read from its beginning on."""
+    return isinstance(file.content, StreamContent) and file.content.direct is None
 
 
 def _footer(file: File) -> Container | None:
@@ -159,7 +169,7 @@ def _opened(file: File, container: Container, tree: Tree, choices: Choices) -> t
         raise PackageError(
             f"{file.name} is a container for project {container.project or 'unknown'}, firmware"
             f" {container.firmware or 'unknown'}. What it holds is listed in encrypted form, and"
-            f" none of the {len(keys.ops) + len(keys.ofp)} keys at hand opens it.",
+            f" {none_fits(keys.ops or keys.ofp)}.",
             remedies=(keys.remedy, _OTHER_TOOL, _FLASH_TOOL),
         )
     settings = read_settings(plain.text, plain.name)

@@ -71,7 +71,7 @@ def test_with_the_users_word(build: Path, data_home: Path) -> None:
 
 def test_without_the_word(build: Path, data_home: Path) -> None:
     save_word(data_home, "another")
-    with pytest.raises(PackageError, match="none of the 1 words at hand opens it") as caught:
+    with pytest.raises(PackageError, match="none of the keys at hand opens it") as caught:
         opened(build)
     assert "keys.toml" in caught.value.remedies[0]
 

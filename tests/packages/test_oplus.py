@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,7 @@ def test_a_key_file_elsewhere(tmp_path: Path) -> None:
 def test_without_keys_it_says_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"project 18801, firmware fajita_41_J\.42") as caught:
         opened(save(tmp_path / "fajita.ops", OPS))
+    assert "there is no key at hand" in caught.value.message
     assert "keys.toml" in caught.value.remedies[0]
     assert "settings.xml" in caught.value.remedies[1]
 
@@ -165,6 +167,33 @@ def test_what_another_tool_has_unpacked(tmp_path: Path) -> None:
     (folder / "abl.elf").unlink()
     missing = plan(opened(folder)[0], Geometry("ufs", 4096, {0: 4096, 4: 2048}))
     assert "'abl.elf' is missing." in [found.message for found in missing.findings]
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_inside_a_zip_file(beside: bool, tmp_path: Path, data_home: Path) -> None:
+    path = tmp_path / "fajita.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("fajita/fajita.ops", OPS)
+        archive.writestr("fajita/readme.txt", "flash me")
+        if beside:
+            archive.writestr("fajita/settings.xml", readable(tmp_path).read_bytes())
+        else:
+            opluses.save_keys(data_home)
+    on_phone(path)
+
+
+def test_an_old_key_does_not_open_it(tmp_path: Path, data_home: Path) -> None:
+    opluses.save_keys(data_home, opluses.KEYS.replace(opluses.MBOX.hex(), "00" * 16))
+    with pytest.raises(PackageError, match="none of the keys at hand opens it"):
+        opened(save(tmp_path / "fajita.ops", OPS))
+
+
+def test_two_containers_in_a_folder(tmp_path: Path, data_home: Path) -> None:
+    opluses.save_keys(data_home)
+    for name in ("a.ops", "b.ops"):
+        save(tmp_path / name, OPS)
+    with pytest.raises(PackageError, match="holds several packages"):
+        opened(tmp_path)
 
 
 def test_damage_is_found_by_the_sum(tmp_path: Path, data_home: Path) -> None:
