@@ -203,11 +203,12 @@ def _saved(outcome: Outcome) -> str:
 def _written(outcome: Outcome) -> str:
     report = outcome.report
     text = f"{plural(len(outcome.plan.writes), 'part')}, {format_size(report.written_bytes)}"
-    if report.resumed_bytes:
-        text += f" ({format_size(report.resumed_bytes)} were there from the interrupted run)"
+    there = []
     if report.unchanged_bytes:
-        text += f" ({format_size(report.unchanged_bytes)} were there already)"
-    return text
+        there.append(f"{format_size(report.unchanged_bytes)} were there already")
+    if report.resumed_bytes:
+        there.append(f"{format_size(report.resumed_bytes)} were there from the interrupted run")
+    return f"{text} ({', '.join(there)})" if there else text
 
 
 def _boot(boot: BootReport) -> list[str]:

@@ -169,7 +169,7 @@ class _Builder:
 
     def _whose(self) -> str:
         unknown = self.verdict.whose is Whose.UNKNOWN
-        return "nobody knows which phone" if unknown else str(self.verdict.whose)
+        return "an unknown phone" if unknown else str(self.verdict.whose)
 
     def _phone_table(self, lun: int) -> Gpt | None:
         """Return the phone's own table of lun if it is whole."""
