@@ -47,6 +47,7 @@ class Options:
 
     luns, only, skip: restrict the rows (labels in lower case; only empty = all). allow_missing:
     leave out rows whose file is missing. zero_holes: blank what sparse images leave open.
+    erase_luns: LUNs that rows without a range may erase as a whole.
     read_folder: where <read> rows put their files.
     """
 
@@ -55,6 +56,7 @@ class Options:
     skip: frozenset[str] = frozenset()
     allow_missing: bool = False
     zero_holes: bool = False
+    erase_luns: frozenset[int] = frozenset()
     set_bootable: bool = True
     reset: Power | None = Power.RESET
     read_folder: Path = field(default_factory=Path)
@@ -349,15 +351,19 @@ class _Builder:
     def _erase(self, row: EraseRow) -> None:
         if self._refused(row):
             return
-        if row.start is None:
-            self._note(
-                "whole-lun-erase",
-                f"The row erases all of LUN {row.lun}, partitions unique to this phone included.",
-                row,
-                remedy="Leave the file out; to wipe on purpose, use 'edl erase LUN'.",
-            )
-            return
-        area = self._area(row, row.start, row.sectors)
+        start, sectors = row.start, row.sectors
+        if start is None:
+            if row.lun not in self._options.erase_luns:
+                self._note(
+                    "whole-lun-erase",
+                    f"The row erases all of LUN {row.lun}, partitions unique to this phone"
+                    " included.",
+                    row,
+                    remedy=f"Leave the file out; or insist with --erase-lun {row.lun}.",
+                )
+                return
+            start, sectors = Expression("0", 0), self._geometry.luns.get(row.lun, 0)
+        area = self._area(row, start, sectors)
         if area is not None:
             self._steps.append(Erase(area, _shown(row.label), _where(row)))
 

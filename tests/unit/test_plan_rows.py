@@ -201,7 +201,17 @@ def test_an_erase_of_a_whole_lun_is_refused(tmp_path: Path) -> None:
     made = plan(rom(tmp_path, packs.row("erase", storagedrive=0)))
     finding = only(made)
     assert (finding.code, finding.where) == ("whole-lun-erase", f"{RAW}:3")
-    assert finding.remedy == "Leave the file out; to wipe on purpose, use 'edl erase LUN'."
+    assert finding.remedy == "Leave the file out; or insist with --erase-lun 0."
+
+
+def test_an_erase_of_a_whole_lun_that_is_insisted_on(tmp_path: Path) -> None:
+    row = packs.row("erase", storagedrive=0, label="everything")
+    made = plan(rom(tmp_path, row), erase_luns=frozenset({0}))
+    assert found(made) == []
+    [step] = made.steps
+    assert (step.area.lun, step.area.start_sector, step.area.sectors) == (0, 0, EMMC.luns[0])
+    other = plan(tmp_path, erase_luns=frozenset({1}))
+    assert only(other).code == "whole-lun-erase"
 
 
 def test_an_erase_behind_the_disk_is_refused(tmp_path: Path) -> None:
