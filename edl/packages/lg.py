@@ -156,7 +156,8 @@ class _Maker:
             return
         if chunk.slice_name == _BACKUP and chunk.lun in self._tables:
             reason = "made from the first table instead, for the size of the phone's own storage"
-            self.left_out.append((_name(chunk), reason))
+            self.left_out.append((chunk.slice_name, reason))
+            del self.members[_name(chunk)]
             return
         sparse = is_sparse(self.members[_name(chunk)].head(4))
         sectors = -(-chunk.size_bytes // self.unit)

@@ -128,7 +128,7 @@ def test_luns_and_large_sectors(tmp_path: Path) -> None:
 def test_the_users_data_only_if_asked(table: bytes, tmp_path: Path) -> None:
     path = saved(tmp_path / "a.dz", lgs.dz(*pieces(table)))
     left_out = [name for name, _ in opened(path)[0].left_out]
-    assert left_out == ["userdata", "8-BackupGPT_19950.bin"]
+    assert left_out == ["userdata", "BackupGPT"]
     with phones.plug("msm8953") as bench:
         install(bench, opened(path, wipe="yes")[0])
         assert held(bench, 320, 1) == noise(512, 4)
