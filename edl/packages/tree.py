@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -29,14 +30,12 @@ class Tree:
     folder: Path | None = None
     notes: tuple[str, ...] = ()
     _lower: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)
+    _folders: dict[str, dict[str, File]] = field(default_factory=dict, compare=False, repr=False)
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the paths whose last part fits pattern, without regard to capitals."""
-        return [
-            path
-            for path in self.files
-            if fnmatch.fnmatchcase(PurePosixPath(path).name.lower(), pattern.lower())
-        ]
+        fits = re.compile(fnmatch.translate(pattern.lower())).match
+        return [path for path in self.files if fits(path.rpartition("/")[2].lower())]
 
     def get(self, path: str) -> File | None:
         """Return the file at path: exactly, else without regard to capitals, else None.
@@ -64,12 +63,11 @@ class Tree:
 
     def below(self, folder: str) -> dict[str, File]:
         """Return the files directly in folder, by name."""
-        wanted = PurePosixPath(folder)
-        return {
-            PurePosixPath(path).name: file
-            for path, file in self.files.items()
-            if PurePosixPath(path).parent == wanted
-        }
+        if not self._folders:
+            for path, file in self.files.items():
+                parent, _, name = path.rpartition("/")
+                self._folders.setdefault(parent or ".", {})[name] = file
+        return dict(self._folders.get(str(PurePosixPath(folder)), {}))
 
 
 def of_folder(folder: Path) -> Tree:
