@@ -161,7 +161,7 @@ class _Maker:
             return
         sparse = is_sparse(self.members[_name(chunk)].head(4))
         sectors = -(-chunk.size_bytes // self.unit)
-        end = self._end(chunk)
+        end = self._end(chunk, sparse=sparse)
         if not sparse and chunk.first_sector + sectors < end:
             yield self._blank_row(chunk, chunk.first_sector + sectors, end)
         if sparse:
@@ -172,7 +172,7 @@ class _Maker:
             None, None,
         )  # fmt: skip
 
-    def _end(self, chunk: Chunk) -> int:
+    def _end(self, chunk: Chunk, *, sparse: bool) -> int:
         """Return where the sectors of chunk end: at the latest where something else begins.
 
         Some chunks claim more, which the next chunks take back; what belongs to partitions that
@@ -180,7 +180,20 @@ class _Maker:
         """
         borders = self._borders[chunk.lun]
         at = bisect.bisect_right(borders, chunk.first_sector)
-        return min([chunk.first_sector + chunk.sectors, *borders[at : at + 1]])
+        end = min([chunk.first_sector + chunk.sectors, *borders[at : at + 1]])
+        if (
+            sparse
+            or chunk.lun in self._tables
+            or (chunk.lun, end, chunk.slice_name) in self._beginnings
+        ):
+            return end
+        # Without a table nobody knows what lies between two partitions.
+        return min(end, chunk.first_sector + -(-chunk.size_bytes // self.unit))
+
+    @cached_property
+    def _beginnings(self) -> set[tuple[int, int, str]]:
+        """Where chunks begin: LUN, sector, and the partition's name."""
+        return {(chunk.lun, chunk.first_sector, chunk.slice_name) for chunk in self.dz.chunks}
 
     @cached_property
     def _borders(self) -> dict[int, list[int]]:

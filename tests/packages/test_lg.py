@@ -142,12 +142,16 @@ def test_a_sparse_chunk_is_unpacked(tmp_path: Path) -> None:
         assert held(bench, 80, 24) == noise(4096) + bytes(4096) + noise(4096, 2)
 
 
-def test_without_a_table_chunks_end_where_others_begin(tmp_path: Path) -> None:
-    dz = lgs.dz(Piece("boot", 80, BOOT, trim=100), Piece("tz", 120, BOOT), sealed=False)
-    made = plan(opened(saved(tmp_path / "a.dz", dz))[0], EMMC)
+def test_without_a_table_only_gaps_inside_a_partition_are_blanked(tmp_path: Path) -> None:
+    chunks = (
+        Piece("boot", 80, BOOT, trim=100),
+        Piece("boot", 100, BOOT, trim=100),
+        Piece("tz", 150, BOOT, trim=100),
+    )
+    made = plan(opened(saved(tmp_path / "a.dz", lgs.dz(*chunks, sealed=False)))[0], EMMC)
     assert made.errors == ()
     assert [(step.area.start_sector, step.area.sectors) for step in made.steps] == [
-        (86, 34), (80, 6), (120, 6),
+        (86, 14), (80, 6), (100, 6), (150, 6),
     ]  # fmt: skip
 
 
