@@ -28,7 +28,7 @@ def command(settings: Settings, phone: str | None) -> None:
       edl backups --serial 1a2b3c4d
     """
     found = find(None if phone is None else phone.lower().removeprefix("0x").rjust(8, "0"))
-    App(settings).result({"backups": [_data(known) for known in found]}, _text(found))
+    App(settings).result({"backups": [_data(known) for known in found]}, _text(found, phone))
 
 
 def _data(known: Known) -> dict[str, Any]:
@@ -43,9 +43,10 @@ def _data(known: Known) -> dict[str, Any]:
     }
 
 
-def _text(found: tuple[Known, ...]) -> list[str]:
+def _text(found: tuple[Known, ...], serial_asked: str | None) -> list[str]:
     if not found:
-        return ["Nothing has been saved yet. To save a whole phone: edl backup DIR"]
+        of_it = f" of the phone {serial_asked}" if serial_asked else ""
+        return [f"Nothing{of_it} has been saved yet. To save a whole phone: edl backup DIR"]
     lines = []
     serial = ""
     for known in sorted(found, key=lambda known: known.serial):
