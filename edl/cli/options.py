@@ -29,7 +29,8 @@ class Settings:
     """What the shared options say.
 
     given: by option name, to notice contradictions. changing: a job has begun to change the phone,
-    so "nothing was written" would not be true.
+    so "nothing was written" would not be true. resuming: the interrupted job that `edl resume` goes
+    on with.
     """
 
     loader: str | None = None
@@ -50,6 +51,7 @@ class Settings:
     color: str = "auto"
     given: dict[str, object] = field(default_factory=dict)
     changing: bool = False
+    resuming: Any = None
 
 
 class Seconds(click.ParamType[float]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edl.cli import loading
@@ -27,7 +28,7 @@ from edl.errors import (
 )
 from edl.events import Stage
 from edl.identity import PhoneIdentity
-from edl.plan import home
+from edl.plan import home, owed
 from edl.transport import Transport
 from edl.transport.discovery import Found
 
@@ -39,13 +40,24 @@ _COME_BACK_S = 10.0
 _MAX_STARTS = 20  # how often the keys are held, or another loader is sent
 # in these states the phone must be plugged in again or its keys held; nothing has been written yet
 _STUCK = (MuteError, CrashDumpError, InterruptedUploadError, DeviceGoneError)
+_GO_ON = "Go on with its interrupted job: edl resume (nothing needs to be held or unplugged)."
 _KEYS = "Hold the power button (with volume down) for 15 seconds, then enter EDL mode again."
 
 
 class Reach:
     """Reaches the phone of one run. opened: closes what was opened."""
 
-    def __init__(self, app: App, package: Package | None, opened: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        app: App,
+        package: Package | None,
+        opened: contextlib.ExitStack,
+        *,
+        resume: bool = False,
+    ) -> None:
+        """resume: a job goes on, so that its programmer may get what it still waits for."""
+        self._resume = resume
+        self._place = ""
         self._app = app
         self._package = package
         self._opened = opened
@@ -85,19 +97,36 @@ class Reach:
 
     def _connect(self, found: Seen) -> Phone:
         known = self._see(found)
+        claim = owed.claim(place_of(found), found.serial)
+        if known is None and claim is not None:
+            known = home.recall(claim.serial)
 
         def images(identity: PhoneIdentity) -> Mapping[int, bytes]:
             _remember(identity)
             return self._loader.images(identity if identity.pk_hash or known is None else known)
 
-        return connect.connect(
-            self._open(found),
-            images,
-            self._app.wishes(self._package, self._loader),
-            self._app.emit,
-            known,
-            reopen=lambda: self._open(self._finder.again(found, _COME_BACK_S, left=True)),
-        )
+        def settle(transport: Transport) -> bool:
+            if claim is None or not self._resume:
+                return False
+            claim.settle(transport, self._app.emit)
+            return True
+
+        try:
+            phone = connect.connect(
+                self._open(found),
+                images,
+                self._app.wishes(self._package, self._loader),
+                self._app.emit,
+                known,
+                reopen=lambda: self._open(self._finder.again(found, _COME_BACK_S, left=True)),
+                settle=settle,
+            )
+        except MuteError as error:
+            if claim is not None and not self._resume:
+                raise MuteError(error.message, remedies=(_GO_ON, *error.remedies[:2])) from error
+            raise
+        phone.place = self._place
+        return phone
 
     def _ask(self, found: Seen) -> PhoneIdentity:
         known = self._see(found)
@@ -141,6 +170,7 @@ class Reach:
 
     def _open(self, found: Seen) -> Transport:
         self._transport = transport = self._finder.open(found)
+        self._place = place_of(found)
         self._opened.callback(transport.close)
         return transport
 
@@ -174,6 +204,17 @@ class Reach:
             return self._finder.again(found, 0.0 if failed else _COME_BACK_S, left=left)
         except NoDeviceError:
             return self._by_keys(found, error, _KEYS)
+
+
+def place_of(found: Seen) -> str:
+    """Return where a phone is, in words that change when it leaves the bus; empty if unknown."""
+    if isinstance(found, Found):
+        return f"usb {found.location} {found.bus} {found.address}"
+    try:
+        node = Path(found.name).resolve().stat()
+    except OSError:  # COM ports are no files
+        return ""
+    return f"port {found.name} {node.st_rdev} {node.st_ino} {node.st_ctime_ns}"
 
 
 def _remember(identity: PhoneIdentity) -> None:

@@ -47,6 +47,7 @@ _START_PAUSE_S = 0.5
 
 ChooseLoader = Callable[[PhoneIdentity], Mapping[int, bytes]]
 Reopen = Callable[[], Transport]
+Settle = Callable[[Transport], bool]
 Result = TypeVar("Result")
 
 
@@ -70,7 +71,8 @@ class Phone:
     """A phone with a configured programmer.
 
     luns: storage info by LUN, LUN 0 at least (where the programmer tells any). attached: the
-    programmer had been running before.
+    programmer had been running before. place: where it is, in words that change when it leaves the
+    bus; empty if that is not known.
     """
 
     transport: Transport
@@ -78,6 +80,7 @@ class Phone:
     identity: PhoneIdentity
     luns: dict[int, StorageInfo] = field(default_factory=dict)
     attached: bool = False
+    place: str = ""
 
     @property
     def sector_bytes(self) -> int:
@@ -118,12 +121,15 @@ def connect(
     emit: Emit = ignore,
     known: PhoneIdentity | None = None,
     reopen: Reopen | None = None,
+    settle: Settle | None = None,
 ) -> Phone:
     """Bring the phone to a configured programmer and learn its storage.
 
     choose_loader: called with the phone's identity if a programmer must be uploaded; returns images
     by id. known: identity that an earlier run learnt; a running programmer cannot tell it. reopen:
-    finds the phone again when it has left the bus to come back, perhaps faster.
+    finds the phone again when it has left the bus to come back, perhaps faster. settle: called with
+    a phone that seems to be in the middle of an interrupted write; tells whether it has brought its
+    programmer out of it.
 
     Raises:
         MuteError, CrashDumpError, InterruptedUploadError: it must enter EDL mode again by its keys.
@@ -132,13 +138,17 @@ def connect(
         EdlError: see the errors of each rung.
     """
     ask = wishes.identify and known is None
-    answering = ladder.find_out(transport, emit, ask=ask)
+    try:
+        answering = ladder.find_out(transport, emit, ask=ask)
+    except MuteError:
+        if settle is None or not settle(transport):
+            raise
+        answering, settle = Answering(), None
     if answering.interrupted:
         transport, answering = _start_over(transport, answering, emit, reopen)
     rom = answering.boot_rom
     if rom is None:
-        programmer = Programmer(transport, emit)
-        _attach(programmer, answering.programmer_first or b"", emit)
+        programmer = _attached(transport, answering.programmer_first or b"", emit, settle)
         phone = Phone(transport, programmer, known or PhoneIdentity(), attached=True)
         _learn_storage(phone, wishes)
     else:
@@ -283,14 +293,36 @@ def _silent(error: TransportTimeoutError) -> ProgrammerFailedError:
     )
 
 
-def _attach(programmer: Programmer, first: bytes, emit: Emit) -> None:
+def _attached(transport: Transport, first: bytes, emit: Emit, settle: Settle | None) -> Programmer:
+    """Return the programmer that runs; brought out of an interrupted write by settle if need be.
+
+    Raises:
+        MuteError: it answers nothing.
+    """
+    programmer = Programmer(transport, emit)
+    try:
+        _hear(programmer, first)
+    except MuteError:
+        if settle is None or not settle(transport):
+            raise
+        programmer = Programmer(transport, emit)
+        _hear(programmer, b"")
+    emit(Stage("found", "a programmer is running already; going on with it"))
+    return programmer
+
+
+def _hear(programmer: Programmer, first: bytes) -> None:
+    """Hear a programmer, and make sure that it takes commands.
+
+    Raises:
+        MuteError: it answers nothing, or takes commands for data.
+    """
     programmer.hear_greeting(first)
     try:
         # a late no may still answer our knocking, so a yes is waited for
         any(programmer.ping() for _ in range(_START_ATTEMPTS))
     except TransportTimeoutError as error:
         raise ladder.mute(takes=True) from error
-    emit(Stage("found", "a programmer is running already; going on with it"))
 
 
 def _learn_storage(phone: Phone, wishes: Wishes) -> None:

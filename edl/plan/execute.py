@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from edl.errors import (
 from edl.events import BytesMoved, Emit, Notice, Stage, StepStarted, ignore
 from edl.firehose.commands import Area
 from edl.plan.compare import Checker, Verify, is_blank
+from edl.plan.journal import NOTE_BYTES
 from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
 from edl.plan.readout import pieces, read_to_file
 from edl.units import format_size
@@ -38,6 +39,22 @@ class Ledger(Protocol):
     """Where the pieces that are done are noted (edl.plan.journal, or nowhere)."""
 
     done: dict[Area, bytes]
+
+    def begin(self, area: Area, label: str, payload_bytes: int) -> None:
+        """Note that a piece is about to be sent, in transfers of payload_bytes.
+
+        Raises:
+            OSError: it cannot be noted.
+        """
+        ...
+
+    def sent(self, count: int) -> None:
+        """Note that count bytes of it have gone out.
+
+        Raises:
+            OSError: it cannot be noted.
+        """
+        ...
 
     def piece(self, area: Area, digest: bytes) -> None:
         """Note a piece.
@@ -53,6 +70,12 @@ class NoLedger:
     """Notes nothing on disk."""
 
     done: dict[Area, bytes] = field(default_factory=dict)
+
+    def begin(self, area: Area, label: str, payload_bytes: int) -> None:
+        """See Ledger."""
+
+    def sent(self, count: int) -> None:
+        """See Ledger."""
 
     def piece(self, area: Area, digest: bytes) -> None:
         """See Ledger."""
@@ -216,13 +239,16 @@ class Executor:
                 self._emit(BytesMoved(area.size_bytes))
                 continue
             digest = self._program(area, step.content, offset, step.label)
-            self._pieces.append(Piece(area, step.content, offset, step.label, digest))
-            self._note(area, digest)
+            self._done(Piece(area, step.content, offset, step.label, digest))
 
-    def _note(self, area: Area, digest: bytes) -> None:
-        """Note a piece in the journal. A full disk does not stop a rescue."""
+    def _done(self, piece: Piece) -> None:
+        self._pieces.append(piece)
+        self._note(lambda ledger: ledger.piece(piece.area, piece.digest))
+
+    def _note(self, note: Callable[[Ledger], None]) -> None:
+        """Note something in the journal. A full disk does not stop a rescue."""
         try:
-            self._ledger.piece(area, digest)
+            note(self._ledger)
         except OSError as error:
             self._ledger = NoLedger()
             reason = f"The journal cannot be written ({error.strerror})"
@@ -243,17 +269,26 @@ class Executor:
         return there if there == wanted.digest() else None
 
     def _program(self, area: Area, content: Content, offset: int, label: str) -> bytes:
+        gone = noted = 0
+
+        def moved(count: int) -> None:
+            nonlocal gone, noted
+            self._started = True
+            gone += count
+            if gone - noted >= NOTE_BYTES:
+                noted = gone
+                self._note(lambda ledger: ledger.sent(noted))
+            self._emit(BytesMoved(count))
+
         with ReadAhead(content, offset, area.size_bytes) as ahead:
             sent = _Guarded(ahead, area.size_bytes)
-            self._programmer.program(area, sent, label=label, moved=self._moved)
+            payload_bytes = self._programmer.payload_bytes
+            self._note(lambda ledger: ledger.begin(area, label, payload_bytes))
+            self._programmer.program(area, sent, label=label, moved=moved)
             if sent.error is not None:
                 raise sent.error
             self.report.written_bytes += area.size_bytes
             return ahead.digest()
-
-    def _moved(self, count: int) -> None:
-        self._started = True
-        self._emit(BytesMoved(count))
 
     def _erase(self, step: Erase) -> None:
         """Erase, and make sure; zeros are the way that always means what it says.

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edl.device.connect import Phone
 from edl.device.storage import Storage
 from edl.errors import (
     DeviceRefusedError,
     EdlError,
+    ImageError,
     SafetyError,
     WrongStorageError,
 )
@@ -26,11 +28,11 @@ from edl.files import File
 from edl.firehose.commands import Power
 from edl.formats.rawprogram import PatchRow, PowerRow
 from edl.package import Package
-from edl.plan import unique
+from edl.plan import owed, unique
 from edl.plan.compare import Verify
 from edl.plan.execute import Executor, Report
 from edl.plan.home import phone_folder
-from edl.plan.journal import Journal, fingerprint
+from edl.plan.journal import Journal, fingerprint, stamps
 from edl.plan.model import Geometry, Plan, ReadOut
 from edl.plan.patching import folded
 from edl.plan.readout import require_room
@@ -40,14 +42,27 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Job:
+    """An interrupted job. serial: of its phone. files: their stamps then."""
+
+    serial: str
+    files: list[Any]
+
+
+@dataclass(frozen=True)
 class Rules:
-    """How careful to be. overwrite: names that may be overwritten although they are unique."""
+    """How careful to be. overwrite: names that may be overwritten although they are unique.
+
+    only: go on with this interrupted job or not at all. about: how to repeat the job, JSON-able.
+    """
 
     overwrite: tuple[str, ...] = ()
     backup: bool = True
     verify: str = Verify.AUTO
     resume: bool = False
     skip_unchanged: bool = False
+    only: Job | None = None
+    about: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -197,10 +212,41 @@ def _journal(plan: Plan, phone: Phone, rules: Rules, sources: tuple[File, ...]) 
             "The phone does not tell its serial number: it may not be the one of the last run.",
             remedies=("Let the job verify what it writes: leave out --verify none.",),
         )
-    path = phone_folder(phone.serial) / "journal.jsonl"
+    if rules.only is not None:
+        _require_same(rules.only, phone, sources)
+    path = phone_folder(phone.serial) / owed.NAME
+    about = {**(rules.about or {}), "title": plan.title, "job": plan.job,
+             "write_bytes": plan.write_bytes, "files": stamps(sources)}  # fmt: skip
     try:
-        return Journal(path, fingerprint(plan, sources), resume=rules.resume)
+        return Journal(
+            path,
+            fingerprint(plan, sources),
+            resume=rules.resume,
+            about=about,
+            session=owed.session(phone.place),
+        )
     except EdlError:
         if rules.resume:
             raise
         return None  # a full disk must not stop a rescue; it only cannot be resumed
+
+
+def _require_same(meant: Job, phone: Phone, sources: tuple[File, ...]) -> None:
+    """Make sure that the interrupted job is of this phone, and that its files are the same.
+
+    Raises:
+        SafetyError: it is of another phone.
+        ImageError: files have changed.
+    """
+    if phone.serial != meant.serial:
+        raise SafetyError(
+            f"The interrupted job is of the phone {meant.serial}; this is {phone.serial}.",
+            remedies=("Connect the phone of the interrupted job.",),
+        )
+    now = stamps(sources)
+    if now != meant.files:
+        changed = [row[0] for row in meant.files if row not in now] or [row[0] for row in now]
+        raise ImageError(
+            f"Files of the interrupted job have changed since: {', '.join(changed[:6])}.",
+            remedies=("Bring back the files as they were, or begin anew without 'resume'.",),
+        )

@@ -594,6 +594,13 @@ class Broken:
         self.done: dict[Area, bytes] = {}
         self.asked = 0
 
+    def begin(self, area: Area, label: str, payload_bytes: int) -> None:
+        self.asked += 1
+        raise OSError(28, "No space left on device")
+
+    def sent(self, count: int) -> None:
+        raise AssertionError(count)
+
     def piece(self, area: Area, digest: bytes) -> None:
         self.asked += 1
         raise OSError(28, "No space left on device")

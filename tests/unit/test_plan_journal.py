@@ -15,7 +15,7 @@ from edl.contents import Joined, Slice
 from edl.errors import EdlError
 from edl.files import on_disk
 from edl.firehose.commands import Area
-from edl.plan.journal import Journal, fingerprint
+from edl.plan.journal import Flight, Journal, Kept, fingerprint, note_sent, read
 from edl.plan.model import Finding, Geometry, Plan, Severity, Write
 from edl.plan.patching import Overlaid
 
@@ -103,6 +103,10 @@ def test_a_journal_that_is_torn_anywhere_loses_only_what_is_torn(path: Path) -> 
     [
         b"\xff\xfe\n", b"{}\n", b"[]\n", b"null\n", b'{"area": [1, 2], "sha256": "00"}\n',
         b'{"area": [0, 1, 2, 512], "sha256": "zz"}\n', b'{"area": 7, "sha256": ""}\n', b"\0\0\0\n",
+        b'{"area": [0, 1, -2, 512], "sha256": ""}\n', b'{"sent": 7}\n', b'{"session": []}\n',
+        b'{"begin": [0, 1, 2, 512], "label": 7, "payload": 512}\n',
+        b'{"begin": [0, 1, 2, 512], "label": "x", "payload": 0}\n',
+        b'{"begin": [0, 1, 2, 0], "label": "x", "payload": 512}\n',
     ],
 )  # fmt: skip
 def test_a_damaged_line_ends_what_is_believed(line: bytes, path: Path) -> None:
@@ -151,6 +155,43 @@ def test_closing_fails_never(path: Path) -> None:
     path.unlink()
     os.close(journal._file.fileno())
     journal.close(finished=True)
+
+
+def test_what_was_in_flight_is_known_until_it_is_done(path: Path) -> None:
+    journal = Journal(path, "job", resume=False, about={"title": "rom"}, session={"place": "a"})
+    journal.piece(ONE, DIGEST)
+    journal.begin(TWO, "boot", 4096)
+    assert read(path).flight == Flight(TWO, "boot", 4096)
+    journal.sent(1024)
+    journal.sent(2048)
+    kept = read(path)
+    assert kept.flight == Flight(TWO, "boot", 4096, 2048)
+    assert (kept.job, kept.about, kept.session) == ("job", {"title": "rom"}, {"place": "a"})
+    assert kept.done == {ONE: DIGEST}
+    journal.close(finished=False)
+    with path.open("ab") as file:
+        file.write(b'{"sent": 9')
+    note_sent(path, kept, 4096)
+    assert read(path).flight == Flight(TWO, "boot", 4096, 4096)
+    journal = Journal(path, "job", resume=True, session={"place": "b"})
+    journal.piece(TWO, DIGEST)
+    journal.close(finished=False)
+    kept = read(path)
+    assert (kept.session, kept.flight) == ({"place": "b"}, None)
+    assert set(kept.done) == {ONE, TWO}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"version": 1, "job": "job"}\n', b'{"version": 2, "job": 7, "about": {}}\n',
+        b'{"version": 2, "job": "job", "about": []}\n', b"",
+    ],
+)  # fmt: skip
+def test_a_journal_of_another_kind_is_none(line: bytes, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(line + b'{"sent": 1}\n')
+    assert read(path) == Kept()
 
 
 # -- fingerprints -------------------------------------------------------------------------------

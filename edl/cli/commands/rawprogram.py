@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from edl.cli import show
+from edl.cli.again import traced
 from edl.cli.app import App
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options, slot_option
 from edl.cli.targets import folder_of, is_folder
@@ -113,7 +114,7 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
     if arguments["dry_run"]:
         _dry_run(app, request, offline=arguments["offline"])
         return
-    with app.phone(request.package) as phone:
+    with app.phone(request.package, resume=request.rules.resume) as phone:
         _agree(app, request, phone, yes=arguments["yes"])
         carry_out(app, request, phone)
 
@@ -220,7 +221,7 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
         resume=arguments.get("resume", False),
         skip_unchanged=skip,
     )
-    return Request(package, options, rules, arguments.get("slot") or "active", description)
+    return Request(package, options, traced(rules), arguments.get("slot") or "active", description)
 
 
 def pair(text: str) -> tuple[str, str]:

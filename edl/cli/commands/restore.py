@@ -15,6 +15,7 @@ import click
 from edl.backup.find import find
 from edl.backup.folder import is_backup, open_backup
 from edl.cli import show, terminal
+from edl.cli.again import traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
@@ -93,7 +94,7 @@ def command(settings: Settings, /, arguments: tuple[str, ...], **options: Any) -
         dump = None
         if source is not None:
             dump = opened.enter_context(_open(app, source, wish.luns))
-        storage = Storage(opened.enter_context(app.phone()))
+        storage = Storage(opened.enter_context(app.phone(resume=options["resume"])))
         _carry_out(app, dump or _newest(app, storage), storage, wish, options)
 
 
@@ -183,12 +184,14 @@ def _carry_out(app: App, dump: Dump, storage: Storage, wish: Wish, options: dict
         typed = frozenset(_typed(app, name) for name in restoration.asks)
         wish = replace(wish, insisted=wish.insisted | typed)
         restoration = restore.build(dump, storage, wish)
-    rules = Rules(
-        overwrite=restoration.overwrite,
-        backup=not options["no_backup"],
-        verify=options["verify"],
-        resume=options["resume"],
-        skip_unchanged=options["unchanged"] == "skip",
+    rules = traced(
+        Rules(
+            overwrite=restoration.overwrite,
+            backup=not options["no_backup"],
+            verify=options["verify"],
+            resume=options["resume"],
+            skip_unchanged=options["unchanged"] == "skip",
+        )
     )
     app.emit(Stage("check", "looking at what exists only once on this phone"))
     plan, found = job.prepare(restoration.plan, storage, rules)

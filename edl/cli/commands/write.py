@@ -12,6 +12,7 @@ import click
 from edl import spool
 from edl.chunks import FileContent, FillContent
 from edl.cli import show
+from edl.cli.again import traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import holes_option, show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
@@ -63,10 +64,12 @@ def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
 def rules_of(arguments: dict[str, Any]) -> Rules:
     """Return how careful the options say to be."""
     overwrite = (name for text in arguments.get("overwrite", ()) for name in text.split(","))
-    return Rules(
-        overwrite=tuple(name.strip() for name in overwrite if name.strip()),
-        backup=not arguments.get("no_backup"),
-        verify=arguments.get("verify", "auto"),
+    return traced(
+        Rules(
+            overwrite=tuple(name.strip() for name in overwrite if name.strip()),
+            backup=not arguments.get("no_backup"),
+            verify=arguments.get("verify", "auto"),
+        )
     )
 
 

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is owed to a stuck programmer, who may deliver it, and what comes of wrong numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edl.device import owed as delivering
+from edl.device.dialogue import Dialogue
+from edl.errors import DiskError, MuteError
+from edl.firehose import commands
+from edl.firehose.commands import Area
+from edl.plan import home, owed
+from edl.plan.journal import Flight, Journal, read
+from tests import phones
+from tests.phones import Script, plug
+
+AREA = Area(0, 64, 256, 512)
+PLACE = "usb 1-1 1 7"
+
+
+@pytest.fixture
+def path() -> Path:
+    path = home.phone_folder("1a2b3c4d") / owed.NAME
+    journal = Journal(path, "job", resume=False, session=owed.session(PLACE))
+    journal.begin(AREA, "boot", 16384)
+    journal.sent(32768)
+    journal.close(finished=False)
+    return path
+
+
+def test_the_phone_at_its_place_is_known(path: Path) -> None:
+    for serial in (None, "1a2b3c4d"):
+        claim = owed.claim(PLACE, serial)
+        assert claim is not None
+        assert (claim.serial, claim.flight) == ("1a2b3c4d", Flight(AREA, "boot", 16384, 32768))
+        assert claim.kept == read(path)
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize(("place", "serial"), [("", None), ("usb 1-1 1 8", None), (PLACE, "ff")])
+def test_another_place_or_phone_proves_nothing(place: str, serial: str | None) -> None:
+    assert owed.claim(place, serial) is None
+
+
+@pytest.mark.usefixtures("path")
+def test_another_run_of_the_computer_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(owed, "_BOOT_ID", tmp_path / "boot_id")
+    assert owed.boot().startswith("minute ")
+    assert owed.claim(PLACE, None) is None
+    (tmp_path / "boot_id").write_text("another\n")
+    assert owed.claim(PLACE, None) is None
+
+
+def test_nothing_is_owed_when_a_piece_is_done(path: Path) -> None:
+    journal = Journal(path, "job", resume=True, session=owed.session(PLACE))
+    journal.begin(AREA, "boot", 16384)
+    journal.piece(AREA, bytes(32))
+    journal.close(finished=False)
+    assert owed.claim(PLACE, None) is None
+
+
+def test_journals_that_are_none(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(owed.journals()) == {"1a2b3c4d"}
+    path.write_bytes(b"nonsense")
+    assert owed.journals() == {}
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDL_HOME", str(tmp_path / "file"))
+    assert owed.journals() == {}
+
+
+def test_a_second_attempt_counts_nothing_any_more(path: Path) -> None:
+    claim = owed.claim(PLACE, None)
+    assert claim is not None
+    with pytest.raises(MuteError):
+        claim.settle(Script(blocks_after=1))
+    kept = read(path)
+    assert kept.flight is not None
+    assert kept.flight.sent_bytes == AREA.size_bytes
+
+
+def test_a_journal_that_cannot_be_written_stops_it(path: Path) -> None:
+    claim = owed.claim(PLACE, None)
+    assert claim is not None
+    path.unlink()
+    script = Script()
+    with pytest.raises(DiskError, match="cannot be written"):
+        claim.settle(script)
+    assert script.written == []
+
+
+# -- delivering ---------------------------------------------------------------------------------
+
+
+def test_what_is_owed_goes_out_fast_and_then_sector_by_sector() -> None:
+    script = Script(blocks_after=None)
+    with pytest.raises(MuteError, match="another write"):
+        delivering.deliver(script, AREA, 16384, 65536)
+    sizes = [len(data) for data in script.written]
+    assert sizes == [16384] * 4 + [512] * 128
+    assert {bytes(data) for data in script.written} == {bytes(16384), bytes(512)}
+
+
+def test_a_phone_that_takes_nothing_is_mute() -> None:
+    script = Script(blocks_after=0)
+    with pytest.raises(MuteError, match="takes no data"):
+        delivering.deliver(script, AREA, 16384, 0)
+
+
+@pytest.mark.parametrize("profile", phones.ALL)
+@pytest.mark.parametrize("got", [0, 1, 100, 255])
+@pytest.mark.parametrize("exact", [True, False])
+def test_wrong_numbers_change_nothing_elsewhere(profile: str, got: int, exact: bool) -> None:
+    """Whatever the journal says: it ends with a programmer that listens, and only the area changed.
+
+    exact: else the programmer has got more than the journal thinks.
+    """
+    with plug(profile, running=True) as bench:
+        phone = bench.connect()
+        unit = phone.sector_bytes
+        area = Area(0, 64, 256, unit)
+        lun = bench.flash.luns[0]
+        lun.write(0, b"\xee" * (512 * unit))
+        transport = bench.transports[-1]
+        Dialogue(transport).ask("program", commands.program(area), 5.0)
+        size = phone.programmer.payload_bytes
+        left = got * unit
+        while left:
+            transport.write(bytes([7]) * min(size, left), 1.0, zlp=True)
+            left -= min(size, left)
+        transport.write(commands.nop(), 1.0)
+        delivering.deliver(transport, area, size, got * unit if exact else 0, bench.events.append)
+        phone.programmer.ping()
+        assert any(phone.programmer.ping() for _ in range(2))
+        assert lun.read(0, 64) == b"\xee" * (64 * unit)
+        assert lun.read(320, 192) == b"\xee" * (192 * unit)
+        assert lun.read(64, 256) == b"\7" * (got * unit) + bytes((256 - got) * unit)
