@@ -18,7 +18,7 @@ from edl.firehose.commands import Area
 from edl.formats.manifest import Verified
 from edl.formats.seekable import Frame
 
-NAME = "progress.jsonl"
+FILE_NAME = "progress.jsonl"
 _MAX_LINE = 1 << 20
 
 
@@ -86,7 +86,7 @@ class Progress:
         Raises:
             DiskError: it cannot be written.
         """
-        self._path = folder / NAME
+        self._path = folder / FILE_NAME
         self.found = _read(self._path) if resume else {}
         try:
             self._file = self._path.open("ab" if resume else "wb")

@@ -8,6 +8,7 @@ on the same phone.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 import time
@@ -22,7 +23,7 @@ from edl.backup.extents import Choice, survey, with_files
 from edl.backup.files import temporary_name, write_whole
 from edl.backup.folder import MANIFEST, UNFINISHED, read_manifest
 from edl.backup.output import Output, PackedFile, RawFile
-from edl.backup.progress import Done, Progress
+from edl.backup.progress import FILE_NAME, Done, Progress
 from edl.backup.reader import Block, Reader, Runs, joined, weakest
 from edl.device.connect import Phone
 from edl.device.storage import Storage
@@ -405,12 +406,17 @@ def open_folder(folder: Path, planned: Manifest, *, resume: bool) -> None:
 def check_folder(folder: Path, *, resume: bool) -> None:
     """Make sure that folder can take a backup; nothing is made yet.
 
+    A job that was killed at its very end has left what it went by; to resume it removes that.
+
     Raises:
         UsageError: it cannot; see open_folder.
     """
     if (folder / MANIFEST).exists():
+        if resume:
+            _tidy(folder)
+        what = "already: there is nothing to go on with" if resume else "that is never overwritten"
         raise UsageError(
-            f"{folder} holds a finished backup, which is never overwritten.",
+            f"{folder} holds a finished backup {what}.",
             remedies=("Choose another folder.",),
         )
     if (folder / UNFINISHED).exists():
@@ -426,6 +432,14 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         raise UsageError(
             f"{folder} is not an empty folder.", remedies=("Choose a new folder for the backup.",)
         )
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a job that is finished went by."""
+    with contextlib.suppress(OSError, EdlError):
+        read_manifest(folder / MANIFEST)  # so that nothing is touched that is not ours
+        for name in (UNFINISHED, FILE_NAME):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _foreign(path: Path) -> bool:

@@ -17,7 +17,7 @@ from edl.backup import output, reader
 from edl.backup.extents import Choice
 from edl.backup.folder import open_backup
 from edl.backup.output import RawFile
-from edl.backup.save import Report
+from edl.backup.save import Report, check_folder
 from edl.device.firehose import Programmer
 from edl.errors import CancelledError, DiskError, EdlError, ImageError, UsageError, VerifyError
 from edl.events import BytesMoved, Event
@@ -389,6 +389,27 @@ def test_one_that_was_killed_when_it_began_is_begun_anew(tmp_path: Path, *, resu
         take(bench.storage(), folder, resume=resume)
     assert (folder / "manifest.json").is_file()
     assert not list(folder.glob("*.new"))
+
+
+def test_one_that_was_killed_at_its_end_is_tidied(begun: Path) -> None:
+    partial = (begun / "manifest.json.partial").read_text()
+    with plug(small("qcm2290")) as bench:
+        fill(bench)
+        take(bench.storage(), begun, resume=True)
+    made = (begun / "manifest.json").read_text()
+    (begun / "manifest.json.partial").write_text(partial)
+    (begun / "progress.jsonl").touch()
+    assert open_backup(begun).verify() == ()
+    with pytest.raises(UsageError, match="nothing to go on with"):
+        check_folder(begun, resume=True)
+    assert not list(begun.glob("*.partial"))
+    assert not (begun / "progress.jsonl").exists()
+    assert (begun / "manifest.json").read_text() == made
+    (begun / "manifest.json").write_text("{}")
+    (begun / "progress.jsonl").touch()
+    with pytest.raises(UsageError, match="nothing to go on with"):
+        check_folder(begun, resume=True)
+    assert (begun / "progress.jsonl").exists()  # not ours
 
 
 def test_without_resume_nothing_is_touched(begun: Path) -> None:

@@ -183,6 +183,7 @@ class Case:
             self._wrong(f"the end has status {ended.status}, not {self.job.finished}")
             return
         self._judge("at the end: ", self.job.wrong())
+        self._judge("at the end: ", self.job.left_over())
         self._judge("at the end: ", self._lost())
 
     def _lost(self) -> list[str]:

@@ -66,6 +66,10 @@ class Job(ABC):
             if found:
                 yield f"LUN {lun}: {len(found)} sectors neither old nor new, from {found[0]} on"
 
+    def left_over(self) -> Iterator[str]:
+        """Yield what nobody needs any more at the end."""
+        yield from ()
+
     @property
     def _grain(self) -> int:
         return self.device.model.sector_bytes
@@ -94,7 +98,7 @@ class Backup(Job):
         self.bad: tuple[int, int, int] | None = None  # ...: that cannot be read
 
     def arguments(self, *, again: bool) -> list[str]:
-        resume = ["--resume"] if again and self.begun else []
+        resume = ["--resume"] if again and (self.begun or self.done) else []
         return ["backup", str(self.target), *self.options, *resume]
 
     @property
@@ -119,11 +123,13 @@ class Backup(Job):
             yield "there is no manifest"
             return
         manifest = json.loads((self.target / "manifest.json").read_text())
-        if left := [path.name for path in self.target.iterdir() if "partial" in path.name]:
-            yield f"left over: {left}"
         unpacked: dict[str, bytes] = {}
         for lun in manifest["luns"]:
             yield from self._lun(lun, unpacked)
+
+    def left_over(self) -> Iterator[str]:
+        if left := [path.name for path in self.target.iterdir() if "partial" in path.name]:
+            yield f"left over: {left}"
 
     def _lun(self, lun: dict[str, Any], unpacked: dict[str, bytes]) -> Iterator[str]:
         unit, number = self.device.model.sector_bytes, lun["lun"]
