@@ -143,9 +143,9 @@ class Reader:
         try:
             first, second = self._read(area), self._read(area)
         except ReadFailedError as error:
-            return Spot(area, State.UNREADABLE, words=_words(error))
+            return Spot(area, State.UNREADABLE, words=words_of(error))
         except DeviceRefusedError as error:
-            return Spot(area, State.WITHHELD, words=_words(error))
+            return Spot(area, State.WITHHELD, words=words_of(error))
         seconds = min(first.seconds, second.seconds)
         if first.digest != second.digest:
             return Spot(area, State.UNSTABLE, seconds, "two reads differ")
@@ -197,5 +197,9 @@ def _size(spot: Spot) -> str:
     return format_size(spot.area.size_bytes)
 
 
-def _words(error: DeviceRefusedError) -> str:
+def words_of(error: DeviceRefusedError) -> str:
+    """Return the line of the phone that says most: what did not open, else its last one."""
+    for line in error.device_log:
+        if "open" in line.lower():
+            return line
     return error.device_log[-1] if error.device_log else error.message

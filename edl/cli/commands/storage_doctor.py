@@ -15,7 +15,7 @@ from edl.device import health
 from edl.device.connect import Phone
 from edl.device.storage import Storage
 from edl.doctor import picture, rewrite
-from edl.doctor.surface import Reader, State, Surface
+from edl.doctor.surface import Reader, State, Surface, words_of
 from edl.doctor.verdict import Condition, Evidence, Kept, Verdict, health_words, judge
 from edl.errors import DeviceRefusedError, DiskError, UsageError, WrongStorageError
 from edl.events import Notice, Stage
@@ -49,7 +49,7 @@ def run(app: App, *, whole: bool, allow_write: bool, file: Path | None, yes: boo
             if allow_write and any(evidence.luns.values()):
                 evidence, words = _write(app, phone, evidence, yes=yes)
     except WrongStorageError as error:  # no kind of storage opened
-        said = error.device_log[-1] if error.device_log else error.message
+        said = words_of(error)
         evidence = Evidence(memory="", failed={0: said}, answers=False)
     verdict = judge(evidence)
     if file is not None:
@@ -67,7 +67,7 @@ def _look(app: App, phone: Phone, *, whole: bool) -> Evidence:
         try:
             storage.sectors(lun)
         except DeviceRefusedError as error:
-            failed[lun] = error.device_log[-1] if error.device_log else error.message
+            failed[lun] = words_of(error)
     first = phone.luns.get(0)
     surfaces = []
     reader = Reader(phone.programmer, app.emit)
