@@ -42,7 +42,7 @@ class Asus:
         files = dict(tree.files)
         for path in _signed(tree):
             files[path] = _plain(files[path])
-        plain = replace(tree, files=files, _lower={})
+        plain = replace(tree, files=files)
         if flat.homes(plain):
             package = flat.read(plain, choices)
         else:

@@ -31,7 +31,7 @@ from edl.packages.motorola import Motorola
 from edl.packages.nokia import Nokia
 from edl.packages.oplus import Oplus
 from edl.packages.ota import BlockUpdate, PayloadBin
-from edl.packages.refusals import refusal
+from edl.packages.refusals import documents, refusal
 from edl.packages.sony import Sony
 from edl.packages.tree import Tree, of_folder
 from edl.packages.xiaomi import Xiaomi
@@ -99,11 +99,13 @@ def _open_folder(
         return _opened(tree, best, named, choices)
     try:
         package = open_package(arguments, include)
-    except PackageError:
+    except PackageError as error:
         if tree is not None:
             tree, best = _recognised(tree, choices)
-        if tree is None or best is None:
+        if tree is None:
             raise
+        if best is None:
+            raise _explained(error.message, error.remedies, tree) from error
         return _opened(tree, best, named, choices)
     return package, flat.description(package)
 
@@ -207,7 +209,7 @@ def _inside(tree: Tree, choices: Choices) -> Tree | None:
         notes += inner.notes
     if files.keys() == tree.files.keys():
         return None
-    return replace(tree, files=files, notes=tuple(notes), _lower={})
+    return replace(tree, files=files, notes=tuple(notes))
 
 
 def _is_archive(file: File) -> bool:
@@ -286,10 +288,18 @@ def _choose(tree: Tree) -> tuple[Format | None, Confidence]:
 def _unknown(tree: Tree) -> PackageError:
     names = ", ".join(sorted(tree.files)[:8])
     inside = f" It holds: {names}." if tree.kind != "file" and names else ""
-    return PackageError(
-        f"{tree.title} is no package of a known kind.{inside}",
-        remedies=(
-            "Name the folder that holds rawprogram0.xml, or an archive of the package.",
-            "A single image goes to its partition with: edl write NAME FILE.",
-        ),
+    remedies = (
+        "Name the folder that holds rawprogram0.xml, or an archive of the package.",
+        "A single image goes to its partition with: edl write NAME FILE.",
     )
+    return _explained(f"{tree.title} is no package of a known kind.{inside}", remedies, tree)
+
+
+def _explained(message: str, remedies: tuple[str, ...], tree: Tree) -> PackageError:
+    """Return the error for a tree without a package, with what its XML files are."""
+    others, rows = documents(tree)
+    rows = [path for path in rows if not any(PurePosixPath(path).name in it for it in remedies)]
+    if rows:
+        others = [*others, f"Not named like a complete set: {', '.join(rows)}."]
+        remedies = (*remedies[:2], "If some of these XML files are meant, unpack and name them.")
+    return PackageError(" ".join([message, *others]), remedies=remedies)

@@ -37,7 +37,7 @@ class Lenovo:
         for path in _encrypted(tree):
             document = _deciphered(files.pop(path), keys)
             files[str(PurePosixPath(path).with_suffix(".xml"))] = document
-        package = flat.read(replace(tree, files=files, _lower={}), choices)
+        package = flat.read(replace(tree, files=files), choices)
         told = flat.description(package)
         return package, replace(told, kind="Lenovo build (rawprogram, encrypted documents)")
 

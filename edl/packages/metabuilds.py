@@ -45,16 +45,17 @@ class MetaBuilds:
         """See Format."""
         path = min(tree.names(_NAME), key=len)
         told = read_metabuild(tree.files[path].head(MAX_BYTES + 1), path)
-        flavor = _flavor(told, choices)
         wanted = choices.options.get("storage", "")
         storages = [each for each in told.storages if wanted in {"", each} and each in _STORAGES]
         if not storages and "" in told.storages:
             storages = [wanted]
         if not storages:
+            others = ", ".join(filter(None, told.storages)) or "no storage"
             raise PackageError(
-                f"{tree.title} has no rawprogram files for eMMC or UFS that were asked for.",
-                remedies=(f"It is for: {', '.join(filter(None, told.storages)) or 'nothing'}.",),
+                f"{tree.title} has no rawprogram files for {wanted or 'eMMC or UFS'}.",
+                remedies=(f"Its contents.xml names such files for: {others}.",),
             )
+        flavor = _flavor(told, choices)
         home = str(PurePosixPath(path).parent)
         sets = {each: _Build(tree, home, told, each, flavor).package(choices) for each in storages}
         package = flat.one_of(tree.title, sets)

@@ -107,7 +107,7 @@ def _stripped(tree: Tree) -> Tree | None:
         builds += match is not None
         short = place.name[match.end() :] if match else place.name
         files.setdefault(str(place.with_name(short)), file)
-    return replace(tree, files=files, _lower={}) if builds >= _FEWEST else None
+    return replace(tree, files=files) if builds >= _FEWEST else None
 
 
 def _version(tree: Tree) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from edl.errors import PackageError
+from edl.errors import DocumentError, EdlError, PackageError
+from edl.formats.rawprogram import read_rawprogram
 from edl.packages.tree import Tree
+from edl.units import MIB
 
 _HEAD_BYTES = 512
+_MAX_DOCUMENTS = 8  # that are looked into
+_MAX_DOCUMENT_BYTES = MIB
 _OTHER_CHIP = "The phone's own maker has a package for it; edl speaks to Qualcomm's chips only."
 _UNPACK = "Unpack it with its own program, and name the folder that comes out."
 _INSTALLER = (
@@ -64,3 +68,24 @@ def _by_names(tree: Tree) -> tuple[str, str] | None:
         remedy = "Samsung's phones take it in download mode, with Odin or Heimdall."
         return "a package for Samsung's download mode (Odin)", remedy
     return None
+
+
+def documents(tree: Tree) -> tuple[list[str], list[str]]:
+    """Return what the XML files of tree are that hold no rows, a sentence each, and those that do.
+
+    Where there is no package in tree, this is the next thing that its owner wants to know.
+    """
+    others: list[str] = []
+    rows: list[str] = []
+    for path in sorted(tree.names("*.xml"))[:_MAX_DOCUMENTS]:
+        file = tree.files[path]
+        if file.size_bytes > _MAX_DOCUMENT_BYTES:
+            continue
+        try:
+            read_rawprogram(file.head(_MAX_DOCUMENT_BYTES), PurePosixPath(path).name)
+            rows.append(path)
+        except DocumentError as error:
+            others.append(error.message)
+        except EdlError:  # it cannot be read
+            continue
+    return others, rows

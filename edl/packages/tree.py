@@ -29,8 +29,12 @@ class Tree:
     files: Mapping[str, File]
     folder: Path | None = None
     notes: tuple[str, ...] = ()
-    _lower: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)
-    _folders: dict[str, dict[str, File]] = field(default_factory=dict, compare=False, repr=False)
+    _lower: dict[str, list[str]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    _folders: dict[str, dict[str, File]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the paths whose last part fits pattern, without regard to capitals."""

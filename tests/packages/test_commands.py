@@ -117,3 +117,13 @@ def test_a_plan_with_errors_still_says_what_the_package_is(
     result = edl("check", tmp_path / "rom.zip")
     assert result.status == 7
     assert "  package  flat build (rawprogram), storage: eMMC\n" in result.err
+
+
+def test_a_rehearsal_has_as_many_luns_as_the_package(
+    tmp_path: Path, edl: Edl  # noqa: F811
+) -> None:  # fmt: skip
+    rows = rawprogram({"rpmb": "a.img"}, 4096).replace(b'number="0"', b'number="6"')
+    (tmp_path / "rawprogram6.xml").write_bytes(rows)
+    (tmp_path / "a.img").write_bytes(noise(5000))
+    result = edl("rehearse", tmp_path)
+    assert (result.status, "7 LUNs" in result.err) == (0, True)

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 from edl.chunks import read_all
 from edl.errors import EdlError, PackageError, UsageError
+from edl.files import on_disk
 from edl.package import Package
 from edl.packages import door, tree
 from edl.packages.model import Choices
@@ -314,3 +316,37 @@ def test_the_sample_is_the_same_packed(tmp_path: Path) -> None:
     packed, plain = opened(tmp_path / "rom.zip"), opened(folder)
     assert list(packed.rows) == list(plain.rows)
     assert [f.size_bytes for f in packed.files] == [f.size_bytes for f in plain.files]
+
+
+def test_without_a_package_its_xml_files_are_explained(tmp_path: Path) -> None:
+    files = {
+        "a/provision.xml": b"<data><ufs LUNum='0'/></data>",
+        "a/two.xml": rawprogram({"boot": "boot.img"}),
+        "a/large.xml": bytes(2 << 20),
+    }
+    (tmp_path / "a.zip").write_bytes(zipped(files))
+    (tmp_path / "a").mkdir()
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    for path, inside in ((tmp_path / "a.zip", "a/two.xml"), (tmp_path / "a", "two.xml")):
+        with pytest.raises(PackageError) as caught:
+            opened(path)
+        assert "provision.xml: this is a UFS provisioning file" in caught.value.message
+        assert caught.value.message.endswith(f"Not named like a complete set: {inside}.")
+        assert "XML files" in caught.value.remedies[-1]
+
+
+def test_files_that_wipe_are_explained_once(tmp_path: Path) -> None:
+    (tmp_path / "rawprogram0_WIPE_PARTITIONS.xml").write_bytes(rawprogram({"boot": "boot.img"}))
+    with pytest.raises(PackageError, match=r"No rawprogram file was found in [^ ]*\.$") as caught:
+        opened(tmp_path)
+    assert "it overwrites every partition" in caught.value.remedies[-1]
+
+
+def test_what_a_tree_has_looked_up_is_not_passed_on() -> None:
+    first = tree.Tree("a", "zip", {"x/A.img": on_disk(LOADER)})
+    assert (first.get("x/a.img") is not None, list(first.below("x"))) == (True, ["A.img"])
+    second = replace(first, files={"y/b.img": on_disk(LOADER)})
+    assert (second.get("x/a.img"), second.below("x"), list(second.below("y"))) == (
+        None, {}, ["b.img"],
+    )  # fmt: skip

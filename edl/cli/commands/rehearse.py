@@ -19,7 +19,7 @@ from edl.cli.options import Settings, once, output_options
 from edl.errors import PackageError
 from edl.plan import byname
 from edl.plan.assumed import assumed_geometry
-from edl.units import MIB
+from edl.units import GIB, MIB
 
 if TYPE_CHECKING:
     from edl.virtual.phone import Phone as Virtual
@@ -75,8 +75,12 @@ def _fitting(request: Request) -> str:
     profile = _PROFILES.get(geometry.sector_bytes)
     if profile is None:
         raise PackageError(f"No virtual phone has sectors of {geometry.sector_bytes} bytes.")
-    size = geometry.luns.get(0, 0) * geometry.sector_bytes
-    return f"{profile},size={max(size // MIB, _SMALLEST_MIB)}MiB"
+    sizes = {lun: sectors * geometry.sector_bytes for lun, sectors in geometry.luns.items()}
+    if geometry.memory == "emmc":
+        return f"{profile},size={max(sizes.get(0, 0) // MIB, _SMALLEST_MIB)}MiB"
+    luns = range(max(_LUNS, *(lun + 1 for lun in sizes)))
+    return f"{profile},luns={'+'.join(f'{sizes.get(lun, GIB) // MIB}MiB' for lun in luns)}"
 
 
 _SMALLEST_MIB = 16 * 1024  # as the profiles have it, or more
+_LUNS = 6  # likewise
