@@ -31,6 +31,8 @@ from edl.firehose.commands import Area
 from edl.plan.compare import Checker, Verify, is_blank
 from edl.plan.journal import NOTE_BYTES
 from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
+from edl.plan.order import Stage as Stages
+from edl.plan.order import ordered
 from edl.plan.readout import pieces, read_to_file
 from edl.units import format_size
 
@@ -133,7 +135,7 @@ class Executor:
         self._started = False  # the first byte has gone out
         self._doing = ""
         self._finished = 0
-        self._verified = False
+        self._checker = Checker(programmer, verify)
         self.report = Report()
 
     def run(self) -> Report:
@@ -146,10 +148,15 @@ class Executor:
         """
         begin = time.monotonic()
         try:
-            for index, step in enumerate(self._plan.steps, 1):
+            twins = False  # the second of two has been written, and not been compared
+            steps = ordered(self._plan.steps, self._plan.geometry)
+            for index, (stage, step) in enumerate(steps, 1):
+                if stage >= Stages.CHAIN and twins:
+                    self._verify_all()
+                twins = stage in {Stages.SECOND_CHAIN, Stages.SECOND_FIRST_STAGE}
                 self._step(index, step)
                 self._finished += 1
-            self._doing = ""
+                self._doing = ""
             self._verify_all()
             self._make_bootable()
         except EdlError as error:
@@ -195,7 +202,8 @@ class Executor:
         text = f"{self._finished} of {plural(total, 'step')} are done"
         if self._doing:
             return f"{text}; '{self._doing}' is incomplete: the phone may not start as it is."
-        return f"{text} and verified." if self._verified else f"{text}, but not all is verified."
+        verified = self.report.verified_bytes and not self._pieces
+        return f"{text} and verified." if verified else f"{text}, but not all is verified."
 
     # -- steps ----------------------------------------------------------------------------------
 
@@ -336,17 +344,18 @@ class Executor:
     def _verify_all(self) -> None:
         if self._verify == Verify.NONE or not self._pieces:
             return
-        total = sum(piece.area.size_bytes for piece in self._pieces)
+        pieces = self._pieces
+        total = sum(piece.area.size_bytes for piece in pieces)
         self._emit(Stage("verify", f"comparing {format_size(total)} with what was sent"))
-        checker = Checker(self._programmer, self._verify)
-        bad = [piece for piece in self._pieces if not self._holds(checker, piece)]
+        checker = self._checker
+        bad = [piece for piece in pieces if not self._holds(checker, piece)]
         for piece in bad:
             self._rewrite(piece)
         worn = [piece for piece in bad if not self._holds(checker, piece)]
         if worn:
             raise VerifyError(_worn(worn))
-        self._verified = True
-        self.report.verified_bytes = total
+        self._pieces = []
+        self.report.verified_bytes += total
         self.report.how = checker.how
 
     def _rewrite(self, piece: Piece) -> None:

@@ -1,11 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Parts of a dump on their way to places of the phone, in the order that keeps it recoverable.
-
-Bulk data goes first, then what is unique, then the boot chain with its first stage last, then the
-backup of each partition table, and at last the primary ones. So an interrupted job leaves the boot
-loader that was there as long as possible; and a phone that had none, none that is half done: its
-boot ROM then enters EDL mode by itself.
-"""
+"""Parts of a dump on their way to places of the phone, in the order that keeps it recoverable."""
 
 from __future__ import annotations
 
@@ -17,15 +11,12 @@ from edl.contents import Slice, data_runs, is_zero
 from edl.firehose.commands import Area
 from edl.formats.gpt import Gpt
 from edl.formats.manifest import Kind
-from edl.partitions import Severity as Worth
-from edl.partitions import classify
 from edl.plan.dump import Part
 from edl.plan.model import Finding, Severity, Write, plural
+from edl.plan.order import Stage, stage_of
 from edl.units import MIB, format_size
 
-_BULK, _UNIQUE, _BOOT_CHAIN, _FIRST_STAGE = range(4)
-_TABLES = {Kind.GPT_BACKUP: 4, Kind.GPT_PRIMARY: 5}
-_FIRST_STAGES = frozenset({"xbl", "sbl1", "xblbak", "sbl1bak", "xbl_config", "xbl_configbak"})
+_TABLES = {Kind.GPT_BACKUP: Stage.BACKUP_TABLE, Kind.GPT_PRIMARY: Stage.PRIMARY_TABLE}
 _REASONS = 6  # of parts that do not fit, told one by one
 
 
@@ -46,13 +37,13 @@ class Placing:
     kept: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
     unfit: list[str] = field(default_factory=list)
-    _ranked: list[tuple[int, Write]] = field(default_factory=list)
+    _ranked: list[tuple[Stage, Write]] = field(default_factory=list)
 
     @property
     def steps(self) -> tuple[Write, ...]:
         """The writes, in their order."""
 
-        def key(pair: tuple[int, Write]) -> tuple[int, int, int]:
+        def key(pair: tuple[Stage, Write]) -> tuple[int, int, int]:
             return pair[0], pair[1].area.lun, pair[1].area.start_sector
 
         return tuple(write for _, write in sorted(self._ranked, key=key))
@@ -118,16 +109,10 @@ class Placing:
             self.note("nothing-to-do", Severity.ERROR, "Of the dump, nothing is to be written.")
 
 
-def _rank(part: Part) -> int:
+def _rank(part: Part) -> Stage:
     if part.kind is not Kind.PARTITION:
-        return _TABLES.get(part.kind, _BULK)
-    kind = classify(part.name)
-    if kind.severity is Worth.MUST_NEVER_CLONE:
-        return _UNIQUE
-    if kind.category != "firmware":
-        return _BULK
-    base = part.name.lower().removesuffix("_a").removesuffix("_b").removesuffix("_backup")
-    return _FIRST_STAGE if base in _FIRST_STAGES else _BOOT_CHAIN
+        return _TABLES.get(part.kind, Stage.BULK)
+    return stage_of(part.name)
 
 
 def used_bytes(content: Content) -> int:

@@ -761,7 +761,7 @@ def test_single_partitions(alices: Path) -> None:
             return [step.label for step in plan.steps]
 
         assert labels("Boot", "0/system", "boot") == ["boot", "system"]
-        assert labels("s*") == ["system", "sbl1", "sbl1bak"]
+        assert labels("s*") == ["system", "sbl1bak", "sbl1"]
         assert labels("misc") == ["misc"]  # named, and not unique
         assert labels("odd_vendor") == ["odd_vendor"]
         assert labels("mod*") == ["modem"]
@@ -962,7 +962,8 @@ def test_bulk_first_tables_last(alices: Path) -> None:
         restoration = restore.build(read(alices / "backup"), bench.storage(), Wish())
         labels = [step.label for step in restoration.plan.steps]
         assert labels[-2:] == ["backup gpt", "gpt"]
-        assert labels[-4:-2] == ["sbl1", "sbl1bak"]
+        assert labels[-4:-2] == ["tz", "sbl1"]
+        assert labels.index("aboot") > labels.index("sbl1bak")
         assert labels.index("system") < labels.index("persist") < labels.index("aboot")
 
 
