@@ -232,9 +232,7 @@ class App:
                 self.virtual = None
 
     @contextlib.contextmanager
-    def phone(
-        self, package: Package | None = None, *, resume: bool = False
-    ) -> Iterator[Phone]:
+    def phone(self, package: Package | None = None, *, resume: bool = False) -> Iterator[Phone]:
         """Find the phone, bring it to a configured programmer, and leave that running afterwards.
 
         A phone that must enter EDL mode again is waited for, where somebody can hold its keys.
