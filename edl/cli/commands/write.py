@@ -18,14 +18,16 @@ from edl.cli.commands.rawprogram import holes_option, show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
 from edl.cli.targets import files_for, is_file, with_lun
 from edl.device.connect import Phone
-from edl.device.storage import Place, Storage, parse_targets
-from edl.errors import ImageError
+from edl.device.storage import Place, Storage, Target, parse_targets
+from edl.errors import ImageError, PackageError, UsageError
 from edl.events import Stage
 from edl.files import on_disk
 from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage, SparseKind, is_sparse
+from edl.package import NamedImage, Package
 from edl.packages import tars
-from edl.plan import job
+from edl.plan import byname, job
+from edl.plan.build import Options, build
 from edl.plan.check import checked
 from edl.plan.holes import settled
 from edl.plan.job import Rules
@@ -83,6 +85,9 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         files = [_unpacked(file, app) for file in files]
     with app.phone() as phone:
         storage = Storage(phone)
+        if _inside_super(storage, parsed):
+            carry_out(app, _logical(storage, parsed, files), phone, storage, arguments)
+            return
         places = [storage.place(target) for target in parsed]
         unpack = arguments.get("unsparse", "auto") == "auto"
         steps = [
@@ -100,6 +105,55 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         size = format_size(plan.write_bytes)
         question = f"This overwrites {whole} from the first sector on ({size})." if whole else ""
         carry_out(app, plan, phone, storage, arguments, question=question)
+
+
+def _inside_super(storage: Storage, targets: list[Target]) -> bool:
+    """Tell whether targets are names of which the tables lack some, on a phone with `super`."""
+    if not all(target.name and target.lun is None for target in targets):
+        return False
+    names = {partition.name.lower() for _, partition in storage.partitions()}
+    wanted = [str(target.name).lower() for target in targets]
+    missing = [name for name in wanted if name not in names]
+    slots = any(f"{name}_a" in names for name in missing)  # storage.place asks which one is meant
+    return "super" in names and bool(missing) and not slots
+
+
+def _logical(storage: Storage, targets: list[Target], files: list[Path]) -> Plan:
+    """Return the plan that puts files into the phone's logical partitions, which lie in super.
+
+    Raises:
+        UsageError: the phone has nothing of that name there either.
+        PackageError: it does not fit.
+    """
+    texts = [str(target.name) for target in targets]
+    package = Package(
+        title=", ".join(texts),
+        roots=(),
+        documents=(),
+        home={},
+        members={str(file): on_disk(file) for file in files},
+        named=tuple(
+            NamedImage(name, str(file), file.name) for name, file in zip(texts, files, strict=True)
+        ),
+    )
+    try:
+        package = byname.on_phone(package, storage)
+    except PackageError:
+        for target in targets:
+            storage.place(target)  # says what the phone has instead
+        raise
+    if any(what in texts for what, _ in package.left_out):
+        for target in targets:
+            storage.place(target)
+    options = Options(reset=None, set_bootable=False)
+    plan = build(package, job.geometry_for(package, storage), options)
+    meant = {text.lower() for text in texts}
+    if others := sorted({step.label for step in plan.steps if step.label.lower() not in meant}):
+        raise UsageError(
+            f"The phone has no partition of exactly that name, but {', '.join(others)} in super.",
+            remedies=(f"Name the one you mean, for example {others[0]}.",),
+        )
+    return checked(replace(plan, job="write"))
 
 
 def _unpacked(file: Path, app: App) -> Path:
