@@ -82,7 +82,9 @@ class Package:
     chips: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
     emit: Emit = field(default=ignore, compare=False)
-    _located: dict[tuple[str, str], File | None] = field(default_factory=dict, compare=False)
+    _located: dict[tuple[str, str], File | None] = field(
+        default_factory=dict, init=False, compare=False
+    )
     _listings: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False)
 
     @property

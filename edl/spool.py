@@ -208,9 +208,12 @@ def touch(folder: Path) -> None:
 
 
 def clean(now: dt.datetime | None = None) -> None:
-    """Remove what was unpacked and has not been used for a day."""
+    """Remove what was unpacked and has not been used for a day, and what killed runs left."""
     limit = (now or dt.datetime.now(dt.UTC)).timestamp() - _KEEP_S
     with contextlib.suppress(OSError):
         for folder in (home() / "unpacked").iterdir():
-            if folder.stat().st_mtime < limit:
-                shutil.rmtree(folder, ignore_errors=True)
+            for path in (folder, *folder.glob("*.partial"), *folder.glob("*/*.partial")):
+                if path.is_dir() and path.stat().st_mtime < limit:
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.is_file() and path.stat().st_mtime < limit:
+                    path.unlink()

@@ -45,7 +45,10 @@ def refusal(tree: Tree) -> PackageError | None:
 
 
 def _by_head(tree: Tree) -> tuple[str, str] | None:
-    head = next(iter(tree.files.values())).head(_HEAD_BYTES)
+    file = next(iter(tree.files.values()))
+    if not file.size_bytes:
+        return "an empty file", "Download it again: nothing of it is there."
+    head = file.head(_HEAD_BYTES)
     if head.startswith(b"MZ") and b"PE\0\0" not in head and len(head) < _HEAD_BYTES:
         return None
     for magic, what, remedy in _HEADS:

@@ -208,7 +208,10 @@ class _Index:
 
 
 def _unpack(file: File, title: str, folder: Path, emit: Emit) -> _Index:
-    """Unpack all of file to folder, which is there only when that is done."""
+    """Unpack all of file to folder, which is there only when that is done.
+
+    Where another process was quicker, what it reads from stays.
+    """
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     notes: list[str] = []
     numbers: dict[str, tuple[int, int]] = {}
@@ -223,8 +226,9 @@ def _unpack(file: File, title: str, folder: Path, emit: Emit) -> _Index:
         files = tuple((name, *at) for name, at in numbers.items())
         index = _Index(files, tuple(notes))
         index.save(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        if _Index.of(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
     except OSError as error:
         raise DiskError(
             f"{title} cannot be unpacked to {folder}: {error.strerror}.",

@@ -94,6 +94,7 @@ HEADS = {
     "a.pac": ("BP_R1.0.0".encode("utf-16-le") + bytes(600), "Unisoc"),
     "a.zip": (b"<!DOCTYPE html><html>404</html>", "a web page"),
     "b.zip": (b"\n<html>404</html>", "a web page"),
+    "empty.zip": (b"", "an empty file"),
     "garbage": (noise(5000), "no package of a known kind"),
     "tiny": (b"MZ", "no package of a known kind"),
     "app.apk": (zipped({"AndroidManifest.xml": b"", "classes.dex": b""}), "an Android app"),

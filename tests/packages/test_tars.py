@@ -221,6 +221,44 @@ def test_cleaning(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_what_killed_runs_left_is_cleaned_though_the_rest_is_used(tmp_path: Path) -> None:
+    path = packed(tmp_path, "tar.gz")
+    read(path)
+    folder = spool.folder_of(on_disk(path))
+    (folder / "tar-1.99.partial" / "0").mkdir(parents=True)
+    (folder / "0a").mkdir()
+    (folder / "0a" / "b.img.99.partial").write_bytes(b"half")
+    left = [folder / "tar-1.99.partial", folder / "0a" / "b.img.99.partial"]
+    spool.clean()
+    assert all(each.exists() for each in left)  # another process may be at it
+    for each in left:
+        os.utime(each, (0, 0))
+    read(path)
+    spool.clean()
+    assert [each.exists() for each in left] == [False, False]
+    assert contents(read(path))["rom/images/system.img"] == DATA
+
+
+def test_another_process_was_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = packed(tmp_path, "tar.gz")
+    theirs: list[os.stat_result] = []
+
+    def meanwhile(event: Event) -> None:
+        if isinstance(event, BytesMoved) and not theirs:
+            with monkeypatch.context() as patches:
+                patches.setattr(os, "getpid", lambda: 1)
+                place = read(path).files["rom/images/boot.img"].path
+            assert place is not None
+            theirs.append(place.stat())
+
+    tree = read(path, meanwhile)
+    place = tree.files["rom/images/boot.img"].path
+    assert place is not None
+    assert os.path.samestat(place.stat(), theirs[0])
+    assert contents(tree)["rom/images/system.img"] == DATA
+    assert not list(spool.folder_of(on_disk(path)).glob("*.partial"))
+
+
 def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = packed(tmp_path, "tar.gz")
     monkeypatch.setattr(spool, "_SPARE_BYTES", 1000)
