@@ -32,6 +32,7 @@ class EdlError(Exception):
         remedies: what to do next, most likely first; at most three imperative sentences.
         device_log: the programmer's own words about it, oldest first.
         state: what is on the phone now, where the job had begun to change it.
+        parts: what became of each part of that job, JSON-able.
         code: stable name of this kind of error, in kebab-case.
         status: exit status of the command line.
     """
@@ -53,6 +54,7 @@ class EdlError(Exception):
             self.remedies = tuple(remedies)
         self.device_log = tuple(device_log)
         self.state = ""
+        self.parts: tuple[dict[str, object], ...] = ()
 
     def __str__(self) -> str:
         return self.message

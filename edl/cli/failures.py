@@ -112,6 +112,7 @@ def _data(error: EdlError) -> dict[str, object]:
         "state": error.state,
         "remedies": list(error.remedies),
         "device_log": list(error.device_log),
+        **({"parts": list(error.parts)} if error.parts else {}),
     }
 
 
@@ -125,6 +126,8 @@ def _show(error: EdlError, settings: Settings) -> None:
         terminal.err(f"  device: {text}")
     if error.state:
         terminal.err(f"  on the phone: {error.state}")
+        for part in error.parts:
+            terminal.err(f"    {part['state']:<10} {part['part']}")
     for remedy in error.remedies:
         terminal.err(f"  try: {remedy}")
     if error.code not in _SELF_EXPLAINING:

@@ -25,6 +25,7 @@ from edl.errors import (
     ReadFailedError,
     StoppedMidwayError,
     VerifyError,
+    WriteFailedError,
 )
 from edl.events import BytesMoved, Emit, Notice, Stage, StepStarted, ignore
 from edl.firehose.commands import Area
@@ -32,9 +33,11 @@ from edl.plan.compare import Checker, Verify, is_blank
 from edl.plan.journal import NOTE_BYTES
 from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
 from edl.plan.order import Stage as Stages
-from edl.plan.order import ordered
+from edl.plan.order import is_critical, ordered
 from edl.plan.readout import pieces, read_to_file
 from edl.units import format_size
+
+_MOST_FAILURES = 3  # more of them are no matter of single parts
 
 
 class Ledger(Protocol):
@@ -94,6 +97,19 @@ class Piece:
     digest: bytes
 
 
+@dataclass(frozen=True)
+class Part:
+    """What became of a step. state: one of those in docs/json.md."""
+
+    label: str
+    state: str
+    size_bytes: int
+
+    def as_data(self) -> dict[str, object]:
+        """Return it as JSON-able data."""
+        return {"part": self.label, "state": self.state, "bytes": self.size_bytes}
+
+
 @dataclass
 class Report:
     """What a job did. how: how it was verified, in words; empty if it was not."""
@@ -106,6 +122,7 @@ class Report:
     how: str = ""
     rewritten: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -136,6 +153,7 @@ class Executor:
         self._doing = ""
         self._finished = 0
         self._checker = Checker(programmer, verify)
+        self._failures: list[EdlError] = []
         self.report = Report()
 
     def run(self) -> Report:
@@ -147,20 +165,26 @@ class Executor:
             EdlError: as the steps do; `state` then says what is on the phone.
         """
         begin = time.monotonic()
+        steps = ordered(self._plan.steps, self._plan.geometry)
         try:
             twins = False  # the second of two has been written, and not been compared
-            steps = ordered(self._plan.steps, self._plan.geometry)
             for index, (stage, step) in enumerate(steps, 1):
                 if stage >= Stages.CHAIN and twins:
                     self._verify_all()
                 twins = stage in {Stages.SECOND_CHAIN, Stages.SECOND_FIRST_STAGE}
-                self._step(index, step)
-                self._finished += 1
+                self._step_or_fail(index, stage, step)
                 self._doing = ""
             self._verify_all()
+            if self._failures:
+                raise self._failures[0]
             self._make_bootable()
         except EdlError as error:
             self._tell_state(error)
+            done = len(self.report.parts)
+            rest = [
+                Part(_title(step), "not done", step.area.size_bytes) for _, step in steps[done:]
+            ]
+            error.parts = tuple(part.as_data() for part in [*self.report.parts, *rest])
             raise
         except KeyboardInterrupt as stop:
             raise self._stopped_at_once() from stop
@@ -200,15 +224,49 @@ class Executor:
             return ""
         total = len(self._plan.steps)
         text = f"{self._finished} of {plural(total, 'step')} are done"
+        failed = [part.label for part in self.report.parts if part.state == "failed"]
+        others = [name for name in failed if name != self._doing]
+        behind = f" {plural(len(others), 'step')} failed: {', '.join(others)}." if others else ""
         if self._doing:
-            return f"{text}; '{self._doing}' is incomplete: the phone may not start as it is."
-        verified = self.report.verified_bytes and not self._pieces
-        return f"{text} and verified." if verified else f"{text}, but not all is verified."
+            text += f"; '{self._doing}' is incomplete: the phone may not start as it is."
+        elif self.report.verified_bytes and not self._pieces:
+            text += " and verified."
+        else:
+            text += ", but not all is verified."
+        return text + behind
 
     # -- steps ----------------------------------------------------------------------------------
 
+    def _step_or_fail(self, index: int, stage: Stages, step: Step) -> None:
+        """Carry a step out; what the phone does not boot from may fail, and the others go on.
+
+        Only a clean no of the phone is such a failure, and not many of them: flash that takes
+        nothing any more takes no time either.
+        """
+        before = self.report.written_bytes, self.report.resumed_bytes
+        state = "not done"
+        try:
+            self._step(index, step)
+            self._finished += 1
+            written = self.report.written_bytes > before[0]
+            resumed = self.report.resumed_bytes > before[1]
+            state = "written" if written else "resumed" if resumed else "unchanged"
+            state = {Erase: "erased", ReadOut: "read"}.get(type(step), state)
+        except DeviceRefusedError as error:
+            state = "failed"
+            self._failures.append(error)
+            clean = type(error) in {DeviceRefusedError, WriteFailedError}
+            if is_critical(stage, step) or not clean or len(self._failures) > _MOST_FAILURES:
+                raise
+            self._emit(Notice(f"'{_title(step)}' failed, the others go on: {error}"))
+        except BaseException:
+            state = "incomplete" if self._doing else state
+            raise
+        finally:
+            self.report.parts.append(Part(_title(step), state, step.area.size_bytes))
+
     def _step(self, index: int, step: Step) -> None:
-        title = step.label or f"LUN {step.area.lun} sector {step.area.start_sector}"
+        title = _title(step)
         self._check_cancel()
         count = len(self._plan.steps)
         self._emit(StepStarted(index, count, title, step.area.size_bytes))
@@ -410,6 +468,10 @@ class _Guarded:
         except ImageError as error:
             self.error = error
             yield from FillContent(self._left).chunks(0, self._left)
+
+
+def _title(step: Step) -> str:
+    return step.label or f"LUN {step.area.lun} sector {step.area.start_sector}"
 
 
 def _worn(bad: list[Piece]) -> str:

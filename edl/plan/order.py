@@ -15,9 +15,10 @@ import functools
 from collections.abc import Sequence
 
 from edl.partitions import Severity, classify
-from edl.plan.model import Geometry, Step, Write, overlaps
+from edl.plan.model import Geometry, ReadOut, Step, Write, overlaps
 
 _FIRST_STAGES = frozenset({"xbl", "sbl1", "xbl_config"})
+_KERNEL = frozenset({"boot", "init_boot", "vendor_boot", "dtbo", "vbmeta", "vbmeta_system"})
 _COPIES = ("_b", "_backup", "bak")
 
 
@@ -54,6 +55,12 @@ def stage_of(name: str) -> Stage:
     if base.removesuffix("_a") in _FIRST_STAGES:
         return Stage.SECOND_FIRST_STAGE if second else Stage.FIRST_STAGE
     return Stage.SECOND_CHAIN if second else Stage.CHAIN
+
+
+def is_critical(stage: Stage, step: Step) -> bool:
+    """Tell whether the phone cannot start without what step changes."""
+    base = step.label.lower().removesuffix("_a").removesuffix("_b")
+    return stage.boots or base in _KERNEL or isinstance(step, ReadOut)
 
 
 def ordered(steps: Sequence[Step], geometry: Geometry) -> list[tuple[Stage, Step]]:

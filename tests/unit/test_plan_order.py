@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from edl.chunks import BytesContent
+from edl.errors import EdlError, WriteFailedError
 from edl.events import Event, Stage, StepStarted
 from edl.firehose.commands import Area
 from edl.plan.execute import Executor
 from edl.plan.model import Erase, Geometry, Plan, ReadOut, Step, Write
 from edl.plan.order import Stage as Stages
 from edl.plan.order import ordered, stage_of
-from tests.phones import plug
+from edl.virtual.storage import Extent, Faults
+from tests.phones import plug, spec
 
 GEOMETRY = Geometry("emmc", 512, {0: 4096, 4: 4096})
 
@@ -87,3 +90,45 @@ def test_the_first_of_two_is_touched_when_the_second_is_verified(profile: str) -
         for step in steps:
             there = bench.flash.luns[0].read(step.area.start_sector, 8)
             assert there == step.label[:1].encode() * 4096
+
+
+# -- failures -------------------------------------------------------------------------------------
+
+
+def fail(*steps: Step, bad: Sequence[int]) -> tuple[EdlError, list[str], bytes]:
+    """Carry steps out where writes to the sectors bad fail: the error, the phone's sector 300."""
+    broken = Faults(unwritable=tuple(Extent(0, first, 8) for first in bad))
+    with plug(spec("qcm2290", broken=broken)) as bench:
+        phone = bench.connect()
+        plan = Plan("rawprogram", "test", Geometry("emmc", 512, {0: 1 << 20}), steps)
+        with pytest.raises(EdlError) as caught:
+            Executor(phone.programmer, plan, emit=bench.events.append).run()
+        return caught.value, bench.notices, bench.flash.luns[0].read(300, 1)
+
+
+def states(error: EdlError) -> list[tuple[object, object]]:
+    return [(part["part"], part["state"]) for part in error.parts]
+
+
+def test_one_part_that_fails_does_not_stop_the_others() -> None:
+    error, notices, last = fail(write("odm", 200), write("tz", 300), bad=[200])
+    assert isinstance(error, WriteFailedError)
+    assert states(error) == [("odm", "failed"), ("tz", "written")]
+    assert error.state == "1 of 2 steps are done and verified. 1 step failed: odm."
+    assert "'odm' failed, the others go on" in notices[0]
+    assert last == b"t" * 512
+
+
+@pytest.mark.parametrize("label", ["tz", "boot_a"])
+def test_one_that_the_phone_starts_from_stops_the_job(label: str) -> None:
+    error, _, last = fail(write(label, 200), write("xbl", 300), bad=[200])
+    assert isinstance(error, WriteFailedError)
+    assert states(error) == [(label, "failed"), ("xbl", "not done")]
+    assert f"'{label}' is incomplete: the phone may not start" in error.state
+    assert last == bytes(512)
+
+
+def test_many_failures_stop_the_job() -> None:
+    steps = [write(f"odm{number}", 100 + 16 * number) for number in range(5)]
+    error, _, _ = fail(*steps, write("tz", 300), bad=[100 + 16 * n for n in range(5)])
+    assert [state for _, state in states(error)] == ["failed"] * 4 + ["not done"] * 2
