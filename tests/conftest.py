@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,22 @@ settings.load_profile("edl")
 
 REPO = Path(__file__).resolve().parent.parent
 
+# Tests that go the whole way many times, at random, or with data that may not be there. A line that
+# only they happen to reach counts as untested; and to measure them takes longer than to run them.
+UNCOUNTED = (
+    "tests/campaigns/",
+    "tests/faults/",
+    "tests/peers/",
+    "tests/property/",
+    "tests/cli/test_breaking.py::test_ten_thousand_rows",
+    "tests/cli/test_process.py",
+    "tests/docs/test_docs.py::test_the_demo_ends_well",
+    "tests/umockdev/test_whole_way.py",
+    "tests/unit/test_package_corpus.py",
+    "tests/virtual/test_golden_builds.py",
+    "tests/virtual/test_serve.py::test_a_package_brings_a_phone_back",
+)
+
 
 def shared(name: str) -> Path:
     """Return a path in the shared research data, or skip the test where that is absent."""
@@ -27,6 +45,23 @@ def shared(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"the research data '{name}' is not beside this checkout")
     return path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Do not measure the coverage of what is in UNCOUNTED, nor of the processes it starts."""
+    if not item.nodeid.startswith(UNCOUNTED):
+        return (yield)
+    here, elsewhere = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+            return (yield)
+    finally:
+        threading.settrace(elsewhere)  # type: ignore[arg-type]
+        sys.settrace(here)
 
 
 @pytest.fixture(autouse=True)
