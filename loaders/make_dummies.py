@@ -8,6 +8,7 @@ the same on every computer.
 
 from __future__ import annotations
 
+import functools
 import struct
 import sys
 from collections.abc import Callable
@@ -121,6 +122,7 @@ def _with_byte(image: bytes, offset: int) -> bytes:
     return image[:offset] + bytes((image[offset] ^ 0xFF,)) + image[offset + 1 :]
 
 
+@functools.cache
 def good_ones() -> dict[str, bytes]:
     """Return every kind of image that some boot ROM takes, by file name."""
     binding = _V3.binding
@@ -164,6 +166,7 @@ def good_ones() -> dict[str, bytes]:
     }
 
 
+@functools.cache
 def bad_ones() -> dict[str, bytes]:
     """Return damaged images and files that are none, by file name."""
     image = _of(_V3)

@@ -62,7 +62,10 @@ def test_an_image_in_place_of_xml(edl: Edl, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "no/such", "*.nothing", "a\0b", "x" * 5000])
-def test_a_name_that_is_no_package(name: str, edl: Edl) -> None:
+def test_a_name_that_is_no_package(
+    name: str, edl: Edl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # an empty name is the folder one is in
     result = edl("check", name)
     assert result.status in {2, 7}
     assert one_error(result.err) in {"usage", "package"}

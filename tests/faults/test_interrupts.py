@@ -22,7 +22,7 @@ from tests.faults.bricks import PIECE_BYTES, Brick, small
 from tests.phones import Watched, plan_of, plug
 
 ALL = pytest.mark.parametrize("profile", phones.ALL)
-MOMENTS = 5
+MOMENTS = 3
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from tests.faults.bricks import PIECE_BYTES, Brick, small, survive
 from tests.phones import plug
 
 ALL = pytest.mark.parametrize("profile", phones.ALL)
-POINTS = 3
+POINTS = 2
 _SECTIONS = [
     *(f"unplug@{place}:{{}}" for place in Place),
     *(f"stall@{place}:{{}}" for place in Place),
