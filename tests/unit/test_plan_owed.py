@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from edl.chunks import BytesContent
 from edl.device import owed as delivering
 from edl.device.dialogue import Dialogue
-from edl.errors import DiskError, MuteError
+from edl.errors import DiskError, EdlError, MuteError
 from edl.firehose import commands
 from edl.firehose.commands import Area
-from edl.plan import home, owed
+from edl.plan import home, job, owed
 from edl.plan.journal import Flight, Journal, read
+from edl.plan.model import Write
 from tests import phones
 from tests.phones import Script, plug
 
@@ -93,6 +95,29 @@ def test_a_journal_that_cannot_be_written_stops_it(path: Path) -> None:
     with pytest.raises(DiskError, match="cannot be written"):
         claim.settle(script)
     assert script.written == []
+
+
+def test_a_place_for_data_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise DiskError("There is no place.")
+
+    monkeypatch.setattr(owed, "home", nowhere)
+    assert owed.claim(PLACE, None) is None
+
+
+@pytest.mark.parametrize(
+    ("serial", "files", "told"),
+    [("ffffffff", [], "is of the phone ffffffff; this is 1a2b3c4d"), (None, [["a", "b"]], "a")],
+)
+def test_only_the_same_job_goes_on(serial: str | None, files: list[list[str]], told: str) -> None:
+    with plug("qcm2290") as bench:
+        storage = bench.storage()
+        write = Write(AREA, BytesContent(bytes(AREA.size_bytes)), "boot", "x", "")
+        meant = job.Job(serial or storage.phone.serial, files)
+        with pytest.raises(EdlError, match=told):
+            phones.carry_out(bench, phones.plan_of(storage, write), storage,
+                             job.Rules(resume=True, only=meant))  # fmt: skip
+        assert bench.changes == []
 
 
 # -- delivering ---------------------------------------------------------------------------------
