@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import re
@@ -55,7 +56,8 @@ class Certificate:
         return _bare(self.key, hashed, signature) or _pss(self.key, message, signature)
 
 
-def read_chain(area: bytes) -> list[Certificate]:
+@functools.lru_cache(maxsize=8)  # a phone is often given the loader that it had before
+def read_chain(area: bytes) -> tuple[Certificate, ...]:
     """Return the certificates in area, leaf first, after each has been verified by the next.
 
     Raises:
@@ -79,7 +81,7 @@ def read_chain(area: bytes) -> list[Certificate]:
         raise ValueError("a certificate is not signed by the next")
     if not any(_issued(below[-1], root) for root in roots):
         raise ValueError("no root has signed the chain")
-    return chain
+    return tuple(chain)
 
 
 def _certificate(element: der.Element) -> Certificate:

@@ -275,14 +275,14 @@ def _areas(fuses: Fuses, segment: bytes) -> _Areas:
     )
 
 
-def _chain(area: bytes) -> list[Certificate]:
+def _chain(area: bytes) -> tuple[Certificate, ...]:
     try:
         return read_chain(area)
     except ValueError as error:
         raise _unsigned(str(error)) from error
 
 
-def _check_root(fuses: Fuses, chain: list[Certificate], digest: str) -> None:
+def _check_root(fuses: Fuses, chain: tuple[Certificate, ...], digest: str) -> None:
     roots = b"".join(certificate.raw for certificate in chain if certificate.self_issued)
     if not hmac.compare_digest(hashlib.new(digest, roots).digest(), fuses.pk_hash):
         raise _unsigned("its root is not the fused one")
