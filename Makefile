@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check clean help
+.PHONY: demo test check compiled clean help
+
+# tests start many processes, and each would compile all of edl anew
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo   set up, and bring a virtual phone back to life"
@@ -29,9 +32,14 @@ check: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell edl tests docs loaders README.md CONTRIBUTING.md CHANGELOG.md
 
-test: check
+# Compiles the tests once, before several workers do; what is wrong with them, they say later.
+compiled: $(STAMP)
+	@$(BIN)/pytest -qq --collect-only >/dev/null 2>&1 || true
+
+test: $(STAMP)
+	@$(MAKE) --no-print-directory --jobs=2 check compiled
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n auto
+	$(BIN)/coverage run -m pytest -q -n auto --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/python tests/coverage_gate.py
 
