@@ -270,7 +270,10 @@ def test_a_question_on_a_terminal(environment: dict[str, str]) -> None:
     line = ("--virtual", "qcm2290", "erase", "1")
     status, shown = at_terminal(environment, *line, typed="n\n")
     assert status == 130
-    assert "This erases LUN 1 (4 MiB, partition tables included). Continue? [y/N]: n\n" in ESCAPE.sub("", shown)
+    assert (
+        "This erases LUN 1 (4 MiB, partition tables included). Continue? [y/N]: n\n"
+        in ESCAPE.sub("", shown)
+    )
     status, shown = at_terminal(environment, *line, typed="y\n")
     assert status == 0
     assert "  erased     4 MiB, and reads as blank now\n" in shown
