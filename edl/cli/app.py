@@ -281,6 +281,7 @@ _KINDS: dict[str, type[EdlError]] = {
     "whole-lun-erase": SafetyError,
     "foreign-user-data": SafetyError,
     "moves-unique": SafetyError,
+    "other-layout": SafetyError,
     "wrong-sector-size": WrongSectorSizeError,
     "no-such-lun": WrongStorageError,
 }

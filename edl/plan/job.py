@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from edl.files import File
 from edl.firehose.commands import Power
 from edl.formats.rawprogram import PatchRow, PowerRow
 from edl.package import Package
-from edl.plan import owed, unique
+from edl.plan import layout, owed, unique
 from edl.plan.compare import Verify
 from edl.plan.execute import Executor, Report
 from edl.plan.home import phone_folder
@@ -121,6 +121,11 @@ def prepare(plan: Plan, storage: Storage, rules: Rules) -> tuple[Plan, Found]:
     plan = folded(plan, storage.read)  # first, so that patches cannot change what is unique either
     if not plan.changes_phone:
         return plan, Found()
+    if plan.job == "rawprogram":
+        doubts = tuple(layout.against_phone(plan, storage))
+        plan = replace(plan, findings=(*plan.findings, *doubts))
+        if plan.errors:
+            return plan, Found()
     found = unique.look(plan, storage)
     plan = unique.protect(plan, found, rules.overwrite)
     if rules.backup:
