@@ -311,7 +311,10 @@ def test_boot_loaders_in_a_form_that_is_not_known_stay_out(tmp_path: Path) -> No
     [
         (motos.container({}), "no recipe"),
         (motos.container({"index.xml": b"<index/>"}), "offers no package"),
-        (motos.container({"index.xml": b"<index><package filename='p'/></index>"}), "'p' is mis"),
+        (
+            motos.container({"index.xml": b"<index><package filename='p'/></index>"}),
+            "'p' is missing",
+        ),
         (motos.container({"default.xml": b"<recipe><flash partition='a'/></recipe>"}), "without"),
         (motos.packed('<flash partition="tz" filename="tz.mbn"/>', {}), "'tz.mbn' is missing"),
         (motos.container({"default.xml": b" " * (1 << 20) + b" "}), "too large"),

@@ -14,6 +14,7 @@ import pytest
 from edl.errors import (
     AuthorizationError,
     DeviceRefusedError,
+    EdlError,
     ReadFailedError,
     WriteFailedError,
     WrongSectorSizeError,
@@ -52,7 +53,7 @@ HARDWARE = (DeviceRefusedError, "could not start the phone's hardware")
 NOT_UNDERSTOOD = (DeviceRefusedError, "did not understand the command")
 GAVE_UP = (WriteFailedError, "gave up writing")
 
-MEANINGS: tuple[tuple[str, tuple[type[DeviceRefusedError], str]], ...] = (
+MEANINGS: tuple[tuple[str, tuple[type[EdlError], str]], ...] = (
     # Xiaomi and those who build for it; the spelling varies
     ("ERROR: Only nop and sig tag can be recevied before authentication.", LOCKED),
     ("ERROR: Only nop and sig tag can be received before authentication.", LOCKED),
@@ -344,9 +345,7 @@ HARMLESS = (
 
 
 @pytest.mark.parametrize(("line", "meaning"), MEANINGS)
-def test_texts_of_real_programmers(
-    line: str, meaning: tuple[type[DeviceRefusedError], str]
-) -> None:
+def test_texts_of_real_programmers(line: str, meaning: tuple[type[EdlError], str]) -> None:
     error, words = meaning
     # in whatever company of harmless lines, and whatever the case
     for logs in ([line], [*HARMLESS, line, *HARMLESS], [line.upper()]):
@@ -456,7 +455,7 @@ def test_remedies_are_few_and_whole_sentences() -> None:
     ],
 )
 def test_several_lines_have_one_meaning(
-    logs: list[str], meaning: tuple[type[DeviceRefusedError], str]
+    logs: list[str], meaning: tuple[type[EdlError], str]
 ) -> None:
     found = explain(logs)
     assert found is not None
@@ -593,7 +592,7 @@ REFUSALS = {
 
 def test_every_line_of_the_public_logs() -> None:
     """Those that refuse are found, and among thousands of others there is no false alarm."""
-    found: dict[str, set[tuple[type[DeviceRefusedError], str]]] = {}
+    found: dict[str, set[tuple[type[EdlError], str]]] = {}
     known = {words: (error, words) for _, (error, words) in MEANINGS}
     for path in sorted(shared("logs").iterdir()):
         text = path.read_text("utf-8", "replace")

@@ -194,7 +194,7 @@ def test_room_is_needed_for_data_only(tmp_path: Path, monkeypatch: pytest.Monkey
     ("one", "other", "expected"),
     [
         (b"", b"", (0, 0, None)),
-        (b"abc", b"abd", (1, 1, 2)),
+        (b"abc", b"abx", (1, 1, 2)),
         (bytes(3 * MIB) + b"1", bytes(3 * MIB) + b"2", (4, 1, 3 * MIB)),
         (b"1" + bytes(2 * MIB) + b"1", b"2" + bytes(2 * MIB) + b"2", (3, 2, 0)),
     ],
