@@ -31,10 +31,15 @@ UNCOUNTED = (
     "tests/cli/test_breaking.py::test_ten_thousand_rows",
     "tests/cli/test_process.py",
     "tests/docs/test_docs.py::test_the_demo_ends_well",
+    "tests/cli/test_doctor_storage.py::test_conditions_by_name",
+    "tests/cli/test_doctor_storage.py::test_flash_that_ages",
     "tests/umockdev/test_whole_way.py",
     "tests/unit/test_package_corpus.py",
     "tests/virtual/test_golden_builds.py",
+    "tests/virtual/test_ladder.py::test_a_state_over_usb",
     "tests/virtual/test_serve.py::test_a_package_brings_a_phone_back",
+    "tests/virtual/test_sessions_commands.py::test_a_programmer_that_goes_wrong",
+    "tests/virtual/test_sessions_connect.py::test_answers_that_come_late_are_not_taken_for_others",
 )
 
 
@@ -54,13 +59,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     here, elsewhere = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]
+    threading.settrace(None)
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
             return (yield)
     finally:
-        threading.settrace(elsewhere)  # type: ignore[arg-type]
+        threading.settrace(elsewhere)
         sys.settrace(here)
 
 
