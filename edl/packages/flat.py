@@ -6,6 +6,7 @@ Folders are read by `edl.package`; this reads the same thing where it is packed.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -195,7 +196,8 @@ class Members(Mapping[str, File]):
         return file
 
     def _anywhere(self, name: str) -> File | None:
-        found = [path for path in self._tree.files if PurePosixPath(path).name == name]
+        found = self._tree.names(glob.escape(name))  # without regard to capitals
+        found = [path for path in found if PurePosixPath(path).name == name] or found
         if len(found) > 1:
             raise PackageError(f"'{name}' could be {' or '.join(found[:5])}.")
         return self._tree.files[found[0]] if found else None

@@ -351,3 +351,12 @@ def test_what_a_tree_has_looked_up_is_not_passed_on() -> None:
     assert (second.get("x/a.img"), second.below("x"), list(second.below("y"))) == (
         None, {}, ["b.img"],
     )  # fmt: skip
+
+
+def test_files_of_an_archive_fit_also_in_other_capitals(tmp_path: Path) -> None:
+    rows = rawprogram({"boot": "Boot[1].IMG", "tz": "tz.mbn"})
+    files = {"a/rawprogram0.xml": rows, "a/images/boot[1].img": b"boot", "a/b/tz.mbn": b"right",
+             "a/c/TZ.mbn": b"wrong"}  # fmt: skip
+    (tmp_path / "a.zip").write_bytes(zipped(files))
+    package = opened(tmp_path / "a.zip")
+    assert (image(package, "Boot[1].IMG"), image(package, "tz.mbn")) == (b"boot", b"right")
