@@ -25,7 +25,8 @@ REPO = Path(__file__).resolve().parent.parent
 # only they happen to reach counts as untested; and to measure them takes longer than to run them.
 UNCOUNTED = (
     "tests/campaigns/",
-    "tests/faults/",
+    "tests/faults/test_interrupts.py",
+    "tests/faults/test_main_job.py",
     "tests/peers/",
     "tests/property/",
     "tests/cli/test_breaking.py::test_ten_thousand_rows",
