@@ -363,6 +363,16 @@ def test_data_that_does_not_fit_is_not_cut_off(tmp_path: Path) -> None:
         assert ("userdata", "--skip") in outcome.plan.left_out
 
 
+def test_a_partition_that_is_left_out_may_shrink_below_its_data(tmp_path: Path) -> None:
+    with phones.plug(emmc(ALICE)) as small, phones.plug(emmc(ALICE, 2 * SECTORS)) as large:
+        live(large.flash, "alice", used_bytes=1 << 20)
+        dump = read(dumps.backup(large.flash, tmp_path / "large", owner(ALICE)))
+        outcome = put_back(small, dump, Wish(skip=("userdata",)))
+        assert "'userdata' shrinks to " in str(outcome.plan.findings)
+        assert boot_check(small.flash).boots
+        assert held(small.flash, "userdata").strip(b"\0") == b""
+
+
 def test_another_phone_keeps_its_table_whatever_the_sizes(alices: Path) -> None:
     with phones.plug(emmc(BOB, 2 * SECTORS)) as bench:
         live(bench.flash, "bob")
