@@ -30,9 +30,10 @@ from edl.plan import home, job, readout
 from edl.plan.compare import Verify
 from edl.plan.job import Rules
 from edl.plan.model import Erase, Finding, Plan, ReadOut, Severity, Write
+from edl.plan.unique import Found
 from edl.virtual.programmer.board import Quirks
 from edl.virtual.saved import State
-from tests import phones
+from tests import dumps, phones
 from tests.phones import Bench, carry_out, plan_of, plug, spec
 from tests.virtual.disks import Part, make_bootable, write_gpt
 
@@ -378,3 +379,15 @@ def test_a_disk_that_fills_up_while_rows_are_read(tmp_path: Path) -> None:
             carry_out(bench, plan, storage)
         assert isinstance(caught.value.__cause__, OSError)
         assert caught.value.__cause__.errno == errno.ENOSPC
+
+
+def test_a_package_for_another_model_is_not_prepared_further() -> None:
+    with plug("sdm660") as bench:
+        boot = dumps.live(bench.flash, "owner").find("boot")
+        assert boot is not None
+        storage = bench.storage()
+        area = Area(0, boot.first_sector + 8, 8, 512)
+        plan = plan_of(storage, Write(area, BytesContent(noise(8 * 512)), "boot", "boot.img", ""))
+        prepared, found = job.prepare(plan, storage, Rules())
+        assert [finding.code for finding in prepared.errors] == ["other-layout"]
+        assert found == Found()
