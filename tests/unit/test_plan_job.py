@@ -386,7 +386,7 @@ def test_a_package_for_another_model_is_not_prepared_further() -> None:
         boot = dumps.live(bench.flash, "owner").find("boot")
         assert boot is not None
         storage = bench.storage()
-        area = Area(0, boot.first_sector + 8, 8, 512)
+        area = Area(0, boot.first_sector - 8, 8, 512)
         plan = plan_of(storage, Write(area, BytesContent(noise(8 * 512)), "boot", "boot.img", ""))
         prepared, found = job.prepare(plan, storage, Rules())
         assert [finding.code for finding in prepared.errors] == ["other-layout"]

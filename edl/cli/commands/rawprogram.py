@@ -84,6 +84,10 @@ holes_option = once(
 @click.option("--no-set-bootable", is_flag=True, help="Leave the boot LUN as it is.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
 @holes_option
+@click.option(
+    "--erase-lun", type=click.IntRange(0, 255), multiple=True, metavar="LUN",
+    help="Let rows without a range erase all of this LUN.",
+)
 @once(
     "--unchanged", type=click.Choice(["write", "skip"]), default="write",
     help="What to do with parts that the phone has already [default: write].",
@@ -209,6 +213,7 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
         skip=names(arguments["skip"]),
         allow_missing=arguments["allow_missing"],
         zero_holes=arguments.get("holes") == "zero",
+        erase_luns=frozenset(arguments.get("erase_lun", ())),
         set_bootable=not arguments.get("no_set_bootable"),
         reset=_reset(arguments),
         read_folder=folder_of(arguments.get("folder")),
