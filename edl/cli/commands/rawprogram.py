@@ -85,7 +85,10 @@ holes_option = once(
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
 @holes_option
 @click.option(
-    "--erase-lun", type=click.IntRange(0, 255), multiple=True, metavar="LUN",
+    "--erase-lun",
+    type=click.IntRange(0, 255),
+    multiple=True,
+    metavar="LUN",
     help="Let rows without a range erase all of this LUN.",
 )
 @once(
