@@ -19,6 +19,7 @@ from edl.cli.options import Settings
 from edl.cli.progress import JsonDisplay, Lines, Quiet, display
 from edl.errors import DiskError, VerifyError
 from edl.events import BytesMoved, DeviceLog, Event, Notice, Stage, StepStarted
+from edl.home import home
 from edl.plan.model import Geometry, Plan
 from tests.cli.conftest import Edl
 from tests.cli.test_options import code
@@ -378,12 +379,12 @@ def test_the_log_is_kept(edl: Edl, tmp_path: Path) -> None:
     assert edl("--virtual", "qcm2290", "nop", "--log-file", log).status == 0
     text = log.read_text()
     assert "<configure " in text
-    assert "<configure " in (tmp_path / "edl-home" / "log" / "edl.log").read_text()
+    assert "<configure " in (home() / "log" / "edl.log").read_text()
     assert edl("--virtual", "qcm2290", "nop", "-vv").err.count("<configure ") >= 1
 
 
-def test_a_log_that_cannot_be_written_does_not_matter(edl: Edl, tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_does_not_matter(edl: Edl) -> None:
     assert edl("--virtual", "qcm2290", "nop", "--log-file", "/dev/full").status == 0
-    shutil.rmtree(tmp_path / "edl-home")
-    (tmp_path / "edl-home").write_text("in the way")
+    shutil.rmtree(home())
+    (home()).write_text("in the way")
     assert edl("--virtual", "qcm2290", "nop").status == 0

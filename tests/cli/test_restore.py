@@ -12,6 +12,7 @@ import pytest
 
 from edl.cli import terminal
 from edl.formats.manifest import Owner
+from edl.home import home
 from edl.virtual.phone import Phone
 from tests import dumps
 from tests.cli.conftest import Edl
@@ -167,7 +168,7 @@ def test_what_exists_only_once(edl: Edl, alices: Path, tmp_path: Path) -> None:
     assert "hold 2 different states" in which.err
     assert "as it is on the phone now" in which.err
     assert "differs in" in which.err
-    older = min((tmp_path / "edl-home" / "phones" / "1111aaaa").glob("saved-*"))
+    older = min((home() / "phones" / "1111aaaa").glob("saved-*"))
     some = edl("--virtual", alices, "restore", older, "--unique", "fs*", "--json")
     assert some.last["unchanged_bytes"] == 36 * 1024
 

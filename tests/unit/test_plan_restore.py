@@ -31,6 +31,7 @@ from edl.errors import (
 from edl.events import Event, StepStarted
 from edl.formats.gpt import Partition
 from edl.formats.manifest import Kind, Owner
+from edl.home import home
 from edl.plan import dump as dumps_module
 from edl.plan import foreign, job, own, restore
 from edl.plan.dump import Dump, of_backup, of_image
@@ -250,8 +251,8 @@ def test_a_dump_that_has_destroyed_the_phone_once_does_not_become_its_own(alices
         assert foreign.judge(bare(alices / "image"), bench.storage()).whose is Whose.THIS
 
 
-def test_records_of_what_was_saved_may_be_damaged(alices: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "edl-home" / "phones" / f"{BOB:08x}" / "saved-1"
+def test_records_of_what_was_saved_may_be_damaged(alices: Path) -> None:
+    folder = home() / "phones" / f"{BOB:08x}" / "saved-1"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text('{"files": {"lun0-persist.bin": 5}}')
     with phones.plug(emmc(BOB)) as bench:
