@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from edl import loaders, spool
 from edl.errors import EdlError, PackageError, UsageError
 from edl.files import File, on_disk
+from edl.formats import magic
 from edl.formats.streams import compression
 from edl.package import Package, open_package
 from edl.packages import flat, tars, zips
@@ -288,11 +289,28 @@ def _choose(tree: Tree) -> tuple[Format | None, Confidence]:
 def _unknown(tree: Tree) -> PackageError:
     names = ", ".join(sorted(tree.files)[:8])
     inside = f" It holds: {names}." if tree.kind != "file" and names else ""
+    if tree.kind == "file" and (image := _single_image(tree)) is not None:
+        return image
     remedies = (
         "Name the folder that holds rawprogram0.xml, or an archive of the package.",
         "A single image goes to its partition with: edl write NAME FILE.",
     )
     return _explained(f"{tree.title} is no package of a known kind.{inside}", remedies, tree)
+
+
+def _single_image(tree: Tree) -> PackageError | None:
+    """Return what to do with a file that is one image by itself, or None if it is none."""
+    [file] = tree.files.values()
+    kind = magic.recognise(file.head(magic.HEAD_BYTES))
+    if kind.code in {"unknown", "blank"}:
+        return None
+    remedies: tuple[str, ...] = (f"Write it to its partition: edl write NAME {tree.title}",)
+    if kind.code == "disk":
+        remedies = (
+            f"See what is in it: edl image ls {tree.title}",
+            f"Bring it back as far as it belongs on the phone: edl restore {tree.title}",
+        )
+    return PackageError(f"{tree.title} is one image ({kind.text}), no package.", remedies=remedies)
 
 
 def _explained(message: str, remedies: tuple[str, ...], tree: Tree) -> PackageError:

@@ -360,3 +360,22 @@ def test_files_of_an_archive_fit_also_in_other_capitals(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zipped(files))
     package = opened(tmp_path / "a.zip")
     assert (image(package, "Boot[1].IMG"), image(package, "tz.mbn")) == (b"boot", b"right")
+
+
+@pytest.mark.parametrize(
+    ("content", "told", "remedy"),
+    [
+        (b"ANDROID!" + bytes(4088), "is one image (Android boot image", "edl write NAME"),
+        (b"AVB0" + bytes(4092), "verified boot metadata (vbmeta)", "edl write NAME"),
+        (bytes(512) + b"EFI PART" + bytes(9000), "disk with 512-byte sectors", "edl restore"),
+    ],
+)
+def test_a_single_image_is_called_what_it_is(
+    tmp_path: Path, content: bytes, told: str, remedy: str
+) -> None:
+    file = tmp_path / "x.img"
+    file.write_bytes(content)
+    with pytest.raises(PackageError) as caught:
+        door.open_any([str(file)])
+    assert told in caught.value.message
+    assert any(remedy in text for text in caught.value.remedies)
