@@ -104,7 +104,8 @@ class TransportError(EdlError):
     status = 4
     remedies: tuple[str, ...] = (
         "Plug the phone directly into the computer, with another cable if you have one.",
-        "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
+        "Hold the power button for 15 seconds, and enter EDL mode again.",
+        "Repeat the command.",
     )
 
 
@@ -167,7 +168,8 @@ class ProtocolError(EdlError):
     code = "protocol"
     status = 5
     remedies: tuple[str, ...] = (
-        "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
+        "Hold the power button for 15 seconds, and enter EDL mode again.",
+        "Repeat the command.",
         "If it happens again, repeat with --log-file FILE and report it with that file.",
     )
 

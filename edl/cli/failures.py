@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -19,7 +20,8 @@ from edl.errors import CancelledError, DiskError, EdlError, StoppedMidwayError, 
 _RED = "\x1b[1;31m"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 _HALF_DONE = "A job was under way: the phone may be incomplete and not start as it is."
-_RESUME = "Run the same command with --resume to finish the job."
+_RESUME = "Finish the job: edl resume, or the same command with --resume."
+_MOST_NAMES = 5  # of parts that are as they should be
 _SELF_EXPLAINING = {"usage", "error", "cancelled"}
 
 
@@ -116,6 +118,18 @@ def _data(error: EdlError) -> dict[str, object]:
     }
 
 
+def _fates(parts: Iterable[dict[str, object]]) -> Iterator[str]:
+    """Yield what became of the parts of a job, a line for each fate; what went wrong in full."""
+    by_state: dict[str, list[str]] = {}
+    for part in parts:
+        by_state.setdefault(str(part["state"]), []).append(str(part["part"]))
+    for state, names in by_state.items():
+        most = len(names) if state in {"failed", "incomplete"} else _MOST_NAMES
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        told = "sent, not verified" if state == "sent" else state
+        yield f"{told}: {', '.join(names[:most])}{more}"
+
+
 def _show(error: EdlError, settings: Settings) -> None:
     first, *others = error.message.splitlines() or [""]
     style = _RED if terminal.colours(settings.color, sys.stderr) else ""
@@ -126,8 +140,8 @@ def _show(error: EdlError, settings: Settings) -> None:
         terminal.err(f"  device: {text}")
     if error.state:
         terminal.err(f"  on the phone: {error.state}")
-        for part in error.parts:
-            terminal.err(f"    {part['state']:<10} {part['part']}")
+        for line in _fates(error.parts):
+            terminal.err(f"    {line}")
     for remedy in error.remedies:
         terminal.err(f"  try: {remedy}")
     if error.code not in _SELF_EXPLAINING:

@@ -107,7 +107,7 @@ def leaves(transport: Transport) -> bool:
 
 _REMEDIES_AMID_WRITE = (
     "Hold the power button (with volume down) for 15 seconds, then enter EDL mode again.",
-    "Then repeat the interrupted job (with --resume): what it wrote is incomplete.",
+    "The job that was interrupted is incomplete. If it was one of edl: edl resume finishes it.",
 )
 
 

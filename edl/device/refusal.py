@@ -53,7 +53,8 @@ def mute(
         done_bytes=cause.done_bytes,
         device_log=tuple(logs)[-_SHOWN_LINES:],
         remedies=(
-            "Hold the power button for 15 seconds, enter EDL mode again and repeat the command.",
-            "If it stays mute, another variant of the programmer (ddr, lite) may be the right one.",
+            "Hold the power button for 15 seconds, and enter EDL mode again.",
+            "If it stays mute, another variant of the programmer (ddr, lite) may be right.",
+            "Repeat the command.",
         ),
     )

@@ -12,7 +12,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from edl.chunks import Content, FillContent, ReadAhead
@@ -149,6 +149,7 @@ class Executor:
         self._skip_unchanged = skip_unchanged
         self._done_before = dict(self._ledger.done)
         self._pieces: list[Piece] = []
+        self._compared = 0  # how many parts of the report have been compared
         self._started = False  # the first byte has gone out
         self._doing = ""
         self._finished = 0
@@ -179,6 +180,7 @@ class Executor:
                 raise self._failures[0]
             self._make_bootable()
         except EdlError as error:
+            self._own_up()
             self._tell_state(error)
             done = len(self.report.parts)
             rest = [
@@ -188,8 +190,16 @@ class Executor:
             raise
         except KeyboardInterrupt as stop:
             raise self._stopped_at_once() from stop
+        self._own_up()
         self.report.seconds = time.monotonic() - begin
         return self.report
+
+    def _own_up(self) -> None:
+        """Call nothing written that has not been compared."""
+        behind = self.report.parts[self._compared :]
+        self.report.parts[self._compared :] = [
+            replace(part, state="sent") if part.state == "written" else part for part in behind
+        ]
 
     def _tell_state(self, error: EdlError) -> None:
         """Say with error what is on the phone, and how to go on."""
@@ -201,7 +211,7 @@ class Executor:
     def _again(self) -> str:
         """How to go on, in the words of the command line: only these take --resume."""
         if self._plan.job in {"rawprogram", "restore"}:
-            return "run the same command with --resume to finish the job."
+            return "finish the job: edl resume, or the same command with --resume."
         return "run the same command again."
 
     def _stopped_at_once(self) -> EdlError:
@@ -413,6 +423,7 @@ class Executor:
         if worn:
             raise VerifyError(_worn(worn))
         self._pieces = []
+        self._compared = len(self.report.parts)
         self.report.verified_bytes += total
         self.report.how = checker.how
 

@@ -306,7 +306,7 @@ def test_a_second_signal_stops_at_once(
     assert "error[stopped-midway]: Stopped at once, as you asked.\n" in result.err
     assert "on the phone: 1 of 2 steps are done; 'misc' is incomplete" in result.err
     assert "hold the power button for 15 seconds" in result.err
-    assert "--resume to finish the job.\n" in result.err
+    assert "or the same command with --resume.\n" in result.err
 
 
 def test_a_signal_that_comes_when_the_job_is_ending(

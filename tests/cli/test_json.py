@@ -131,4 +131,11 @@ def test_an_unplug_tells_what_is_on_the_phone(edl: Edl, mini: Path) -> None:
         error["state"]
         == "1 of 2 steps are done; 'boot' is incomplete: the phone may not start as it is."
     )
-    assert error["remedies"][-1].endswith("--resume to finish the job.")
+    assert error["remedies"][-1].endswith("or the same command with --resume.")
+    # nothing is called written that has not been compared
+    fates = {row["part"]: row["state"] for row in error["parts"]}
+    assert fates == {"misc": "sent", "boot": "incomplete"}
+    kept = edl("--virtual", "qcm2290", "rawprogram", mini, "--json").last["parts"]
+    assert {row["state"] for row in kept} == {"written"}
+    trusted = edl("--virtual", "qcm2290", "rawprogram", mini, "--verify", "none", "--json").last
+    assert {row["state"] for row in trusted["parts"]} == {"sent"}

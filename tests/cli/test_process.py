@@ -187,7 +187,7 @@ def test_the_first_ctrl_c_stops_between_pieces(job: Callable[..., Job]) -> None:
     assert "note     stopping when this piece is done; Ctrl-C again: at once\n" in first.told
     assert "error[stopped-midway]: Stopped as you asked.\n" in first.told
     assert "on the phone: 1 of 3 steps are done; 'large' is incomplete" in first.told
-    assert "try: Run the same command with --resume to finish the job.\n" in first.told
+    assert "try: Finish the job: edl resume, or the same command with --resume.\n" in first.told
     again = job("--resume", "--verify", "none", "--json")
     out, _ = again.process.communicate(timeout=50)
     done = json.loads(out.splitlines()[-1])

@@ -154,7 +154,7 @@ def test_a_killed_host_owes_bytes(edl: Edl, rom: Path, tmp_path: Path) -> None:
 
 def test_a_stuck_phone_is_told_what_it_waits_for(edl: Edl, rom: Path) -> None:
     stuck = ("--virtual", "sdm660,state=stuck-write")
-    assert "edl resume" not in edl(*stuck, "nop").err
+    assert "Go on with its interrupted job" not in edl(*stuck, "nop").err
     with Phone.named(stuck[1]) as phone:
         place = place_of(discovery.find(phone.backend)[0])
     journal = Journal(

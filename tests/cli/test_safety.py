@@ -278,7 +278,10 @@ def test_a_job_goes_on_after_an_unplug(edl: Edl, tmp_path: Path, sample: Path) -
     broken = edl("--virtual", phone, "rawprogram", sample)
     assert (broken.status, code(broken.err)) == (4, "device-gone")
     assert re.search(r"on the phone: \d+ of 31 steps are done; '\w+' is incomplete", broken.err)
-    assert "try: Then run the same command with --resume to finish the job." in broken.err
+    assert "try: Then finish the job: edl resume, or the same command with --resume." in broken.err
+    assert "repeat the command" not in broken.err.lower()  # that would begin anew
+    fates = re.findall(r"^    ([a-z ,]+): (.+)$", broken.err, re.MULTILINE)
+    assert [state for state, _ in fates] == ["sent, not verified", "incomplete", "not done"]
     assert edl("--virtual", phone, "list").status == 3
     assert edl("virtual", "edl", phone).status == 0
     done = edl("--virtual", phone, "rawprogram", sample, "--resume")

@@ -73,7 +73,7 @@ def test_a_bug_in_the_middle_says_so(edl: Edl, mini: Path, monkeypatch: pytest.M
     result = edl(*PHONE, "rawprogram", mini)
     assert result.status == 1
     assert "on the phone: A job was under way: the phone may be incomplete" in result.err
-    assert "try: Run the same command with --resume to finish the job." in result.err
+    assert "try: Finish the job: edl resume, or the same command with --resume." in result.err
 
 
 def test_a_full_disk_is_no_bug(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
