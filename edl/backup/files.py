@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
-from edl.errors import DiskError
+from edl.outfile import new_file
 
 
 def temporary_name(name: str) -> str:
@@ -21,17 +19,5 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         DiskError: it cannot be written.
     """
-    temporary = path.with_name(temporary_name(path.name))
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise DiskError(
-            f"{path} cannot be written: {error.strerror}.",
-            remedies=("Make room on that disk.",),
-        ) from error
+    with new_file(path, path.with_name(temporary_name(path.name))) as file:
+        file.write(text.encode())

@@ -6,10 +6,10 @@ from __future__ import annotations
 from edl.backup.folder import Backup, absent
 from edl.chunks import Content
 from edl.contents import Joined
-from edl.diskimage import DiskImage, LunImage, read_backup, read_primary
 from edl.formats.gpt import Gpt
 from edl.formats.manifest import Extent, Kind, LunRecord
-from edl.imageparts import Missing
+from edl.images.disk import DiskImage, LunImage, read_backup, read_primary
+from edl.images.parts import Missing
 
 
 def disk_image(backup: Backup) -> DiskImage:

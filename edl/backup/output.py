@@ -12,9 +12,10 @@ from typing import IO, Protocol
 
 from edl.backup.progress import Done
 from edl.chunks import FileContent, FillContent
+from edl.contents import is_zero
 from edl.errors import DiskError, ImageError
 from edl.formats.seekable import Frame, Writer, unpack
-from edl.plan.readout import is_zero, store_sparse
+from edl.outfile import store_sparse
 from edl.units import MIB
 
 _FAT_BYTES = 4 * 1024 * MIB

@@ -16,6 +16,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from edl.chunks import FillContent
+from edl.contents import is_zero
 from edl.device.firehose import Programmer
 from edl.errors import (
     AuthorizationError,
@@ -27,7 +28,6 @@ from edl.events import BytesMoved, Emit, Notice
 from edl.firehose.commands import Area
 from edl.formats.manifest import Verified
 from edl.plan.compare import Verify
-from edl.plan.readout import is_zero
 
 # A single bad sector in 16 MiB of 512-byte sectors costs 16 failing requests.
 _BLOCK_FAILURES = 200

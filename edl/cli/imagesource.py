@@ -12,10 +12,10 @@ from pathlib import Path
 from edl.backup.folder import Backup, is_backup, open_backup
 from edl.backup.image import disk_image
 from edl.cli.app import App
-from edl.diskimage import DiskImage, open_image
 from edl.errors import ImageError
 from edl.formats.magic import Kind
-from edl.imageparts import Logical, Part, logical_or_none, parts
+from edl.images.disk import DiskImage, open_image
+from edl.images.parts import Logical, Part, logical_or_none, parts
 
 
 @dataclass(frozen=True)

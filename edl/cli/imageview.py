@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from edl.cli.imagesource import Source
-from edl.diskimage import LunImage
 from edl.formats.gpt import Gpt, safe_name
 from edl.formats.gptcheck import problems
 from edl.formats.slots import active_of, active_slot
 from edl.formats.super import Attributes
-from edl.imagecheck import fingerprint
-from edl.imageparts import Logical, Part
+from edl.images.check import fingerprint
+from edl.images.disk import LunImage
+from edl.images.parts import Logical, Part
 from edl.partitions import Severity, classify
 from edl.plan.model import plural
 from edl.units import format_size

@@ -13,12 +13,12 @@ from enum import StrEnum
 
 from edl.chunks import Content
 from edl.contents import Slice
-from edl.diskimage import DiskImage
 from edl.errors import ImageError
 from edl.events import Emit, ignore
 from edl.formats.expressions import Expression
-from edl.imagework import BLOCK_BYTES, Difference
-from edl.imagework import compare as compare_contents
+from edl.images.disk import DiskImage
+from edl.images.work import BLOCK_BYTES, Difference
+from edl.images.work import compare as compare_contents
 from edl.package import Package
 from edl.packages.holdings import LOGICAL, Holding
 from edl.plan import byname

@@ -6,8 +6,6 @@ Facts: AOSP libsparse, sparse_format.h. All numbers are little-endian.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import struct
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,12 +17,13 @@ from typing import BinaryIO
 
 from edl.chunks import Content, FillContent, read_all
 from edl.contents import Joined, Slice, SparseContent, data_runs
-from edl.errors import CancelledError, DiskError, ImageError
+from edl.errors import CancelledError, ImageError
 from edl.events import BytesMoved, Emit, ignore
 from edl.formats import seekable
 from edl.formats.sparse import MAGIC, SparseKind
-from edl.imagefile import MAX_UNPACKED_BYTES, Opened, open_content
-from edl.imagework import save
+from edl.images.file import MAX_UNPACKED_BYTES, Opened, open_content
+from edl.images.work import save
+from edl.outfile import new_file
 from edl.units import KIB, MIB, format_size
 
 BLOCK_BYTES = 4096  # fastboot and all tools know it; others not always
@@ -165,32 +164,11 @@ def convert(
     if form is Form.RAW:
         save(source.content, path, emit=emit, cancel=cancel)
     elif form is Form.SPARSE:
-        with _partial(path) as file:
+        with new_file(path) as file:
             _Sparse(file, source, emit, cancel).write()
     else:
-        with _partial(path) as file:
+        with new_file(path) as file:
             _write_packed(file, source.content, emit, cancel)
-
-
-@contextmanager
-def _partial(path: Path) -> Iterator[BinaryIO]:
-    """Give a file that gets the name path when all of it is on the disk."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        if isinstance(error, OSError):
-            raise DiskError(
-                f"{path} cannot be written: {error.strerror}.",
-                remedies=("Make room, or choose another folder.",),
-            ) from error
-        raise
 
 
 def _stop(cancel: threading.Event | None) -> None:

@@ -19,7 +19,7 @@ from edl.formats.expressions import Expression
 from edl.formats.mbn import read_image
 from edl.formats.rawprogram import ProgramRow, Row
 from edl.formats.sparse import is_sparse
-from edl.imageparts import Part
+from edl.images.parts import Part
 from edl.loaders import HEAD_BYTES, looks_like_programmer
 from edl.package import NamedImage, Package
 from edl.partitions import classify

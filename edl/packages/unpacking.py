@@ -8,7 +8,6 @@ file has zeros, and no row writes them.
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,18 +16,17 @@ from xml.sax.saxutils import quoteattr
 
 from edl.backup.files import write_whole
 from edl.chunks import Content
-from edl.contents import data_runs
 from edl.errors import DiskError, UsageError
 from edl.events import Emit, StepStarted, ignore
 from edl.files import File, on_disk
 from edl.formats.expressions import Expression
 from edl.formats.gpt import safe_name
 from edl.formats.rawprogram import EraseRow, PatchRow
-from edl.imagework import save
+from edl.images.work import data_bytes, save
+from edl.outfile import require_room
 from edl.package import Package
 from edl.packages.holdings import LOGICAL, Holding
 from edl.streamed import StreamContent
-from edl.units import format_size
 
 _SLOT = re.compile(r"_(?:ab|[ab])$", re.IGNORECASE)
 
@@ -165,21 +163,11 @@ def require_possible(
 
 
 def _require_room(targets: Sequence[Target], folder: Path) -> None:
-    needed = sum(
-        length
-        for target in targets
-        for _, length in data_runs(target.content, 0, target.content.size_bytes)
-    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(folder).free
     except OSError as error:
         raise DiskError(f"The folder {folder} cannot be used: {error.strerror}.") from error
-    if free < needed:
-        raise DiskError(
-            f"{folder} has {format_size(free)} free, {format_size(needed)} are needed.",
-            remedies=("Make room, or choose a folder on another disk.",),
-        )
+    require_room(folder, sum(data_bytes(target.content) for target in targets))
 
 
 def document_targets(package: Package, folder: Path, taken: Iterable[Target]) -> list[Target]:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from edl.chunks import Content, read_all
 from edl.contents import Slice
-from edl.diskimage import LunImage
 from edl.errors import CancelledError, DocumentError, ImageError
 from edl.events import BytesMoved, Emit, Stage, StepStarted, ignore
 from edl.files import File, on_disk
 from edl.formats import gpt
 from edl.formats.gpt import Gpt, Partition
 from edl.formats.manifest import Extent, Kind, Manifest, Owner, State, StorageRecord
+from edl.images.disk import LunImage
 from edl.units import MIB
 
 _MAX_TABLE_BYTES = MIB

@@ -27,6 +27,7 @@ from edl.events import Emit, Notice, Stage, ignore
 from edl.files import File
 from edl.firehose.commands import Power
 from edl.formats.rawprogram import PatchRow, PowerRow
+from edl.outfile import require_room
 from edl.package import Package
 from edl.plan import layout, owed, unique
 from edl.plan.compare import Verify
@@ -35,7 +36,6 @@ from edl.plan.home import phone_folder
 from edl.plan.journal import Journal, fingerprint, stamps
 from edl.plan.model import Geometry, Plan, ReadOut
 from edl.plan.patching import folded
-from edl.plan.readout import require_room
 from edl.plan.unique import Found, Saved
 
 _log = logging.getLogger(__name__)

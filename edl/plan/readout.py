@@ -7,20 +7,18 @@ any tool can use the image and an empty partition costs no room.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from edl.device.firehose import Programmer
-from edl.errors import CancelledError, DiskError
+from edl.errors import CancelledError
 from edl.events import BytesMoved, Emit, ignore
 from edl.firehose.commands import Area
-from edl.units import MIB, format_size
+from edl.outfile import new_file, store_sparse
+from edl.units import MIB
 
 PIECE_BYTES = 64 * MIB
 
@@ -51,66 +49,20 @@ def read_to_file(
         CancelledError: stopped by cancel.
         DiskError: the file cannot be written, for example because the disk is full.
     """
-    partial = path.with_name(path.name + ".partial")
     digest = hashlib.sha256()
-    try:
-        with partial.open("wb") as file:
-            for piece, _ in pieces(area):
-                _check(cancel)
-                sink = _Sink(file, digest.update, emit)
-                programmer.read(piece, sink)
-                sink.finish()
-            file.truncate(area.size_bytes)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        _remove(partial)
-        raise DiskError(
-            f"{path} cannot be written: {error.strerror}.",
-            remedies=(f"Make room for {format_size(area.size_bytes)}, or choose another folder.",),
-        ) from error
-    except BaseException:
-        _remove(partial)
-        raise
+    with new_file(path, size_bytes=area.size_bytes) as file:
+        for piece, _ in pieces(area):
+            _check(cancel)
+            sink = _Sink(file, digest.update, emit)
+            programmer.read(piece, sink)
+            sink.finish()
+        file.truncate(area.size_bytes)
     return digest.hexdigest()
-
-
-def require_room(folder: Path, size_bytes: int) -> None:
-    """Make sure that folder has room for size_bytes.
-
-    Raises:
-        DiskError: it has not, or it does not exist.
-    """
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise DiskError(f"The folder {folder} cannot be used: {error.strerror}.") from error
-    if free < size_bytes:
-        raise DiskError(
-            f"{folder} has {format_size(free)} free, {format_size(size_bytes)} are needed.",
-            remedies=("Make room, or choose a folder on another disk.",),
-        )
 
 
 def _check(cancel: threading.Event | None) -> None:
     if cancel is not None and cancel.is_set():
         raise CancelledError("Stopped as you asked; the unfinished file was removed.")
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
-
-
-def store_sparse(file: BinaryIO, data: memoryview) -> None:
-    """Write data where file stands; zeros are passed over, so that they stay holes."""
-    for at in range(0, len(data), MIB):
-        chunk = data[at : at + MIB]
-        if is_zero(chunk):
-            file.seek(len(chunk), os.SEEK_CUR)
-        else:
-            file.write(chunk)
 
 
 class _Sink:
@@ -139,10 +91,3 @@ class _Sink:
         """Raise what went wrong while the data came."""
         if self._error is not None:
             raise self._error
-
-
-def is_zero(chunk: memoryview) -> bool:
-    """Tell whether chunk is all zeros; the first bytes decide in most cases."""
-    if any(chunk[:64]):
-        return False
-    return bytes(chunk) == bytes(len(chunk))

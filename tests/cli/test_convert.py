@@ -19,7 +19,7 @@ from edl.contents import Joined
 from edl.errors import CancelledError, DiskError, DocumentError, ImageError
 from edl.formats.seekable import SeekableContent
 from edl.formats.sparse import SparseImage, SparseKind
-from edl.imagefile import open_content
+from edl.images.file import open_content
 from edl.packages import converting
 from edl.packages.converting import Form, Input, convert, form_of, opened
 from edl.units import KIB, MIB

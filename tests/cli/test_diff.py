@@ -10,7 +10,7 @@ from typing import Any
 
 from edl.chunks import BytesContent
 from edl.formats.expressions import Expression
-from edl.imageparts import Missing
+from edl.images.parts import Missing
 from edl.packages import comparing
 from edl.packages.comparing import Pair, State, compare, pairs
 from edl.packages.holdings import Holding

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import pytest
 
-from edl.diskimage import open_image
 from edl.formats import super as lp
-from edl.imagecheck import checks
-from edl.imagefile import open_content
-from edl.imageparts import find, logical, parts
-from edl.imagework import save
+from edl.images.check import checks
+from edl.images.disk import open_image
+from edl.images.file import open_content
+from edl.images.parts import find, logical, parts
+from edl.images.work import save
 from edl.units import MIB
 from tests import supers
 

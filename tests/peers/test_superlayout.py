@@ -15,7 +15,7 @@ from edl.chunks import BytesContent, read_all
 from edl.formats import super as lp
 from edl.formats import superlayout
 from edl.formats.superlayout import Wanted
-from edl.imagefile import open_content
+from edl.images.file import open_content
 from edl.units import MIB
 from tests import supers
 from tests.peers.test_lp import answer_fastboot, tool

@@ -10,8 +10,9 @@ import pytest
 from edl.errors import CancelledError, ImageError, ReadFailedError
 from edl.events import BytesMoved
 from edl.firehose.commands import Area
+from edl.outfile import require_room
 from edl.plan import readout
-from edl.plan.readout import pieces, read_to_file, require_room
+from edl.plan.readout import pieces, read_to_file
 from edl.units import MIB
 from edl.virtual.storage import Extent, Faults
 from tests import phones

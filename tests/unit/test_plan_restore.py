@@ -16,7 +16,6 @@ import pytest
 from edl.backup.folder import open_backup
 from edl.device.connect import Wishes
 from edl.device.storage import Storage
-from edl.diskimage import open_image
 from edl.errors import (
     CancelledError,
     EdlError,
@@ -32,6 +31,7 @@ from edl.events import Event, StepStarted
 from edl.formats.gpt import Partition
 from edl.formats.manifest import Kind, Owner
 from edl.home import home
+from edl.images.disk import open_image
 from edl.plan import dump as dumps_module
 from edl.plan import foreign, job, own, restore
 from edl.plan.dump import Dump, of_backup, of_image

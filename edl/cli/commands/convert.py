@@ -16,7 +16,8 @@ from edl.cli.options import Settings, once, output_options
 from edl.cli.targets import is_folder
 from edl.errors import UsageError
 from edl.events import StepStarted
-from edl.imagework import require_room
+from edl.images.work import data_bytes
+from edl.outfile import require_room
 from edl.packages import converting
 from edl.packages.converting import Form, Input
 from edl.plan.model import plural
@@ -59,7 +60,7 @@ def command(
     _require_new(sources, out, force=force)
     with app.running(), _opened(app, sources, lun) as source:
         # compressed, or sparse with less in it: the most that can come out
-        require_room(out.parent, source.content)
+        require_room(out.parent, data_bytes(source.content))
         size = source.content.size_bytes
         app.total(size)
         with app.gentle() as cancel:

@@ -14,7 +14,7 @@ from edl.cli.imageview import is_unique, shown
 from edl.cli.options import Settings, output_options, slot_option
 from edl.errors import VerifyError
 from edl.events import StepStarted
-from edl.imagediff import outside
+from edl.images.diff import outside
 from edl.packages import builds, comparing
 from edl.packages.comparing import Pair, Row, State
 from edl.packages.holdings import Holding, of_package, of_parts

@@ -26,10 +26,11 @@ from edl.cli.targets import files_for, folder_of, is_folder
 from edl.errors import ImageError, UsageError, VerifyError
 from edl.events import StepStarted
 from edl.formats.gpt import safe_name
-from edl.imagecheck import Check, checks
-from edl.imagediff import Pair, outside, pairs
-from edl.imageparts import Part, find
-from edl.imagework import compare, require_room, save
+from edl.images.check import Check, checks
+from edl.images.diff import Pair, outside, pairs
+from edl.images.parts import Part, find
+from edl.images.work import compare, data_bytes, save
+from edl.outfile import require_room
 from edl.plan.model import plural
 from edl.units import format_size
 
@@ -228,7 +229,7 @@ def _check(jobs: _Jobs, source: Source, *, force: bool) -> None:
                 remedies=("Get the image again.",),
             )
     for part, path in jobs:
-        require_room(path.parent, part.content)
+        require_room(path.parent, data_bytes(part.content))
 
 
 def _extract(app: App, jobs: _Jobs) -> list[dict[str, Any]]:

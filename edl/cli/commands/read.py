@@ -15,7 +15,8 @@ from edl.device.storage import Place, Storage, parse_targets
 from edl.errors import UsageError
 from edl.events import StepStarted
 from edl.formats.gpt import safe_name
-from edl.plan.readout import read_to_file, require_room
+from edl.outfile import require_room
+from edl.plan.readout import read_to_file
 from edl.units import format_size
 
 

@@ -21,10 +21,10 @@ from edl.cli.commands.rawprogram import show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
 from edl.cli.targets import is_file, is_folder
 from edl.device.storage import Storage
-from edl.diskimage import open_image
 from edl.errors import ImageError, UsageError
 from edl.events import Stage
 from edl.firehose.commands import Power
+from edl.images.disk import open_image
 from edl.plan import dump as dumps
 from edl.plan import job, own, restore
 from edl.plan.dump import Dump

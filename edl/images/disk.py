@@ -20,7 +20,7 @@ from edl.errors import DocumentError, ImageError
 from edl.events import Emit, ignore
 from edl.formats import gpt
 from edl.formats.gpt import Gpt, Partition
-from edl.imagefile import Opened, open_content
+from edl.images.file import Opened, open_content
 
 _MOST_ENTRIES_BYTES = gpt.MAX_ENTRIES * gpt.Entry.size()
 
@@ -129,7 +129,7 @@ def open_image(path: Path, emit: Emit = ignore) -> Iterator[DiskImage]:
     A file without a partition table is opened too: its LUN has no table then.
 
     Raises:
-        ImageError: the file cannot be read; see `imagefile.open_content`.
+        ImageError: the file cannot be read; see `file.open_content`.
     """
     with open_content(path, emit) as opened:
         yield DiskImage({0: read_lun(opened.content)}, opened)

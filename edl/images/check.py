@@ -16,7 +16,6 @@ from typing import Literal
 
 from edl.chunks import Content, read_all
 from edl.contents import SparseContent
-from edl.diskimage import DiskImage, LunImage
 from edl.errors import CancelledError, DocumentError, ImageError
 from edl.events import BytesMoved, Emit, ignore
 from edl.formats import avb, mbn
@@ -25,7 +24,8 @@ from edl.formats.gpt import Gpt
 from edl.formats.gptcheck import problems
 from edl.formats.seekable import SeekableContent
 from edl.formats.sparse import SparseKind
-from edl.imageparts import Logical, Part
+from edl.images.disk import DiskImage, LunImage
+from edl.images.parts import Logical, Part
 from edl.units import MIB, format_size
 
 Verdict = Literal["ok", "bad", "unknown"]

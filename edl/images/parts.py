@@ -9,13 +9,13 @@ from functools import cached_property
 
 from edl.chunks import Content, FillContent, read_all
 from edl.contents import Joined, Slice
-from edl.diskimage import DiskImage, LunImage
 from edl.errors import DocumentError, ImageError
 from edl.formats import magic
 from edl.formats import super as lp
 from edl.formats.gpt import Partition
 from edl.formats.magic import Kind
 from edl.formats.super import ExtentKind, LogicalPartition, Metadata, Super
+from edl.images.disk import DiskImage, LunImage
 
 _SUPER = "super"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edl.contents import Joined, Slice
-from edl.diskimage import DiskImage, LunImage
-from edl.imageparts import Part
+from edl.images.disk import DiskImage, LunImage
+from edl.images.parts import Part
 
 OUTSIDE = "outside partitions"
 

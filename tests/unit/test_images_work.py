@@ -19,17 +19,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from edl import imagefile, imagework
 from edl.chunks import BytesContent, Content, FillContent, read_all
 from edl.contents import OpenContent, data_runs
-from edl.diskimage import DiskImage, LunImage
 from edl.errors import CancelledError, DiskError, DocumentError, ImageError
 from edl.formats.seekable import Writer
 from edl.formats.sparse import SparseImage
-from edl.imagecheck import checks, fingerprint, vbmeta_of
-from edl.imagefile import open_content
-from edl.imageparts import Missing, Part, find, logical
-from edl.imagework import compare, save
+from edl.images import file, work
+from edl.images.check import checks, fingerprint, vbmeta_of
+from edl.images.disk import DiskImage, LunImage
+from edl.images.file import open_content
+from edl.images.parts import Missing, Part, find, logical
+from edl.images.work import compare, save
+from edl.outfile import require_room
 from edl.units import MIB
 from tests import supers
 from tests.conftest import REPO
@@ -106,7 +107,7 @@ def test_a_bomb_and_a_full_disk_stop_the_unpacking(
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(b"x" * 5 * MIB))
     with monkeypatch.context() as patch:
-        patch.setattr(imagefile, "MAX_UNPACKED_BYTES", 3 * MIB)
+        patch.setattr(file, "MAX_UNPACKED_BYTES", 3 * MIB)
         with pytest.raises(DocumentError, match="made to fill disks"), open_content(path):
             pass
     with monkeypatch.context() as patch:
@@ -182,9 +183,9 @@ def test_saved_files_are_complete_or_not_there(
 
 def test_room_is_needed_for_data_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
-    imagework.require_room(tmp_path, FillContent(1 << 40))
+    require_room(tmp_path, work.data_bytes(FillContent(1 << 40)))
     with pytest.raises(DiskError, match="has 10 bytes free, 11 bytes are needed"):
-        imagework.require_room(tmp_path, BytesContent(b"x" * 11))
+        require_room(tmp_path, work.data_bytes(BytesContent(b"x" * 11)))
 
 
 # -- comparing -------------------------------------------------------------------------------------

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import heapq
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edl.chunks import Content, read_all
-from edl.contents import data_runs, is_zero
-from edl.errors import CancelledError, DiskError
+from edl.contents import data_runs
+from edl.errors import CancelledError
 from edl.events import BytesMoved, Emit, ignore
-from edl.units import MIB, format_size
+from edl.outfile import new_file, store_sparse
+from edl.units import MIB
 
 BLOCK_BYTES = MIB
 
@@ -40,56 +38,26 @@ def save(
         CancelledError: stopped by cancel.
         DiskError: the file cannot be written, for example because the disk is full.
     """
-    partial = path.with_name(path.name + ".partial")
     size = content.size_bytes
-    try:
-        with partial.open("wb") as file:
-            end = 0
-            for start, length in data_runs(content, 0, size):
-                emit(BytesMoved(start - end))
-                end = start + length
-                file.seek(start)
-                for chunk in content.chunks(start, length):
-                    _check(cancel)
-                    if is_zero(chunk):
-                        file.seek(len(chunk), os.SEEK_CUR)
-                    else:
-                        file.write(chunk)
-                    emit(BytesMoved(len(chunk)))
-            emit(BytesMoved(size - end))
-            file.truncate(size)
-            if proof is not None:
-                proof()
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        _remove(partial)
-        raise DiskError(
-            f"{path} cannot be written: {error.strerror}.",
-            remedies=("Make room, or choose another folder.",),
-        ) from error
-    except BaseException:
-        _remove(partial)
-        raise
+    with new_file(path) as file:
+        end = 0
+        for start, length in data_runs(content, 0, size):
+            emit(BytesMoved(start - end))
+            end = start + length
+            file.seek(start)
+            for chunk in content.chunks(start, length):
+                _check(cancel)
+                store_sparse(file, chunk)
+                emit(BytesMoved(len(chunk)))
+        emit(BytesMoved(size - end))
+        file.truncate(size)
+        if proof is not None:
+            proof()
 
 
-def require_room(folder: Path, content: Content) -> None:
-    """Make sure that folder has room for what of content is not holes.
-
-    Raises:
-        DiskError: it has not, or it does not exist.
-    """
-    needed = sum(length for _, length in data_runs(content, 0, content.size_bytes))
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise DiskError(f"The folder {folder} cannot be used: {error.strerror}.") from error
-    if free < needed:
-        raise DiskError(
-            f"{folder} has {format_size(free)} free, {format_size(needed)} are needed.",
-            remedies=("Make room, or choose a folder on another disk.",),
-        )
+def data_bytes(content: Content) -> int:
+    """Return how much of content is not holes."""
+    return sum(length for _, length in data_runs(content, 0, content.size_bytes))
 
 
 @dataclass(frozen=True)
@@ -154,8 +122,3 @@ def _blocks(one: Content, other: Content, size: int) -> Iterator[int]:
 def _check(cancel: threading.Event | None) -> None:
     if cancel is not None and cancel.is_set():
         raise CancelledError("Stopped as you asked; the images are as they were.")
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()

@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 
 from edl.chunks import BytesContent, read_all
-from edl.diskimage import open_image, read_lun
 from edl.errors import ImageError
 from edl.formats import gpt
 from edl.formats.gpt import Partition
+from edl.images.disk import open_image, read_lun
 from edl.units import MIB
 from tests.unit.test_contents import sparse_image
 
