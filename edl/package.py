@@ -64,7 +64,9 @@ class Package:
     of them by sector size; this one stands for a phone that is not known yet. logical: names of
     partitions that lie in `super`, as far as the package says that. chips: names of those that it
     is for, if it says so. asks: what the user should know and agree to before the first write, a
-    sentence or two each. emit: takes what is told of files that must be unpacked.
+    sentence or two each. emit: takes what is told of files that must be unpacked. packed: it is
+    read out of an archive, so that nobody has unpacked anything. below: all files of a folder by
+    path or name, for rows whose file does not lie where they say.
     """
 
     title: str
@@ -82,6 +84,8 @@ class Package:
     chips: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
     emit: Emit = field(default=ignore, compare=False)
+    packed: bool = False
+    below: Mapping[str, File] = field(default_factory=dict, compare=False)
     _located: dict[tuple[str, str], File | None] = field(
         default_factory=dict, init=False, compare=False
     )
@@ -133,7 +137,7 @@ class Package:
             raise PackageError(
                 f"'{filename}' is missing.",
                 remedies=(
-                    "Unpack the whole package again.",
+                    again(packed=self.packed),
                     "If the file lies elsewhere, name its folder with --include DIR.",
                 ),
             )
@@ -143,8 +147,8 @@ class Package:
         """Return the file that a row of document names, or None if it is missing.
 
         Looks among the members first, beside the XML file, then in the other folders; exactly, then
-        without regard to capitals; then for a compressed one (`system.img.gz`), which is unpacked.
-        Windows' separators count as separators.
+        without regard to capitals; then anywhere below; then for a compressed one
+        (`system.img.gz`), which is unpacked. Windows' separators count as separators.
 
         Raises:
             PackageError: it lies outside the package, or several files could be meant.
@@ -166,16 +170,11 @@ class Package:
         file = self.members.get(filename)
         if file is None and self.roots:
             path = self._search(filename, document)
-            return None if path is None else files.on_disk(path)
+            return self.below.get(filename) if path is None else files.on_disk(path)
         return file
 
     def _search(self, filename: str, document: str) -> Path | None:
-        plain = filename.replace("\\", "/")
-        if _ABSOLUTE.match(plain):
-            raise PackageError(
-                f"'{filename}' is an absolute path: a package must not name one.",
-                remedies=("Put the file beside the XML file, and only its name into the row.",),
-            )
+        plain = relative(filename)
         inside = strayed = False
         for folder in dict.fromkeys((self.home.get(document, self.roots[0]), *self.roots)):
             path = self._walk(folder, plain)
@@ -186,10 +185,7 @@ class Package:
             elif _is_file(path):
                 strayed = True
         if strayed or not inside:
-            raise PackageError(
-                f"'{filename}' lies outside the package.",
-                remedies=("If that is meant, name its folder with --include DIR.",),
-            )
+            raise outside(filename)
         return None
 
     def _walk(self, folder: Path, plain: str) -> Path:
@@ -222,6 +218,34 @@ class Package:
                 remedies=("Give the right one of these files exactly the name of the row.",),
             )
         return similar[0]
+
+
+def relative(filename: str) -> str:
+    """Return a name of a row with `/` as separators.
+
+    Raises:
+        PackageError: it is an absolute path.
+    """
+    plain = filename.replace("\\", "/")
+    if _ABSOLUTE.match(plain):
+        raise PackageError(
+            f"'{filename}' is an absolute path: a package must not name one.",
+            remedies=("Put the file beside the XML file, and only its name into the row.",),
+        )
+    return plain
+
+
+def outside(filename: str) -> PackageError:
+    """Return the error for a name that leads out of the package."""
+    return PackageError(
+        f"'{filename}' lies outside the package.",
+        remedies=("If that is meant, name its folder with --include DIR.",),
+    )
+
+
+def again(*, packed: bool) -> str:
+    """Return how to get the package whole. packed: it is an archive, which nobody unpacks."""
+    return "Download the package again." if packed else "Unpack the whole package again."
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -279,7 +303,7 @@ def open_package(arguments: Iterable[str], include: Iterable[str] = ()) -> Packa
     found.documents += _chosen(found)
     if not found.documents:
         raise _nothing_found(arguments, found)
-    return _read(arguments, found, [_included(folder) for folder in include])
+    return _read(arguments, found, [included(folder) for folder in include])
 
 
 def _nothing_found(arguments: list[str], found: _Sorted) -> PackageError:
@@ -292,7 +316,12 @@ def _nothing_found(arguments: list[str], found: _Sorted) -> PackageError:
     )
 
 
-def _included(folder: str) -> Path:
+def included(folder: str) -> Path:
+    """Return the folder that --include names, without links.
+
+    Raises:
+        UsageError: there is none.
+    """
     path = Path(folder)
     if not _is_folder(path):
         raise UsageError(f"--include: '{folder}' is no folder.")

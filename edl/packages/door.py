@@ -18,7 +18,7 @@ from edl.errors import EdlError, PackageError, UsageError
 from edl.files import File, on_disk
 from edl.formats import magic
 from edl.formats.streams import compression
-from edl.package import Package, open_package
+from edl.package import Package, included, open_package
 from edl.packages import flat, tars, zips
 from edl.packages.asus import Asus
 from edl.packages.fastboot import Fastboot
@@ -73,13 +73,14 @@ def open_any(
         package = open_package(arguments, include)
         return package, flat.description(package)
     source = sources[0]
+    include = list(include)
     named = tuple(Path(text) for text in arguments if Path(text) != source)
     if source.is_dir():
         return _open_folder(source, arguments, include, named, choices)
     tree, best = _recognised(open_tree(source, choices), choices)
     if best is None:
         raise refusal(tree) or _unknown(tree)
-    return _opened(tree, best, named, choices)
+    return _opened(tree, best, named, include, choices)
 
 
 def _open_folder(
@@ -97,7 +98,7 @@ def _open_folder(
     except PackageError as error:  # too large to be a package, but there may be XML files in it
         _log.info("%s", error)
     if tree is not None and best is not None and not isinstance(best, Flat):
-        return _opened(tree, best, named, choices)
+        return _opened(tree, best, named, include, choices)
     try:
         package = open_package(arguments, include)
     except PackageError as error:
@@ -107,7 +108,9 @@ def _open_folder(
             raise
         if best is None:
             raise _explained(error.message, error.remedies, tree) from error
-        return _opened(tree, best, named, choices)
+        return _opened(tree, best, named, include, choices)
+    if tree is not None:  # as in an archive, where a file is found wherever it lies
+        package = replace(package, below=flat.Members(tree, "."))
     return package, flat.description(package)
 
 
@@ -133,13 +136,27 @@ def _recognised(tree: Tree, choices: Choices) -> tuple[Tree, Format | None]:
 
 
 def _opened(
-    tree: Tree, best: Format, named: tuple[Path, ...], choices: Choices
+    tree: Tree,
+    best: Format,
+    named: tuple[Path, ...],
+    include: Iterable[str],
+    choices: Choices,
 ) -> tuple[Package, Description]:
     package, description = best.open(tree, choices)
-    package = replace(package, emit=choices.emit, warnings=(*package.warnings, *tree.notes))
-    if named:
-        package = replace(package, loaders=named, loader_named=True)
-    return package, description
+    roots = tuple(included(folder) for folder in include)
+
+    def finished(each: Package) -> Package:
+        each = replace(
+            each,
+            roots=(*each.roots, *roots),
+            emit=choices.emit,
+            packed=tree.kind != "folder",
+            warnings=(*each.warnings, *tree.notes),
+        )
+        return replace(each, loaders=named, loader_named=True) if named else each
+
+    variants = {size: finished(each) for size, each in package.variants.items()}
+    return replace(finished(package), variants=variants), description
 
 
 def open_tree(path: Path, choices: Choices | None = None) -> Tree:

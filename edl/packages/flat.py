@@ -17,7 +17,7 @@ from edl.files import File
 from edl.formats.mbn import read_image
 from edl.formats.rawprogram import PatchRow, PowerRow, Rows, read_rawprogram
 from edl.formats.selection import Kind, classify_name, select
-from edl.package import Package
+from edl.package import Package, outside, relative
 from edl.packages import spool
 from edl.packages.model import Choices, Confidence, Description
 from edl.packages.tree import Tree
@@ -184,16 +184,23 @@ class Members(Mapping[str, File]):
         self._home = home
 
     def __getitem__(self, name: str) -> File:
-        plain = PurePosixPath(name.replace("\\", "/"))
-        if plain.is_absolute() or ".." in plain.parts:
-            raise PackageError(
-                f"'{name}' lies outside the package.",
-                remedies=("Unpack the package, and name the folder with --include DIR.",),
-            )
-        file = self._tree.get(str(PurePosixPath(self._home) / plain)) or self._anywhere(plain.name)
+        plain = PurePosixPath(relative(name))
+        file = self._tree.get(self._place(plain, name)) or self._anywhere(plain.name)
         if file is None:
             raise KeyError(name)
         return file
+
+    def _place(self, plain: PurePosixPath, name: str) -> str:
+        """Return where plain leads from home; `..` may lead anywhere inside the package."""
+        parts: list[str] = []
+        for part in (*PurePosixPath(self._home).parts, *plain.parts):
+            if part != "..":
+                parts.append(part)
+            elif parts:
+                parts.pop()
+            else:
+                raise outside(name)
+        return "/".join(parts)
 
     def _anywhere(self, name: str) -> File | None:
         found = self._tree.names(glob.escape(name))  # without regard to capitals

@@ -60,7 +60,7 @@ def _deciphered(file: File, keys: Keys) -> File:
             document = lenovo_x.decipher(data, word)
         except DocumentError as error:
             raise PackageError(
-                f"{file.name}: {error.message}", remedies=("Unpack the package again.",)
+                f"{file.name}: {error.message}", remedies=("Download the package again.",)
             ) from error
         if document is not None:
             return File(file.name, BytesContent(document), None, file.stamp)

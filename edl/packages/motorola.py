@@ -20,7 +20,7 @@ from edl.files import File
 from edl.formats import gpt, lonely
 from edl.formats.flashfile import Flashfile, FlashStep, is_flashfile, read_flashfile
 from edl.formats.xml import MAX_BYTES
-from edl.package import NamedImage, Package
+from edl.package import NamedImage, Package, again
 from edl.packages import lonelies
 from edl.packages.brought import Brought, brought
 from edl.packages.digests import Expected, Overlay, guarded
@@ -203,7 +203,7 @@ class _Work:
         if file is None:
             raise PackageError(
                 f"'{step.filename}' is missing, which {document} needs for '{step.partition}'.",
-                remedies=("Unpack the whole package again.",),
+                remedies=(again(packed=self.tree.kind != "folder"),),
             )
         if step.digest is not None and self.choices.options.get("digests") != "ignore":
             told = f"{document}:{step.line}"

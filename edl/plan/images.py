@@ -20,6 +20,7 @@ from edl.units import MIB
 
 _MAX_TRIMMED_BYTES = 64 * MIB  # how much of a file may be cut off if it is all zeros
 _DAMAGED = "Unpack the whole package again, or download it again: the file is damaged."
+_DAMAGED_INSIDE = "Download the package again: the file in it is damaged."
 
 
 class Note(Protocol):
@@ -122,7 +123,7 @@ def runs(file: File, row: ProgramRow, unit: int, piece: bool, note: Note) -> Ite
         ImageError: the file is empty, cut short, or a damaged sparse image.
     """
     if file.size_bytes == 0:
-        raise ImageError(f"'{row.filename}' is empty.", remedies=(_DAMAGED,))
+        raise ImageError(f"'{row.filename}' is empty.", remedies=(_whole(file),))
     if sparse.is_sparse(file.head(4)):
         yield from _sparse_runs(file, row, unit, note)
     else:
@@ -141,7 +142,7 @@ def _raw_run(
     if skipped >= size:
         raise ImageError(
             f"'{row.filename}' ends before its sector {row.file_sector_offset}.",
-            remedies=(_DAMAGED,),
+            remedies=(_whole(file),),
         )
     length = size - skipped
     room = row.sectors * unit
@@ -168,6 +169,12 @@ def _raw_run(
     yield Run(0, min(length, room) if row.sectors else length, file, skipped)
 
 
+def _whole(file: File) -> str:
+    """Return how to get file whole: one out of an archive was unpacked by nobody."""
+    by_itself = file.stamp is not None and file.path == file.stamp.path
+    return _DAMAGED if by_itself else _DAMAGED_INSIDE
+
+
 def _rest_is_zero(file: File, start: int, end: int) -> bool:
     if end - start > _MAX_TRIMMED_BYTES:
         return False
@@ -178,7 +185,7 @@ def _sparse_runs(file: File, row: ProgramRow, unit: int, note: Note) -> Iterator
     try:
         image = _table(file, row.filename)
     except DocumentError as error:
-        raise ImageError(error.message, remedies=(_DAMAGED,)) from error
+        raise ImageError(error.message, remedies=(_whole(file),)) from error
     if image.block_bytes % unit:
         raise ImageError(
             f"'{row.filename}' has blocks of {image.block_bytes} bytes, no multiple of a sector."

@@ -114,7 +114,7 @@ def test_capitals() -> None:
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", "..\\x"])
 def test_rows_do_not_lead_out(name: str) -> None:
-    with pytest.raises(PackageError, match="outside the package"):
+    with pytest.raises(PackageError, match=r"outside the package|an absolute path"):
         Members(tree_of("x"), ".")[name]
 
 
