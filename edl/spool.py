@@ -23,7 +23,7 @@ from edl.events import BytesMoved, Emit, Stage, ignore
 from edl.files import File, Stamp
 from edl.formats.gpt import safe_name
 from edl.formats.streams import Budget, FileStream, Stream, Unpacked, compression
-from edl.home import home
+from edl.home import home, open_private, private_folder
 from edl.units import MIB, format_size
 
 SUFFIXES = (".gz", ".xz", ".zst", ".bz2")  # of compressed images
@@ -146,8 +146,8 @@ def put(path: Path, data: Iterable[bytes | memoryview], name: str, emit: Emit = 
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     unchecked = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with partial.open("wb") as out:
+        private_folder(path.parent)
+        with open_private(partial, "wb") as out:
             for piece in data:
                 if is_zero(memoryview(piece)):
                     out.seek(len(piece), os.SEEK_CUR)
@@ -189,7 +189,7 @@ def require_room(folder: Path, size_bytes: int, name: str) -> None:
         DiskError: there is not.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise DiskError(f"{folder} cannot be used: {error.strerror}.") from error

@@ -17,6 +17,7 @@ from pathlib import Path
 from edl.backup.folder import MANIFEST, UNFINISHED, read_manifest
 from edl.errors import EdlError, ImageError
 from edl.formats.manifest import Manifest
+from edl.home import private
 from edl.plan.home import make_folder, phone_folder
 
 _INDEX = "backups.jsonl"
@@ -48,7 +49,7 @@ def note(serial: str | None, folder: Path) -> None:
     line = {"path": str(folder.absolute()), "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"}
     with contextlib.suppress(OSError, EdlError):
         path = make_folder(phone_folder(serial or "unknown")) / _INDEX
-        with path.open("a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8", opener=private) as file:
             file.write(json.dumps(line) + "\n")
 
 
@@ -79,7 +80,7 @@ def _noted(index: Path) -> dict[Path, str]:
     except OSError:
         return noted
     for line in lines:
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
             data = json.loads(line)
             noted[Path(str(data["path"]))] = str(data["made"])
     return noted
@@ -89,11 +90,12 @@ def _saved(folder: Path, serial: str) -> Known:
     """Return what `edl.plan.unique` has saved in folder."""
     made, state = "", "complete"
     try:
-        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        with (folder / MANIFEST).open("rb") as file:
+            data = json.loads(file.read(_MAX_BYTES))
         made = str(data["made"])
         missing = [name for name in data["files"] if not (folder / name).is_file()]
         state = "damaged" if missing else "complete"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         state = "damaged"
     return Known(folder, serial, None, made, "unique parts", room_of(folder), state)
 

@@ -15,6 +15,7 @@ from edl.chunks import FileContent, FillContent
 from edl.contents import is_zero
 from edl.errors import DiskError, ImageError
 from edl.formats.seekable import Frame, Writer, unpack
+from edl.home import open_private
 from edl.outfile import store_sparse
 from edl.units import MIB
 
@@ -60,7 +61,8 @@ class RawFile:
             if resume and path.exists() and not self._partial.exists():
                 path.replace(self._partial)  # whole, but the job did not get to know
             self._resumed = resume and self._partial.exists()
-            self._file = self._partial.open("r+b" if self._resumed else "w+b")
+            mode = "r+b" if self._resumed else "w+b"
+            self._file = open_private(self._partial, mode)
             self._file.truncate(size)
 
     def holds(self, done: Done) -> bool:
@@ -125,7 +127,7 @@ class PackedFile:
             if resume and path.exists() and not self._partial.exists():
                 path.replace(self._partial)
             mode = "r+b" if resume and self._partial.exists() else "w+b"
-            self._file = self._partial.open(mode)
+            self._file = open_private(self._partial, mode)
 
     def holds(self, done: Done) -> bool:
         """See Output. Once something is not whole, nothing behind it is."""

@@ -51,6 +51,7 @@ from edl.formats.manifest import (
     StorageRecord,
     Verified,
 )
+from edl.home import private_folder
 from edl.partitions import Severity
 from edl.plan.compare import Verify
 from edl.plan.readout import pieces
@@ -397,7 +398,7 @@ def open_folder(folder: Path, planned: Manifest, *, resume: bool) -> None:
         _require_same(read_manifest(unfinished), planned, folder)
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
     except OSError as error:
         raise DiskError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     write_whole(unfinished, planned.text())

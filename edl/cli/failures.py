@@ -6,14 +6,11 @@ from __future__ import annotations
 import errno
 import json
 import sys
-import tempfile
-import traceback
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import click
 
-from edl.cli import terminal
+from edl.cli import bugs, terminal
 from edl.cli.options import SERIAL_REMEDY, Settings
 from edl.errors import CancelledError, DiskError, EdlError, StoppedMidwayError, UsageError
 
@@ -86,14 +83,8 @@ def _interrupted(error: BaseException, settings: Settings) -> EdlError:
 
 def _bug(error: BaseException, settings: Settings) -> EdlError:
     """Return the error for a bug of ours, with its report in a file."""
-    text = "".join(traceback.format_exception(error))
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="edl-bug-", suffix=".txt", delete=False, encoding="utf-8",
-            errors="backslashreplace",
-        ) as file:  # fmt: skip
-            file.write(text)
-            path = str(Path(file.name))
+        path = str(bugs.keep(error))
     except OSError as problem:
         path = f"none, because of this: {problem.strerror}"
     failure = EdlError(

@@ -8,17 +8,27 @@ import logging
 import logging.handlers
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 
 import edl
 from edl.cli import terminal
 from edl.cli.options import Settings
 from edl.errors import EdlError, UsageError
+from edl.home import private
 from edl.plan import home
 
 _log = logging.getLogger(__name__)
 
 _LOG_BYTES = 4 * 1024 * 1024
 _FORM = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class _OneLine(logging.Formatter):
+    """A record is one line: what a phone or a file says begins none, and drives no terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """See logging."""
+        return terminal.clean(super().formatMessage(record))
 
 
 class OnStderr(logging.Handler):
@@ -42,7 +52,7 @@ def kept(settings: Settings) -> Iterator[None]:
     root.propagate = False
     handlers = list(_handlers(settings))
     for handler in handlers:
-        handler.setFormatter(logging.Formatter(_FORM))
+        handler.setFormatter(_OneLine(_FORM))
         root.addHandler(handler)
     _log.info("edl %s: %s", edl.__version__, " ".join(sys.argv[1:]))
     try:
@@ -84,7 +94,13 @@ class _Quiet(logging.FileHandler):
 
 
 class _Rotating(logging.handlers.RotatingFileHandler):
-    """See _Quiet."""
+    """See _Quiet. Nobody else may read it: it names serial numbers and keys."""
+
+    def _open(self) -> TextIOWrapper:
+        """See logging."""
+        return open(
+            self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=private
+        )
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """See logging."""

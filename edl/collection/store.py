@@ -21,6 +21,7 @@ from edl.collection import entry as entries
 from edl.collection.entry import Entry
 from edl.errors import EdlError, ImageError, UsageError
 from edl.formats.mbn import MAX_IMAGE_BYTES, Image, read_image
+from edl.home import private_folder
 from edl.identity import PhoneIdentity
 
 INDEX = "index.json"
@@ -171,7 +172,7 @@ class Collection:
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file as a whole or not at all."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
                 try:
                     file.write(data)

@@ -32,6 +32,7 @@ from edl.formats.streams import (
     compression,
     take,
 )
+from edl.home import private, private_folder
 from edl.packages.tree import Tree
 from edl.packages.zips import leads_out, plain_name
 from edl.units import format_size
@@ -198,13 +199,14 @@ class _Index:
             files = tuple((str(name), int(at), int(size)) for name, at, size in told["files"])
             whole = all(_path(folder, at, name).stat().st_size == size for name, at, size in files)
             notes = tuple(map(str, told["notes"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return cls(files, notes) if whole else None
 
     def save(self, folder: Path) -> None:
         text = json.dumps({"files": self.files, "notes": self.notes})
-        (folder / _INDEX).write_text(text, encoding="utf-8")
+        with open(folder / _INDEX, "w", encoding="utf-8", opener=private) as file:
+            file.write(text)
 
 
 def _unpack(file: File, title: str, folder: Path, emit: Emit) -> _Index:
@@ -216,7 +218,7 @@ def _unpack(file: File, title: str, folder: Path, emit: Emit) -> _Index:
     notes: list[str] = []
     numbers: dict[str, tuple[int, int]] = {}
     try:
-        partial.mkdir(parents=True, mode=0o700)
+        private_folder(partial)
         with _stream(file) as stream:
             for number, (name, section) in enumerate(_members(stream, title, notes)):
                 length = section.left_bytes

@@ -12,12 +12,13 @@ import re
 from pathlib import Path
 
 from edl.errors import DiskError, EdlError
-from edl.home import home
+from edl.home import home, private, private_folder
 from edl.identity import PhoneIdentity
 
 __all__ = ["home", "make_folder", "phone_folder", "recall", "remember"]
 
 _SAFE = re.compile(r"[^0-9A-Za-z_.-]+")
+_MAX_BYTES = 64 * 1024
 
 
 def phone_folder(serial: str) -> Path:
@@ -26,19 +27,18 @@ def phone_folder(serial: str) -> Path:
 
 
 def make_folder(path: Path) -> Path:
-    """Return path, made if need be.
+    """Return path, made for this user alone if need be.
 
     Raises:
         DiskError: it cannot be made.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        return private_folder(path)
     except OSError as error:
         raise DiskError(
             f"The folder {path} cannot be made: {error.strerror}.",
             remedies=("Set EDL_HOME to a folder that you may write to.",),
         ) from error
-    return path
 
 
 def remember(serial: str, identity: PhoneIdentity) -> None:
@@ -51,13 +51,15 @@ def remember(serial: str, identity: PhoneIdentity) -> None:
     }
     with contextlib.suppress(OSError, EdlError):  # nice to have, never a reason to fail
         path = make_folder(phone_folder(serial)) / "identity.json"
-        path.write_text(json.dumps(data) + "\n", encoding="utf-8")
+        with open(path, "w", encoding="utf-8", opener=private) as file:
+            file.write(json.dumps(data) + "\n")
 
 
 def recall(serial: str) -> PhoneIdentity | None:
     """Return what an earlier run kept, or None."""
     try:
-        data = json.loads((phone_folder(serial) / "identity.json").read_text(encoding="utf-8"))
+        with (phone_folder(serial) / "identity.json").open("rb") as file:
+            data = json.loads(file.read(_MAX_BYTES))
         pk_hash = data["pk_hash"]
         numbers = [data["hwid"], data["sahara_version"], data["soc_version"]]
         if not all(number is None or isinstance(number, int) for number in numbers):
@@ -69,5 +71,5 @@ def recall(serial: str) -> PhoneIdentity | None:
             numbers[1],
             numbers[2],
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from edl.cli import bugs
 from edl.cli.commands import explain
 from edl.errors import all_errors
+from edl.home import home
 from edl.transport import discovery
 from tests.cli.conftest import LOADER, Edl, write_rows
 from tests.cli.test_options import code
@@ -47,22 +49,36 @@ def test_statuses(line: tuple[object, ...], status: int, kind: str, edl: Edl) ->
     assert status in {0, 7} or "  try: " in result.err
 
 
-def test_a_bug_is_reported(edl: Edl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_bug_is_reported(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
     def stumble(*_: object) -> None:
         raise ZeroDivisionError("division\x1b[2J by zero")
 
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(explain, "_data", stumble)
     result = edl("explain")
     assert result.status == 1
     told = r"error[error]: This is a bug in edl (ZeroDivisionError: division\x1b[2J by zero)."
     assert told in result.err
-    (report,) = tmp_path.glob("edl-bug-*.txt")
+    (report,) = (home() / "bugs").glob("edl-bug-*.txt")
     assert f"  try: Please report it with this file: {report}" in result.err
-    assert "ZeroDivisionError" in report.read_text()
-    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
-    assert "file: none, because of this: No such file or directory" in edl("explain").err
+    assert r"ZeroDivisionError: division\x1b[2J by zero" in report.read_text()
+    assert "test_statuses.py" in report.read_text()
+
+
+def test_a_bug_is_told_where_its_report_cannot_be_kept(
+    edl: Edl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDL_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(explain, "_data", lambda *_: 1 // 0)
+    assert "file: none, because of this: File exists" in edl("explain").err
+
+
+def test_reports_of_bugs_do_not_pile_up(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain, "_data", lambda *_: 1 // 0)
+    monkeypatch.setattr(bugs, "_MOST_KEPT", 3)
+    told = [edl("explain").err.rpartition("with this file: ")[2].splitlines()[0] for _ in range(5)]
+    kept = sorted((home() / "bugs").iterdir())
+    assert [str(path) for path in kept] == told[2:]
 
 
 def test_a_bug_in_the_middle_says_so(edl: Edl, mini: Path, monkeypatch: pytest.MonkeyPatch) -> None:

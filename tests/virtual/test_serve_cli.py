@@ -71,6 +71,42 @@ def test_a_phone_is_served_over_usbip() -> None:
             assert client.transfer(1, 512)[1][:4] == b"\1\0\0\0"
 
 
+class _Deaf:
+    """A server that only says where it would listen."""
+
+    def __init__(self, _phone: object, host: str, port: int) -> None:
+        self.address = (host, port)
+
+    def run(self, _stop: object) -> None:
+        """Nobody comes."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("where", "told", "warned"),
+    [
+        ((), "127.0.0.1:3240", False),
+        (("127.0.0.1:7",), "127.0.0.1:7", False),
+        (("192.0.2.1:7",), "192.0.2.1:7", True),
+        (("0.0.0.0:7",), "0.0.0.0:7", True),
+    ],
+)
+def test_other_computers_reach_it_only_where_an_address_is_named(
+    where: tuple[str, ...],
+    told: str,
+    warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("edl.virtual.usbip.UsbIpServer", _Deaf)
+    assert run(["virtual", "serve", "sdm660", "--usbip", *where]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{told}\n"
+    assert ("note     whoever reaches" in shown.err) == warned
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

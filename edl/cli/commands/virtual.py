@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -196,6 +197,8 @@ def _serve_usbip(app: App, phone: Phone, where: str) -> None:
     with contextlib.closing(UsbIpServer(phone, host.strip("[]"), int(port))) as server:
         at, number = server.address
         app.result({"port": None, "host": at, "tcp_port": number}, [f"{at}:{number}"])
+        if not ipaddress.ip_address(at).is_loopback:
+            app.say(f"  note     whoever reaches {at} can use this virtual phone")
         to_port = "" if number == _USBIP_PORT else f" --tcp-port {number}"
         app.say(f"Next, as root, on Linux: usbip{to_port} attach -r {at} -b 1-1; Ctrl-C ends it.")
         server.run(app.cancel)
