@@ -27,6 +27,7 @@ from edl.errors import DeviceRefusedError, SafetyError
 from edl.events import Emit, Stage, ignore
 from edl.firehose.commands import Area
 from edl.formats.gpt import Partition, safe_name
+from edl.home import open_private
 from edl.partitions import PartitionClass, classify
 from edl.partitions import Severity as Worth
 from edl.plan.home import make_folder, phone_folder
@@ -48,6 +49,7 @@ _log = logging.getLogger(__name__)
 MAX_SAVED_BYTES = 128 * MIB  # the largest unique partition known (persist) has 64 MiB
 _HEAD_SECTORS = {512: 34, 4096: 6}
 _BLANK = (0x00, 0xFF)
+_MAX_MANIFEST_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -366,9 +368,10 @@ def _parts(plan: Plan, storage: Storage, found: Found) -> Iterator[tuple[int, in
 
 def _digests(folder: Path) -> dict[str, str] | None:
     try:
-        data = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        with (folder / "manifest.json").open("rb") as file:
+            data = json.loads(file.read(_MAX_MANIFEST_BYTES))
         return {str(name): str(entry["sha256"]) for name, entry in data["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -399,7 +402,7 @@ def _write(base: Path, items: dict[str, bytes], manifest: dict[str, object]) -> 
     try:
         partial.mkdir(mode=0o700)
         for item, data in (items | {"manifest.json": text.encode()}).items():
-            with (partial / item).open("xb") as file:
+            with open_private(partial / item, "xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
