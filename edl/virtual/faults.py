@@ -1,86 +1,70 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What can go wrong between a phone and a computer, as data.
+"""What can go wrong between a phone and a computer, and in both, as data.
 
     KIND@PLACE:NUMBER[:VALUE]
 
     unplug@out:100000       the cable comes out when 100000 bytes have gone to the phone
     stall@in-transfer:3     the phone halts its IN endpoint before its fourth transfer
-    freeze@out:4096         from then on the phone takes no data; freeze@out:4096:1.7 for 1.7 s
-    swallow@out-transfer:2  the third write of the host gets lost
-    corrupt@in:64           byte 64 of what the phone sends has all bits flipped; :01 only the first
-    garbage@in-transfer:5   four stray bytes come before the sixth transfer; :HEX says which
+    nak@program:2           the third program command is refused
+    corrupt@in:64:01        of byte 64 of what the phone sends the first bit is flipped
     hello-eaten             another program has read the first transfer
-    busy, denied            another program has the phone, or its permissions are missing;
-                            busy:2 the first two attempts only
+    busy:2                  another program has the phone, for the first two attempts
 
-NUMBER counts what passes before the fault, over the whole life of the phone. Faults in the middle
-of a packet keep the whole packet back. Each strikes once.
+NUMBER counts what passes before the fault, over the whole life of the phone, or from where it is
+when a fault is added. Faults in the middle of a packet keep the whole packet back. Each strikes
+once. All kinds, their places and values: `faultkinds.TABLE`.
 """
 
 from __future__ import annotations
 
-import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from edl.errors import UsageError
+from edl.virtual.faultkinds import COMMANDS, TABLE, Kind, Place, Value, every
+
+__all__ = ["TABLE", "UNLIMITED", "Fault", "Injector", "Kind", "Place", "every", "parse_fault"]
 
 MAX_GARBAGE_BYTES = 4096
 MAX_FREEZE_S = 3600
+STATES = ("edl", "system", "crash", "off")
 UNLIMITED = 1 << 62  # more bytes or transfers than any phone sees
+_MAX_COUNT = 10**12
 
 # A vendor's programmer is known to mix these into its documents: bkerler/edl xmlparser.py:22.
 _STRAY_BYTES = bytes.fromhex("f0e98814")
-
-
-class Kind(enum.StrEnum):
-    """What goes wrong."""
-
-    UNPLUG = "unplug"
-    STALL = "stall"
-    FREEZE = "freeze"
-    SWALLOW = "swallow"
-    CORRUPT = "corrupt"
-    GARBAGE = "garbage"
-    BUSY = "busy"
-    DENIED = "denied"
-
-
-class Place(enum.StrEnum):
-    """What is counted until the fault: bytes or transfers, seen from the host."""
-
-    OUT = "out"
-    IN = "in"
-    OUT_TRANSFER = "out-transfer"
-    IN_TRANSFER = "in-transfer"
-
-
-_PLACES: Mapping[Kind, tuple[Place | None, ...]] = {
-    Kind.UNPLUG: tuple(Place),
-    Kind.STALL: tuple(Place),
-    Kind.FREEZE: tuple(Place),
-    Kind.SWALLOW: (Place.OUT_TRANSFER, Place.IN_TRANSFER),
-    Kind.CORRUPT: (Place.IN,),
-    Kind.GARBAGE: (Place.IN_TRANSFER,),
-    Kind.BUSY: (None,),
-    Kind.DENIED: (None,),
-}
 _FAULT = re.compile(
-    r"(?P<kind>[a-z-]+)(?:@(?P<place>[a-z-]+))?(?::(?P<at>[0-9]{1,15}))?(?::(?P<value>[0-9a-f.]+))?"
+    r"(?P<kind>[a-z-]+)(?:@(?P<place>[a-z0-9-]+))?(?::(?P<at>[0-9]{1,15}))?"
+    r"(?::(?P<value>[0-9a-z.]+))?"
 )
+# What the controller does to a transfer, counted in bytes or before it begins.
+_BREAKING = frozenset(
+    {
+        Kind.UNPLUG,
+        Kind.RESET,
+        Kind.STALL,
+        Kind.FREEZE,
+        Kind.TIMEOUT,
+        Kind.SHORT,
+        Kind.OVERFLOW,
+        Kind.KILL,
+    }
+)
+_ZLP = frozenset({Kind.ZLP_LOST, Kind.ZLP_EXTRA})
 
 
 @dataclass(frozen=True)
 class Fault:
     """One fault.
 
-    at: how many bytes or transfers pass before it; of `busy` and `denied`: how many attempts fail,
-        0 for all of them.
-    seconds: how long `freeze` lasts, up to an hour; None for ever.
+    at: how much passes before it; of `busy` and `denied`: how many attempts fail, 0 for all.
+    seconds: how long it lasts, up to an hour; None for the kind's own.
     mask: the bits that `corrupt` flips, 1 to 255.
     data: what `garbage` sends, 1 to 4096 bytes.
+    count: bytes, sectors or documents; None for the kind's own.
+    state: in which the phone comes back after `reset`, one of STATES.
 
     Raises:
         ValueError: the fault cannot be at that place, or a number is out of range.
@@ -92,34 +76,50 @@ class Fault:
     seconds: float | None = None
     mask: int = 0xFF
     data: bytes = _STRAY_BYTES
+    count: int | None = None
+    state: str = STATES[0]
 
     def __post_init__(self) -> None:
-        if self.place not in _PLACES[self.kind]:
-            places = ", ".join(place for place in _PLACES[self.kind] if place) or "nowhere"
-            raise ValueError(f"'{self.kind}' can be at: {places}")
+        places = TABLE[self.kind].places
+        if self.place not in places:
+            text = ", ".join(place for place in places if place) or "nowhere"
+            raise ValueError(f"'{self.kind}' can be at: {text}")
         if not 0 <= self.at < UNLIMITED:
             raise ValueError(f"{self.at} is no number of bytes or transfers")
         if self.seconds is not None and not 0 < self.seconds <= MAX_FREEZE_S:
-            raise ValueError(f"a phone freezes for up to {MAX_FREEZE_S} seconds or for ever")
+            raise ValueError(f"it lasts up to {MAX_FREEZE_S} seconds")
         if not 1 <= self.mask <= 0xFF:
             raise ValueError(f"a byte has no bits {self.mask:#x}")
         if not 1 <= len(self.data) <= MAX_GARBAGE_BYTES:
             raise ValueError(f"garbage has 1 to {MAX_GARBAGE_BYTES} bytes, not {len(self.data)}")
+        if self.count is not None and not 0 <= self.count <= _MAX_COUNT:
+            raise ValueError(f"{self.count} is not between 0 and {_MAX_COUNT}")
+        if self.state not in STATES:
+            raise ValueError(f"a phone comes back as {', '.join(STATES)}")
 
     def __str__(self) -> str:
         """Return the fault as `parse_fault` reads it."""
         if self.place is None:
             return f"{self.kind}:{self.at}" if self.at else str(self.kind)
         text = f"{self.kind}@{self.place}:{self.at}"
-        match self.kind:
-            case Kind.FREEZE if self.seconds is not None:
+        match TABLE[self.kind].value:
+            case Value.SECONDS if self.seconds is not None:
                 return f"{text}:{self.seconds}"
-            case Kind.CORRUPT:
+            case Value.MASK:
                 return f"{text}:{self.mask:02x}"
-            case Kind.GARBAGE:
+            case Value.DATA:
                 return f"{text}:{self.data.hex()}"
+            case Value.COUNT if self.count is not None:
+                return f"{text}:{self.count}"
+            case Value.STATE:
+                return f"{text}:{self.state}"
             case _:
                 return text
+
+    @property
+    def on_host(self) -> bool:
+        """Whether it strikes the computer's files, and nothing of the phone."""
+        return self.place in {Place.DISK, Place.SOURCE}
 
 
 def parse_fault(text: str) -> Fault:
@@ -132,29 +132,43 @@ def parse_fault(text: str) -> Fault:
         return Fault(Kind.SWALLOW, Place.IN_TRANSFER)
     match = _FAULT.fullmatch(text)
     if match is None:
-        raise UsageError(f"'{text}' is no fault such as unplug@out:100000.")
+        raise UsageError(f"'{text}' is no fault such as unplug@out:100000.", remedies=_REMEDIES)
     try:
         return _fault(*match.group("kind", "place", "at", "value"))
     except ValueError as error:
-        raise UsageError(f"The fault '{text}' cannot be: {error}.") from error
+        raise UsageError(f"The fault '{text}' cannot be: {error}.", remedies=_REMEDIES) from error
+
+
+_REMEDIES = ("See all faults and where they can strike: edl virtual faults.",)
 
 
 def _fault(kind_name: str, place: str | None, at: str | None, value: str | None) -> Fault:
+    if kind_name not in set(Kind):
+        raise ValueError(f"there is no '{kind_name}'")
+    if place is not None and place not in set(Place):
+        raise ValueError(f"there is no place '{place}'")
     kind = Kind(kind_name)
     if place is not None and at is None:
         raise ValueError("the number is missing")
-    fields: dict[str, Any] = {}
-    if value is not None:
-        match kind:
-            case Kind.FREEZE:
-                fields["seconds"] = float(value)
-            case Kind.CORRUPT:
-                fields["mask"] = int(value, 16)
-            case Kind.GARBAGE:
-                fields["data"] = bytes.fromhex(value)
-            case _:
-                raise ValueError(f"'{kind}' takes no value")
+    fields = {} if value is None else _read_value(kind, value)
     return Fault(kind, Place(place) if place else None, int(at or 0), **fields)
+
+
+def _read_value(kind: Kind, text: str) -> dict[str, Any]:
+    """Return the field of a fault that text stands for."""
+    match TABLE[kind].value:
+        case Value.SECONDS:
+            return {"seconds": float(text)}
+        case Value.MASK:
+            return {"mask": int(text, 16)}
+        case Value.DATA:
+            return {"data": bytes.fromhex(text)}
+        case Value.COUNT:
+            return {"count": int(text)}
+        case Value.STATE:
+            return {"state": text}
+        case Value.NONE:
+            raise ValueError(f"'{kind}' takes no value")
 
 
 class Injector:
@@ -162,7 +176,7 @@ class Injector:
 
     Attributes:
         pending: the faults that have not struck yet, in the order in which they would.
-        counts: bytes and transfers so far.
+        counts: bytes, transfers and commands so far.
     """
 
     def __init__(
@@ -170,6 +184,20 @@ class Injector:
     ) -> None:
         self.pending = list(faults)
         self.counts: dict[Place, int] = dict.fromkeys(Place, 0) | dict(counts or {})
+        self._passing: list[Fault] = []
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        """Add faults that count from now on, and that end with this process."""
+        for fault in faults:
+            seen = 0 if fault.place is None else self.counts[fault.place]
+            self._passing.append(replace(fault, at=fault.at + seen))
+            self.pending.append(self._passing[-1])
+
+    @property
+    def lasting(self) -> tuple[Fault, ...]:
+        """The pending faults that outlive this process."""
+        passing = set(map(id, self._passing))
+        return tuple(fault for fault in self.pending if id(fault) not in passing)
 
     def room(self, place: Place) -> int:
         """Return how many bytes may pass before the next fault at place."""
@@ -189,13 +217,46 @@ class Injector:
         """Count number bytes or transfers."""
         self.counts[place] += number
 
-    def corrupt(self, data: memoryview) -> None:
-        """Flip the bits that go wrong in data, which comes next from the phone."""
-        start = self.counts[Place.IN]
+    def commands(self, name: str) -> list[Fault]:
+        """Count a Firehose command, and take out and return the faults that strike it."""
+        places = {Place.COMMAND, *(place for place in COMMANDS if place == name)}
+        struck = [
+            fault
+            for fault in self.pending
+            if fault.place in places and fault.at <= self.counts[fault.place]
+        ]
+        for fault in struck:
+            self.pending.remove(fault)
+        for place in places:
+            self.passed(place)
+        return struck
+
+    def zlp(self, kind: Kind, place: Place) -> bool:
+        """Return whether the zero-length packet of a transfer gets lost, or one more comes.
+
+        It is the first one from the transfer of the fault on; that one has been counted already.
+        """
+        for fault in self.pending:
+            if (fault.kind, fault.place) == (kind, place) and fault.at < self.counts[place]:
+                self.pending.remove(fault)
+                return True
+        return False
+
+    def corrupt(self, data: memoryview, place: Place = Place.IN) -> None:
+        """Flip the bits that go wrong in data, which comes next at place."""
+        start = self.counts[place]
         for fault in [fault for fault in self.pending if fault.kind is Kind.CORRUPT]:
-            if start <= fault.at < start + len(data):
+            if fault.place is place and start <= fault.at < start + len(data):
                 data[fault.at - start] ^= fault.mask
                 self.pending.remove(fault)
+
+    def corrupts(self, place: Place, reach: int) -> bool:
+        """Return whether any of the next reach bytes at place goes wrong."""
+        start = self.counts[place]
+        return any(
+            fault.kind is Kind.CORRUPT and fault.place is place and fault.at < start + reach
+            for fault in self.pending
+        )
 
     def prevents(self, kind: Kind) -> bool:
         """Return whether this attempt to open the phone fails because it is busy or denied."""
@@ -204,13 +265,19 @@ class Injector:
                 if fault.at == 1:
                     del self.pending[index]
                 elif fault.at:
-                    self.pending[index] = replace(fault, at=fault.at - 1)
+                    left = replace(fault, at=fault.at - 1)
+                    if any(fault is passing for passing in self._passing):
+                        self._passing.append(left)
+                    self.pending[index] = left
                 return True
         return False
 
+    def take(self, place: Place) -> Iterator[Fault]:
+        """Take out and yield all faults at place, for who counts there by himself."""
+        for fault in [fault for fault in self.pending if fault.place is place]:
+            self.pending.remove(fault)
+            yield fault
+
     def _breaking(self, place: Place) -> list[Fault]:
-        return [
-            fault
-            for fault in self.pending
-            if fault.place is place and fault.kind is not Kind.CORRUPT
-        ]
+        kinds = _BREAKING | {Kind.SWALLOW, Kind.GARBAGE}
+        return [fault for fault in self.pending if fault.place is place and fault.kind in kinds]

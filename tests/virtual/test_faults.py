@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edl.errors import UsageError
 from edl.virtual.controller import Clock, Controller
 from edl.virtual.descriptors import UsbDevice
+from edl.virtual.faultkinds import WIRE
 from edl.virtual.faults import Fault, Injector, Kind, Place, parse_fault
 from edl.virtual.link import Firmware, Receive, Send
 from edl.virtual.usb import VirtualBackend
@@ -201,7 +202,7 @@ def test_counts_go_on_where_they_were() -> None:
         st.builds(
             Fault,
             st.sampled_from([Kind.UNPLUG, Kind.STALL, Kind.FREEZE]),
-            st.sampled_from(Place),
+            st.sampled_from(WIRE),
             st.integers(0, 5000),
         ),
         max_size=4,
@@ -254,7 +255,11 @@ def test_the_text_of_a_fault_means_what_it_says() -> None:
         "unplug@out:x",
         "unplug@out:1:5",
         "swallow@out:5",
-        "corrupt@out:5",
+        "corrupt@out-transfer:5",
+        "nak@out:5",
+        "nak@side:5",
+        "reset@out:5:moon",
+        "flood@read:5:x",
         "corrupt@in:5:00",
         "corrupt@in:5:100",
         "garbage@in:5",
