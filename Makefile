@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check compiled clean help
+LOCK := requirements/ci.txt
+
+.PHONY: demo test check compiled clean help locked lock
 
 # tests start many processes, and each would compile all of edl anew
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,14 +15,32 @@ help:
 	@echo "make demo   set up, and bring a virtual phone back to life"
 	@echo "make test   set up, and run all checks and tests"
 	@echo "make clean  remove what these two made"
+	@echo "make locked set up with exactly the files of $(LOCK), as continuous integration does"
+	@echo "make lock   renew $(LOCK)"
 
-$(STAMP): setup.cfg pyproject.toml
+define new_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edl needs Python 3.11 or newer; this is " + sys.version.split()[0])'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python lacks venv. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Setting up $(VENV) (once; needs the Python package index)"
 	@$(PYTHON) -m venv $(VENV)
+endef
+
+$(STAMP): setup.cfg pyproject.toml
+	$(new_venv)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@touch $(STAMP)
+
+# Every file by its hash, and nothing that would run code to be built.
+locked:
+	$(new_venv)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+# The newest versions that setup.cfg allows, for all systems and every Python that edl supports.
+lock: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" --extra dev --output-file $(LOCK) setup.cfg requirements/ci.in
 
 demo: $(STAMP)
 	@$(BIN)/python tests/demo.py

@@ -37,6 +37,7 @@ UNCOUNTED = (
     "tests/cli/test_breaking.py",
     "tests/cli/test_doctor_storage.py",
     "tests/cli/test_process.py",
+    "tests/docs/test_dependencies.py",
     "tests/docs/test_docs.py::test_the_demo_ends_well",
     "tests/umockdev/",
     "tests/unit/test_package_corpus.py",
