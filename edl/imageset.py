@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from dataclasses import dataclass
 from pathlib import Path
 
 from edl.errors import DocumentError, ImageError, UsageError
+from edl.files import File
 from edl.formats import cpio, sahara_config
 from edl.formats.sahara_config import MAX_IMAGES
 from edl.units import KIB, MIB, parse_number
@@ -41,6 +43,68 @@ _USUAL_NAMES = {
 }
 
 ImageSet = dict[int, bytes]
+
+
+@dataclass(frozen=True)
+class ProgrammerSet:
+    """A programmer of a package: files by Sahara id. name: what to call it, and to choose it by."""
+
+    name: str
+    files: Mapping[int, File]
+
+    def read(self) -> ImageSet:
+        """Return what is in the files.
+
+        Raises:
+            ImageError: one cannot be read, or is too large to be a loader.
+        """
+        for number, file in self.files.items():
+            if file.size_bytes > MAX_FILE_BYTES:
+                raise ImageError(
+                    f"{file.name} (image {number}) is larger than {MAX_FILE_BYTES} bytes."
+                )
+        return {number: file.head(file.size_bytes) for number, file in self.files.items()}
+
+
+class OneOf(Mapping[int, bytes]):
+    """Several programmers of which the phone takes one: which one, the ids tell that it asks for.
+
+    choose: what to do where that does not tell, for people.
+    """
+
+    def __init__(self, sets: Mapping[str, ImageSet], choose: str) -> None:
+        self._left = dict(sets)
+        self._choose = choose
+
+    def __getitem__(self, image_id: int) -> bytes:
+        """Return the image for an id.
+
+        Raises:
+            KeyError: no programmer has it.
+            UsageError: several have it, with other contents.
+        """
+        left = {name: images for name, images in self._left.items() if image_id in images}
+        if not left:
+            raise KeyError(image_id)
+        found = {images[image_id] for images in left.values()}
+        if len(found) > 1:
+            raise UsageError(
+                f"Several programmers of the package could be for this phone: {', '.join(left)}.",
+                remedies=(self._choose,),
+            )
+        self._left = left
+        return found.pop()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted({number for images in self._left.values() for number in images}))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def values(self) -> ValuesView[bytes]:
+        """Return all images of all programmers, whichever the phone takes."""
+        everything = (image for images in self._left.values() for image in images.values())
+        return dict(enumerate(everything)).values()
 
 
 def usual_name(image_id: int) -> str | None:

@@ -282,6 +282,12 @@ def rank(
     return sorted(found, key=lambda candidate: _rank(candidate, phone))
 
 
+def equally_good(found: Sequence[Candidate], phone: PhoneIdentity) -> list[Candidate]:
+    """Return those of found that fit phone best: by its key, its chip and its model."""
+    ranks = [_rank(candidate, phone)[:3] for candidate in found]
+    return [each for each, rank in zip(found, ranks, strict=True) if rank == min(ranks)]
+
+
 def choose(paths: Iterable[Path], phone: PhoneIdentity) -> Candidate:
     """Return the best loader among paths for phone.
 

@@ -20,6 +20,7 @@ from edl.events import Emit, ignore
 from edl.files import File
 from edl.formats.rawprogram import PatchRow, PowerRow, ProgramRow, Row, Rows, read_rawprogram
 from edl.formats.selection import Kind, classify_name, select
+from edl.imageset import ProgrammerSet
 from edl.units import MIB
 
 _COMPLETE = {Kind.NORMAL, Kind.UNSPARSE}
@@ -60,6 +61,7 @@ class Package:
     of each XML file by its name. members: files that do not lie in folders, by the name that rows
     give them: those of an archive, for example. named: images for partitions by name. loaders:
     files that are programmers by their content, and loader_named: whether the user named them.
+    programmers: those that the package says are made of several images, each by itself complete.
     left_out: (name, reason). variants: where the package has a set for each kind of storage, all
     of them by sector size; this one stands for a phone that is not known yet. logical: names of
     partitions that lie in `super`, as far as the package says that. chips: names of those that it
@@ -75,6 +77,7 @@ class Package:
     home: dict[str, Path]
     loaders: tuple[Path, ...] = ()
     loader_named: bool = False
+    programmers: tuple[ProgrammerSet, ...] = field(default=(), compare=False)
     left_out: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     members: Mapping[str, File] = field(default_factory=dict, compare=False)

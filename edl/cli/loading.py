@@ -21,7 +21,7 @@ from edl.errors import EdlError, ImageError, ProgrammerRefusedError, UsageError
 from edl.events import Emit, Notice, Stage
 from edl.formats.mbn import Image, read_image
 from edl.identity import PhoneIdentity
-from edl.imageset import PROGRAMMER_ID, ImageSet
+from edl.imageset import PROGRAMMER_ID, ImageSet, OneOf, ProgrammerSet
 from edl.loaders import Candidate, Fit
 from edl.plan import home
 from edl.units import format_size
@@ -119,17 +119,41 @@ class Loader:
             )
         return self._best(ranked) or _none_fits(ranked)
 
-    def _of_package(self, identity: PhoneIdentity) -> ImageSet | None:
-        """Return the images that the package's own sahara_config names, if it has one."""
-        roots = self._package.roots if self._package is not None else ()
-        config = imageset.find_config(roots)
-        if config is None or self._config_refused:
+    def _of_package(self, identity: PhoneIdentity) -> Mapping[int, bytes] | None:
+        """Return the images that the package says make a programmer, if it says so."""
+        if self._package is None or self._config_refused:
+            return None
+        if self._package.programmers and not self._package.loader_named:
+            return self._of_sets(self._package.programmers, identity)
+        config = imageset.find_config(self._package.roots)
+        if config is None:
             return None
         images = imageset.of_file(config, imageset.read_file(config)) or {}
         ranked = _judged(config, images, identity)
         if ranked and not ranked[0].verdict.fit.may_start:
             _none_fits(ranked)
         return self._told(images, config.name, identity)
+
+    def _of_sets(
+        self, sets: tuple[ProgrammerSet, ...], identity: PhoneIdentity
+    ) -> Mapping[int, bytes]:
+        """Return the programmer of sets that is for the phone.
+
+        What its key and chip leave open, the ids tell that it asks for.
+        """
+        read = {each.name: each.read() for each in sets}
+        judged = [
+            each for name, images in read.items() for each in _judged(Path(name), images, identity)
+        ]
+        if judged and not any(candidate.verdict.fit.may_start for candidate in judged):
+            _none_fits(judged)
+        best = {candidate.path.name for candidate in loaders.equally_good(judged, identity)}
+        told = {name: images for name, images in read.items() if name in best} or read
+        if len(told) == 1:
+            [(name, images)] = told.items()
+            return self._told(images, name, identity)
+        self._emit(Stage("loader", f"{' or '.join(told)}, as the phone asks for"))
+        return OneOf(told, "Choose the one for this phone: --choose layout=NAME.")
 
     def _found(self, identity: PhoneIdentity) -> Candidate:
         """Return the best loader of the package, else of the user's, else of the test ones."""

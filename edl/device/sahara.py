@@ -15,6 +15,7 @@ from edl.errors import (
     ProtocolError,
     TransportError,
     TransportTimeoutError,
+    UsageError,
 )
 from edl.events import Emit, Stage, ignore
 from edl.identity import PhoneIdentity
@@ -290,7 +291,11 @@ class BootRom:
             return None
 
     def _serve(self, images: Mapping[int, bytes], image_id: int, offset: int, length: int) -> int:
-        image = images.get(image_id)
+        try:
+            image = images.get(image_id)
+        except UsageError:  # which one is meant, nobody knows
+            self.reset()
+            raise
         if image is None:
             self.reset()
             raise ProgrammerRefusedError(

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """flashmap.json of qdl's installers: which files belong together, for which storage.
 
-Versions 1.1.0 (one programmer) and 1.2.0-qdl (programmers by Sahara id). Facts: qdl flashmap.c.
+Versions 1.1.0 (one programmer, or several as `ID:FILE`) and 1.2.0-qdl (programmers by Sahara id).
+Facts: qdl flashmap.c.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from edl.errors import DocumentError
+from edl.formats.sahara_config import MAX_IMAGES
 
 MAX_BYTES = 1 << 20
 VERSIONS = ("1.1.0", "1.2.0-qdl")
 _PROGRAMMER_ID = 13  # what a version without ids means
-_MAX_ID = 63
 _MOST = 1000
 
 
@@ -68,12 +69,7 @@ def read_flashmap(data: bytes, name: str) -> Flashmap:
 
 
 def _layout(told: Any) -> Layout:  # noqa: ANN401
-    programmer = told["programmer"]
-    if isinstance(programmer, dict):
-        programmers = {_id(key): _text(file) for key, file in programmer.items()}
-    else:
-        (file,) = _items(programmer)
-        programmers = {_PROGRAMMER_ID: _text(file)}
+    programmers = _programmers(told["programmer"])
     programmables = tuple(
         Programmable(
             _text(each["memory"]), int(each["slot"]), tuple(map(_text, _items(each["files"])))
@@ -83,6 +79,22 @@ def _layout(told: Any) -> Layout:  # noqa: ANN401
     if not programmers or not programmables:
         raise ValueError("a layout has no programmer, or nothing to program")
     return Layout(_text(told.get("name", "")), programmers, programmables)
+
+
+def _programmers(told: Any) -> dict[int, str]:  # noqa: ANN401
+    if isinstance(told, dict):
+        pairs = [(_id(key), _text(file)) for key, file in told.items()]
+    else:
+        files = [_text(file) for file in _items(told)]
+        if len(files) == 1:
+            return {_PROGRAMMER_ID: files[0]}
+        split = [file.partition(":") for file in files]
+        pairs = [(_id(number), file) for number, _, file in split if file]
+        if len(pairs) < len(files):
+            raise ValueError("a programmer of several images has one without ID:FILE")
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a Sahara id is there twice")
+    return dict(pairs)
 
 
 def _items(told: Any) -> list[Any]:  # noqa: ANN401
@@ -99,6 +111,6 @@ def _text(told: Any) -> str:  # noqa: ANN401
 
 def _id(key: str) -> int:
     number = int(key, 0)
-    if not 0 < number <= _MAX_ID:
+    if not 0 < number < MAX_IMAGES:
         raise ValueError(f"programmer id {number} is out of range")
     return number

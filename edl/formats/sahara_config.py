@@ -13,7 +13,9 @@ It comes with the firmware of chips that start from several images (SM8845, SM88
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from xml.sax.saxutils import quoteattr
 
 from edl.errors import DocumentError
 from edl.formats.xml import Element, Problem, problems_error, read_document
@@ -66,6 +68,17 @@ def read_sahara_config(data: bytes, name: str) -> SaharaConfig:
         raise problems_error(name, problems)
     chipset = next((child.text for child in root.children if child.tag == "chipset"), "")
     return SaharaConfig(chipset, images)
+
+
+def write_sahara_config(images: Mapping[int, str]) -> bytes:
+    """Return the document that names images, paths by id."""
+    rows = "".join(
+        f"    <image image_id={quoteattr(str(number))} image_path={quoteattr(path)}/>\n"
+        for number, path in sorted(images.items())
+    )
+    return (
+        f'<?xml version="1.0"?>\n<sahara_config>\n  <images>\n{rows}  </images>\n</sahara_config>\n'
+    ).encode()
 
 
 def _number(element: Element) -> int | None:

@@ -18,7 +18,7 @@ from edl.formats.mbn import read_image
 from edl.formats.rawprogram import PatchRow, PowerRow, Rows, read_rawprogram
 from edl.formats.selection import Kind, classify_name, select
 from edl.package import Package, outside, relative
-from edl.packages import spool
+from edl.packages import programmers, spool
 from edl.packages.model import Choices, Confidence, Description
 from edl.packages.tree import Tree
 from edl.units import MIB
@@ -85,7 +85,11 @@ def read(tree: Tree, choices: Choices | None = None) -> Package:
             )
     upgrade = options.get("upgrade", "") in {"yes", "1", "true"}
     loaders_found = find_loaders(tree)
-    sets = [_read_set(tree, home, loaders_found, upgrade=upgrade) for home in places]
+    told = programmers.of_tree(tree)
+    sets = [
+        replace(_read_set(tree, home, loaders_found, upgrade=upgrade), programmers=told)
+        for home in places
+    ]
     return one_of(tree.title, dict(zip(places, sets, strict=True)), options.get("storage", ""))
 
 

@@ -14,17 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from xml.sax.saxutils import quoteattr
 
+from edl import spool
 from edl.backup.files import write_whole
-from edl.chunks import Content
+from edl.chunks import BytesContent, Content
 from edl.errors import DiskError, UsageError
 from edl.events import Emit, StepStarted, ignore
 from edl.files import File, on_disk
 from edl.formats.expressions import Expression
 from edl.formats.gpt import safe_name
 from edl.formats.rawprogram import EraseRow, PatchRow
+from edl.formats.sahara_config import write_sahara_config
 from edl.images.work import data_bytes, save
 from edl.outfile import require_room
 from edl.package import Package
+from edl.packages import tarreader
 from edl.packages.holdings import LOGICAL, Holding
 from edl.streamed import StreamContent
 
@@ -97,16 +100,32 @@ def _free(names: Iterable[str], taken: set[str]) -> str:
 def loader_targets(package: Package, folder: Path, taken: Iterable[Target]) -> list[Target]:
     """Return the programmers of package as files in folder, by their own names.
 
+    Of one that is made of several images the ids are told in a sahara_config.xml.
+
     Raises:
         ImageError: one cannot be looked at.
+        DiskError: there is no room for one that is packed.
     """
     names = {target.path.name.lower() for target in taken}
-    found = []
+    found: dict[Path, Target] = {}
+
+    def name_of(path: Path) -> str:
+        if path not in found:
+            file = on_disk(path)
+            name = _free([safe_name(path.name), f"loader_{safe_name(path.name)}"], names)
+            found[path] = Target(folder / name, file.content, (), (file,))
+        return found[path].path.name
+
     for path in package.loaders:
-        file = on_disk(path)
-        name = _free([safe_name(path.name), f"loader_{safe_name(path.name)}"], names)
-        found.append(Target(folder / name, file.content, (), (file,)))
-    return found
+        name_of(path)
+    targets = []
+    if len(package.programmers) == 1:
+        files = package.programmers[0].files
+        images = {number: name_of(spool.kept(file)) for number, file in files.items()}
+        name = _free(["sahara_config.xml", "loader_sahara_config.xml"], names)
+        content = BytesContent(write_sahara_config(images))
+        targets.append(Target(folder / name, content, (), ()))
+    return [*found.values(), *targets]
 
 
 def plain_targets(holdings: Iterable[Holding], folder: Path) -> list[Target]:
@@ -199,6 +218,7 @@ def write(
         DiskError: a file cannot be written.
         CancelledError: stopped by cancel.
     """
+    tarreader.expect(file for target in targets for file in target.files)
     for index, target in enumerate(targets, 1):
         size = target.content.size_bytes
         emit(StepStarted(index, len(targets), target.path.name, size))

@@ -10,18 +10,28 @@ from typing import Any
 
 import pytest
 
-from edl.chunks import read_all
-from edl.errors import DocumentError, PackageError
+from edl import imageset
+from edl.chunks import FillContent, read_all
+from edl.errors import DocumentError, ImageError, PackageError
+from edl.files import File
 from edl.formats.flashmap import Layout, Programmable, read_flashmap
 from edl.formats.metabuild import Entry, read_metabuild
+from edl.imageset import ProgrammerSet
 from edl.package import Package
 from edl.packages.door import open_any
 from edl.packages.model import Choices, Description
+from loaders import make_dummies
+from tests.cli.conftest import Edl, edl
 from tests.conftest import REPO, shared
 from tests.packages.making import rawprogram
 from tests.packages.test_door import zipped
+from tests.unit.test_cpio import END, entry
+from tests.unit.test_imageset import config
+
+__all__ = ["edl"]
 
 LOADER = (REPO / "loaders" / "prog_firehose_ddr_qcm2290_test.elf").read_bytes()
+OTHER = make_dummies.good_ones()["v3.mbn"]  # for an MSM8916
 
 
 def opened(path: Path, **options: str) -> tuple[Package, Description]:
@@ -53,10 +63,12 @@ def flashmap(*layouts: dict[str, Any], version: str = "1.1.0") -> bytes:
     return json.dumps({"version": version, "products": products}).encode()
 
 
-def installer(document: bytes) -> bytes:
+def installer(document: bytes, **more: bytes) -> bytes:
     return zipped({
+        **more,
         "flashmap.json": document,
         "prog.elf": LOADER,
+        "other.elf": OTHER,
         "xbl_config.elf": b"config",
         "emmc/rawprogram0.xml": rawprogram({"boot": "boot.img"}),
         "ufs/rawprogram0.xml": rawprogram({"boot": "boot.img"}, 4096),
@@ -71,6 +83,8 @@ def test_what_a_flashmap_says() -> None:
         Layout("l", {13: "a", 38: "b"}, (Programmable("spinor", 0, ("spinor/rawprogram0.xml",)),)),
     )
     assert read_flashmap(flashmap(layout()), "f").layouts[0].programmers == {13: "prog.elf"}
+    several = flashmap(layout("l", ["13:a", "0x26:b"]))  # as qdl's flashmap.c reads 1.1.0
+    assert read_flashmap(several, "f").layouts[0].programmers == {13: "a", 38: "b"}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +93,9 @@ def test_what_a_flashmap_says() -> None:
         b"", b"[]", b"{}", b"[" * 100_000, b" " * (2 << 20), b"\xff",
         flashmap(layout(), version="2.0"),
         flashmap({"name": "x"}), flashmap(layout(programmer=["a", "b"])),
-        flashmap(layout(programmer={"0": "a"})), flashmap(layout(programmer={"64": "a"})),
+        flashmap(layout(programmer={"0": "a"})), flashmap(layout(programmer={"128": "a"})),
+        flashmap(layout(programmer=["13:a", "0xd:b"])),
+        flashmap(layout(programmer=["13:a", "14:"])),
         flashmap(layout(programmer={"x": "a"})), flashmap(layout(programmer=["a\x1b"])),
         flashmap({**layout(), "programmable": []}), flashmap({**layout(), "programmable": {}}),
         flashmap({**layout(), "programmable": [{"memory": 7, "slot": 0, "files": []}]}),
@@ -103,13 +119,100 @@ def test_an_installer_is_read_in_place(tmp_path: Path) -> None:
 
 
 def test_programmers_by_id(tmp_path: Path) -> None:
-    programmers = {"13": "prog.elf", "38": "xbl_config.elf"}
+    programmers = {"38": "xbl_config.elf", "13": "prog.elf"}
     document = flashmap(layout("l", programmers, "ufs"), version="1.2.0-qdl")
     (tmp_path / "a.zip").write_bytes(installer(document))
-    package, _ = opened(tmp_path / "a.zip")
+    package, told = opened(tmp_path / "a.zip")
     assert [path.read_bytes() for path in package.loaders] == [LOADER, b"config"]
-    paths = package.loaders
-    assert f"--loader 13:{paths[0]},38:{paths[1]}" in package.warnings[0]
+    assert [each.read() for each in package.programmers] == [{13: LOADER, 38: b"config"}]
+    assert package.warnings == ()
+    assert ("programmer", "l: images 13, 38") in told.facts
+
+
+@pytest.mark.parametrize("form", ["cpio", "config"])
+def test_one_programmer_that_is_several_images(form: str, tmp_path: Path) -> None:
+    names = config((13, "prog.elf"), (38, "xbl_config.elf"))
+    parts = entry("13:prog.elf", LOADER) + entry("38:x", b"config") + entry(END)
+    document = flashmap(layout("l", ["multi.bin"]))
+    archive = installer(document, **{"multi.bin": names if form == "config" else parts})
+    (tmp_path / "a.zip").write_bytes(archive)
+    package, told = opened(tmp_path / "a.zip")
+    assert [each.read() for each in package.programmers] == [{13: LOADER, 38: b"config"}]
+    assert ("programmer", "multi.bin: images 13, 38") in told.facts
+    assert package.loaders[0].read_bytes() == LOADER
+
+
+def test_a_sahara_config_in_an_archive_is_followed(tmp_path: Path) -> None:
+    files = {
+        "rawprogram0.xml": rawprogram({"boot": "boot.img"}), "boot.img": b"boot",
+        "prog.elf": LOADER, "x.elf": b"config", "other.xml": config((38, "x.elf")),
+        "sub/sahara.xml": config((13, "../prog.elf")), "sahara.xml": config((13, "prog.elf")),
+        "large.xml": config((13, "prog.elf")) + b" " * (1 << 16),
+        "lacking.xml": config((13, "gone.elf"), (38, "gone too.elf")),
+    }  # fmt: skip
+    (tmp_path / "a.zip").write_bytes(zipped(files))
+    package, _ = opened(tmp_path / "a.zip")
+    assert [(each.name, each.read()) for each in package.programmers] == [
+        ("sahara.xml", {13: LOADER})
+    ]
+
+
+def test_an_image_that_is_too_large() -> None:
+    file = File("x/prog.elf", FillContent(imageset.MAX_FILE_BYTES + 1))
+    with pytest.raises(ImageError, match=r"x/prog.elf \(image 13\) is larger than"):
+        ProgrammerSet("x", {13: file}).read()
+
+
+MULTI = "qcm2290,images=33+34+13"
+SEVERAL = {"33": "prog.elf", "34": "prog.elf", "13": "prog.elf"}
+
+
+@pytest.mark.parametrize(
+    ("layouts", "phone", "taken"),
+    [
+        ([layout("l", SEVERAL)], MULTI, "images 13, 33, 34"),
+        ([layout("m", ["other.elf"]), layout("l")], "qcm2290", "loader   l, "),  # by the chip
+        ([layout("m"), layout("l", SEVERAL)], MULTI, "m or l"),  # by what the phone asks for
+        ([layout("m", ["same.elf"]), layout("l")], "qcm2290", "m or l"),  # it makes no difference
+    ],
+)
+def test_the_phone_decides_which_programmer_it_gets(
+    layouts: list[dict[str, Any]], phone: str, taken: str, tmp_path: Path, edl: Edl
+) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(installer(flashmap(*layouts), **{"same.elf": LOADER}))
+    told = edl("--virtual", phone, "rawprogram", path, "--dry-run")
+    assert told.status == 0, told.err
+    assert taken in told.err
+
+
+def test_an_installer_unpacked_is_written_like_itself(tmp_path: Path, edl: Edl) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(installer(flashmap(layout("l", SEVERAL))))
+    assert edl("unpack", path, tmp_path / "out").status == 0
+    told = edl("--virtual", MULTI, "rawprogram", tmp_path / "out", "--dry-run")
+    assert told.status == 0, told.err
+    assert "loader   sahara_config.xml, " in told.err
+
+
+def test_what_the_phone_does_not_decide_is_asked(tmp_path: Path, edl: Edl) -> None:
+    path = tmp_path / "a.zip"
+    layouts = [layout("m", ["lite.elf"]), layout("l")]
+    path.write_bytes(installer(flashmap(*layouts), **{"lite.elf": LOADER + b"lite"}))
+    told = edl("--virtual", "qcm2290", "rawprogram", path, "--dry-run")
+    assert told.status == 2
+    assert "Several programmers of the package could be for this phone: m, l." in told.err
+    assert "--choose layout=NAME" in told.err
+    chosen = ("rawprogram", path, "--dry-run", "--choose", "layout=l")
+    assert edl("--virtual", "qcm2290", *chosen).status == 0
+
+
+def test_programmers_that_are_for_another_chip(tmp_path: Path, edl: Edl) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(installer(flashmap(layout("m", {"13": "other.elf", "38": "xbl_config.elf"}))))
+    told = edl("--virtual", "qcm2290", "rawprogram", path, "--dry-run")
+    assert told.status != 0
+    assert "No loader fits the phone" in told.err
 
 
 def test_storages_and_layouts_are_chosen(tmp_path: Path) -> None:
