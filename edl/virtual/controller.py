@@ -14,15 +14,26 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from edl.virtual.faults import UNLIMITED, Injector, Kind, Place
-from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep
+from edl.virtual.faults import Fault, Injector, Kind, Place
+from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep, Strike
+from edl.virtual.trouble import IN, OUT, Trouble
+
+__all__ = [
+    "HIGH_SPEED_PACKET_BYTES",
+    "IN",
+    "OUT",
+    "SUPER_SPEED_PACKET_BYTES",
+    "Controller",
+    "Status",
+]
 
 HIGH_SPEED_PACKET_BYTES = 512
 SUPER_SPEED_PACKET_BYTES = 1024
-IN, OUT = 0x81, 0x01  # endpoint addresses: sahara.md 13.2
 
 _US = 1_000_000  # microseconds of a second
 _LONGEST_SETTLING_US = 60 * _US
+# In which state a phone comes back from a reset of its own: reason of its exit.
+_RESETS = {"edl": "reset_to_edl", "system": "reset", "crash": "crash", "off": "off"}
 
 
 class Status(enum.Enum):
@@ -68,7 +79,8 @@ class Controller:
     """Device side of one bulk IN and one bulk OUT endpoint.
 
     on_exit: called with the reason when the software leaves; `hang` where it just ended, `unplug`
-        when a fault took the cable. It may `load` other software or `unplug` the phone.
+        when a fault took the cable, `kill` when one ends the host. It may `load` other software or
+        `unplug` the phone.
 
     Attributes:
         gone: the phone has left the bus. That is final; it comes back with a new controller.
@@ -89,8 +101,7 @@ class Controller:
         self._injector = injector or Injector()
         self._clock = clock or Clock()
         self._lock = threading.RLock()  # a host may use several phones in several threads
-        self._halted: set[int] = set()
-        self._frozen_until_us = {IN: 0, OUT: 0}
+        self._trouble = Trouble(self._clock)
         self._outbox: deque[_Transmission] = deque()
         self._chunks: list[bytes] = []
         self._missing = 0
@@ -137,23 +148,25 @@ class Controller:
         """
         with self._lock:
             deadline_us = self._clock.now_us + timeout_us
-            taken = 0
+            taken, stop = 0, len(data)
             self._run()
-            lost = self._begin_transfer(Place.OUT_TRANSFER)
+            lost = self._begin_write(data)
             while True:
                 self._run()
-                if trouble := self._trouble(OUT):
+                if trouble := self._failure(OUT):
                     return taken, trouble
                 if lost:
                     return len(data), Status.DONE
-                if self._takes(data) and not self._frozen(OUT):
+                if self._takes(data) and not self._trouble.frozen(OUT):
                     if self._strike(Place.OUT, min(len(data) - taken, self.packet_bytes) or 1):
                         continue
-                    taken = self._take(data, taken)
-                    if taken == len(data):
-                        self._run()
+                    stop = self._trouble.shortened(taken, stop, self.packet_bytes)
+                    taken = self._take(data, taken, stop)
+                    if taken == stop:
+                        self._end_write(data)
                         return taken, Status.DONE
                 elif not self._wait(deadline_us):
+                    self._trouble.give_up(OUT)
                     return taken, Status.TIMEOUT
 
     def read(self, buffer: memoryview, timeout_us: int) -> tuple[int, Status]:
@@ -169,31 +182,34 @@ class Controller:
             got = 0
             while True:
                 self._run()
-                if trouble := self._trouble(IN):
+                if trouble := self._failure(IN):
                     return got, trouble
-                if self._outbox and not self._frozen(IN):
+                if self._outbox and not self._trouble.frozen(IN):
                     next_packet = min(len(self._outbox[0].left), self.packet_bytes) or 1
                     if self._strike(Place.IN, next_packet):
                         continue
+                    if self._trouble.overflows:
+                        return got, self._overflow()
                     count, status = self._give(buffer[got:])
                     got += count
                     if status:
                         self._run()
                         return got, status
                 elif not self._wait(deadline_us):
+                    self._trouble.give_up(IN)
                     return got, Status.TIMEOUT
 
     def clear_halt(self, endpoint: int) -> None:
         """End the stall of endpoint."""
         with self._lock:
-            self._halted.discard(endpoint)
+            self._trouble.halted.discard(endpoint)
 
     def flush(self) -> None:
         """Lose what waits for the host, as configuring the endpoints anew does."""
         with self._lock:
             self._run()
             self._outbox.clear()
-            self._halted.clear()
+            self._trouble.halted.clear()
 
     def settle(self) -> None:
         """Let time pass while the software sleeps, at most for a minute."""
@@ -235,10 +251,18 @@ class Controller:
             case Send():
                 data = memoryview(request.data)
                 sending = _Transmission(data, self.packet_bytes, zlp=request.zlp)
-                if not self._begin_transfer(Place.IN_TRANSFER) and not sending.done:
+                lost = self._begin_transfer(Place.IN_TRANSFER)
+                if sending.zlp_due and self._injector.zlp(Kind.ZLP_LOST, Place.IN_TRANSFER):
+                    sending.zlp_due = False
+                if not lost and not sending.done:
                     self._outbox.append(sending)
+                if self._injector.zlp(Kind.ZLP_EXTRA, Place.IN_TRANSFER):
+                    empty = _Transmission(memoryview(b""), self.packet_bytes, zlp=True)
+                    self._outbox.append(empty)
             case Sleep():
                 self._wake_us = self._clock.now_us + round(request.seconds * _US)
+            case Strike():
+                self._break(request.fault)
             case Exit():
                 self._request = None
                 self._software.close()
@@ -270,9 +294,11 @@ class Controller:
         """
         return self.listens or (not data and isinstance(self._request, Send) and self._fifo is None)
 
-    def _take(self, data: memoryview, start: int) -> int:
-        """Move packets of data from start on to the software; return where they end."""
-        left = len(data) - start
+    def _take(self, data: memoryview, start: int, end: int) -> int:
+        """Move packets of data from start on to the software, up to end; return where they end."""
+        if start == end > 0:
+            return end
+        left = end - start
         count = min(left, self._injector.room(Place.OUT))
         if count < left:
             count -= count % self.packet_bytes
@@ -282,7 +308,7 @@ class Controller:
             not data or len(data) % self.packet_bytes != 0
         )
         if self.listens:
-            self._receive(bytes(data[start:stop]))
+            self._receive(bytes(self._injector.altered(data[start:stop], Place.OUT)))
         else:
             self._fifo = b""
         self._injector.passed(Place.OUT, count)
@@ -295,8 +321,7 @@ class Controller:
         count = min(room, left, self._injector.room(Place.IN))
         if count < left:
             count -= count % self.packet_bytes
-        buffer[:count] = sending.left[:count]
-        self._injector.corrupt(buffer[:count])
+        buffer[:count] = self._injector.altered(sending.left[:count], Place.IN)
         self._injector.passed(Place.IN, count)
         sending.left = sending.left[count:]
         status = self._end_of_host_transfer(sending, count, room)
@@ -312,9 +337,7 @@ class Controller:
                 return None
             if count == room > 0:
                 return Status.DONE
-            sending.left = sending.left[next_packet:]
-            self._injector.passed(Place.IN, next_packet)
-            return Status.OVERFLOW
+            return self._lose_packet(sending)
         if count % self.packet_bytes or count == room > 0:
             return Status.DONE
         if sending.zlp_due:
@@ -322,13 +345,45 @@ class Controller:
             return Status.DONE
         return None
 
-    def _trouble(self, endpoint: int) -> Status | None:
+    def _lose_packet(self, sending: _Transmission) -> Status:
+        """Lose the next packet of sending, for which the host has no room."""
+        size = min(len(sending.left), self.packet_bytes)
+        sending.left = sending.left[size:]
+        self._injector.passed(Place.IN, size)
+        return Status.OVERFLOW
+
+    def _overflow(self) -> Status:
+        """Send more than the host has room for: what it does not take is lost."""
+        self._trouble.overflows = False
+        sending = self._outbox[0]
+        status = self._lose_packet(sending)
+        if not sending.left:
+            self._outbox.popleft()
+        return status
+
+    def _begin_write(self, data: memoryview) -> bool:
+        """Count a transfer of the host; return whether it gets lost."""
+        lost = self._begin_transfer(Place.OUT_TRANSFER)
+        return lost or (not data and self._injector.zlp(Kind.ZLP_LOST, Place.OUT_TRANSFER))
+
+    def _end_write(self, data: memoryview) -> None:
+        self._run()
+        if not data and self._injector.zlp(Kind.ZLP_EXTRA, Place.OUT_TRANSFER):
+            self._repeat_zlp()
+
+    def _repeat_zlp(self) -> None:
+        """Let another zero-length packet come."""
+        self._fifo_ends_transfer = True
+        if self.listens:
+            self._receive(b"")
+            self._run()
+        elif self._fifo is None:
+            self._fifo = b""
+
+    def _failure(self, endpoint: int) -> Status | None:
         if self.gone:
             return Status.GONE
-        return Status.STALLED if endpoint in self._halted else None
-
-    def _frozen(self, endpoint: int) -> bool:
-        return self._clock.now_us < self._frozen_until_us[endpoint]
+        return Status.STALLED if endpoint in self._trouble.halted else None
 
     def _begin_transfer(self, place: Place) -> bool:
         """Count a transfer and let its faults strike; return whether it gets lost."""
@@ -341,7 +396,7 @@ class Controller:
                     stray = memoryview(fault.data)
                     self._outbox.append(_Transmission(stray, self.packet_bytes, zlp=True))
                 case _:
-                    self._break(fault.kind, place, fault.seconds)
+                    self._break(fault)
         self._injector.passed(place)
         return lost
 
@@ -349,25 +404,23 @@ class Controller:
         """Let a fault within the next reach bytes strike, if there is one."""
         fault = self._injector.due(place, reach)
         if fault is not None:
-            self._break(fault.kind, place, fault.seconds)
+            self._break(fault)
         return fault is not None
 
-    def _break(self, kind: Kind, place: Place, seconds: float | None) -> None:
-        endpoint = IN if place in {Place.IN, Place.IN_TRANSFER} else OUT
-        if kind is Kind.STALL:
-            self._halted.add(endpoint)
-        elif kind is Kind.FREEZE:
-            end_us = UNLIMITED if seconds is None else self._clock.now_us + round(seconds * _US)
-            self._frozen_until_us[endpoint] = end_us
-        else:
-            self.unplug()
-            self._on_exit("unplug")
+    def _break(self, fault: Fault) -> None:
+        if self._trouble.strike(fault):
+            return
+        if fault.kind is Kind.KILL:
+            self._on_exit("kill")
+            return
+        self.unplug()
+        self._on_exit(_RESETS[fault.state] if fault.kind is Kind.RESET else "unplug")
 
     def _wait(self, deadline_us: int) -> bool:
         """Let time pass until the next event or deadline_us; False if it is over already."""
         now_us = self._clock.now_us
         if now_us >= deadline_us:
             return False
-        events = (*self._frozen_until_us.values(), self._wake_us or 0)
+        events = (*self._trouble.ends_us, self._wake_us or 0)
         self._clock.advance_to(min([deadline_us, *(event for event in events if event > now_us)]))
         return True

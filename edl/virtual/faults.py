@@ -104,7 +104,7 @@ class Fault:
         text = f"{self.kind}@{self.place}:{self.at}"
         match TABLE[self.kind].value:
             case Value.SECONDS if self.seconds is not None:
-                return f"{text}:{self.seconds}"
+                return f"{text}:{str(self.seconds).removesuffix('.0')}"
             case Value.MASK:
                 return f"{text}:{self.mask:02x}"
             case Value.DATA:
@@ -242,21 +242,23 @@ class Injector:
                 return True
         return False
 
-    def corrupt(self, data: memoryview, place: Place = Place.IN) -> None:
-        """Flip the bits that go wrong in data, which comes next at place."""
+    def altered(self, data: memoryview, place: Place) -> bytes | memoryview:
+        """Return data, which comes next at place, with the bits that go wrong flipped."""
         start = self.counts[place]
-        for fault in [fault for fault in self.pending if fault.kind is Kind.CORRUPT]:
-            if fault.place is place and start <= fault.at < start + len(data):
-                data[fault.at - start] ^= fault.mask
-                self.pending.remove(fault)
-
-    def corrupts(self, place: Place, reach: int) -> bool:
-        """Return whether any of the next reach bytes at place goes wrong."""
-        start = self.counts[place]
-        return any(
-            fault.kind is Kind.CORRUPT and fault.place is place and fault.at < start + reach
+        struck = [
+            fault
             for fault in self.pending
-        )
+            if fault.kind is Kind.CORRUPT
+            and fault.place is place
+            and start <= fault.at < start + len(data)
+        ]
+        if not struck:
+            return data
+        changed = bytearray(data)
+        for fault in struck:
+            changed[fault.at - start] ^= fault.mask
+            self.pending.remove(fault)
+        return bytes(changed)
 
     def prevents(self, kind: Kind) -> bool:
         """Return whether this attempt to open the phone fails because it is busy or denied."""

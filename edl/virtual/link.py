@@ -8,6 +8,7 @@ transfer:
     packet = yield Receive(4096)      # bytes of one completed OUT request
     yield Send(b"<?xml ...")          # returns when the host has taken all of it
     yield Sleep(0.05)
+    yield Strike(fault)               # a fault of the cable or the phone strikes now
     yield Exit("reset")               # this software ends; the phone acts on the reason
 
 A Receive completes when max_bytes have arrived or on a packet shorter than the endpoint's packet
@@ -20,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
+
+from edl.virtual.faults import Fault
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,18 @@ class Sleep:
 
 
 @dataclass(frozen=True)
+class Strike:
+    """Let a fault strike that concerns more than this software: unplug, reset, kill."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True)
 class Exit:
     """Leave for good. reason: start (run the loaded programmer), reset, reset_to_edl, off, hang."""
 
     reason: str
 
 
-Request = Receive | Send | Sleep | Exit
+Request = Receive | Send | Sleep | Strike | Exit
 Firmware = Generator[Request, Any, None]

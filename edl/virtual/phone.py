@@ -10,6 +10,8 @@ A phone in a folder lives on between processes: sparse files hold its disks, pho
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +30,7 @@ from edl.virtual.controller import (
     Controller,
 )
 from edl.virtual.descriptors import FIREHOSE_PROTOCOL, UsbDevice
-from edl.virtual.faults import Injector, Place
+from edl.virtual.faults import Fault, Injector, Place
 from edl.virtual.imageload import LoadedImage
 from edl.virtual.link import Firmware
 from edl.virtual.lock import Lock
@@ -51,7 +53,7 @@ class Phone:
         storage: its flash; may be looked at and changed at any time.
         backend: the pyusb backend of its bus.
         exits: why software has left so far, in order: start, reset, reset_to_edl, off, hang or
-            unplug.
+            unplug; crash and kill come of faults.
     """
 
     def __init__(
@@ -186,6 +188,15 @@ class Phone:
         self._settle()
         return self._report
 
+    @property
+    def injector(self) -> Injector:
+        """Its faults, and what has passed so far."""
+        return self._injector
+
+    def suffer(self, faults: Iterable[Fault]) -> None:
+        """Let faults strike that count from now on, and end with this process."""
+        self._injector.add(faults)
+
     def enter_edl(self) -> None:
         """Do what a user does: hold the power button, plug the phone in, enter EDL mode."""
         self._leave()
@@ -207,7 +218,7 @@ class Phone:
             self._spec,
             self._state,
             self._state is State.BOOT_ROM and self._hello_taken,
-            tuple(self._injector.pending),
+            self._injector.lasting,
             self._injector.counts,
             self.storage.bootable,
             self._lasting_condition,
@@ -257,6 +268,8 @@ class Phone:
         """Act on the reason for which the running software has left."""
         self.exits.append(reason)
         match reason:
+            case "kill":
+                self._kill()
             case "start":
                 self._start_programmer()
             case "reset":
@@ -267,6 +280,10 @@ class Phone:
             case "off":
                 self._leave()
                 self._state = State.OFF
+            case "crash":
+                self._leave()
+                self._condition = CRASHED
+                self._begin(CRASHED)
             case "unplug":
                 self._state = State.UNPLUGGED
             case "hang":
@@ -274,6 +291,11 @@ class Phone:
             case _:
                 raise ValueError(f"software cannot leave for the reason '{reason}'")
         self.save()
+
+    def _kill(self) -> None:
+        """End this process as kill -9 does; the phone, which notices nothing, is kept."""
+        self.save()
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def _restart(self) -> None:
         """Start from the flash; without a sound boot chain the boot ROM enters EDL mode."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edl.errors import UsageError
 from edl.virtual.controller import Clock, Controller
 from edl.virtual.descriptors import UsbDevice
-from edl.virtual.faultkinds import WIRE
+from edl.virtual.faultkinds import TABLE, WIRE, every
 from edl.virtual.faults import Fault, Injector, Kind, Place, parse_fault
 from edl.virtual.link import Firmware, Receive, Send
 from edl.virtual.usb import VirtualBackend
@@ -163,6 +163,148 @@ def test_garbage_of_whole_packets_is_a_transfer_of_its_own() -> None:
     assert [board.read(), board.read()] == [bytes(512), b"hello"]
 
 
+def test_a_byte_to_the_phone_is_wrong() -> None:
+    board = Board("corrupt@out:513:01")
+    board.read()
+    board.write(b"A" * 600)
+    assert board.read() == b"A" * 513 + b"@" + b"A" * 86
+    assert board.heard == b"A" * 513 + b"@" + b"A" * 86
+
+
+def test_a_transfer_times_out_in_the_middle() -> None:
+    board = Board("timeout@in:505", "timeout@out:1024")  # after hello and one packet more
+    board.read()
+    assert board.write(b"b" * 1100) == 1024  # time-out of pyusb, with what went
+    assert board.write(b"b" * 76) == 76
+    assert board.error() == (errno.ETIMEDOUT, -7)  # not even one packet came until then
+    assert board.read() == b"b" * 1100
+
+
+def test_a_part_of_a_transfer_comes_before_the_time_out() -> None:
+    board = Board("timeout@in:1200")
+    board.read()
+    board.write(b"c" * 1500)
+    assert board.read() == b"c" * 1024
+    assert board.read() == b"c" * 476
+
+
+def test_a_transfer_times_out_without_data() -> None:
+    board = Board("timeout@in-transfer:0", "timeout@out-transfer:0")
+    assert board.error() == (errno.ETIMEDOUT, -7)
+    assert board.read() == b"hello"
+    assert board.error(b"x") == (errno.ETIMEDOUT, -7)
+    assert board.clock.now_us == 2_000_000
+    assert board.write(b"x") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "taken"),
+    [
+        ("short@out-transfer:0", 1024),
+        ("short@out-transfer:0:700", 512),
+        ("short@out-transfer:0:5000", 2100),
+        ("short@out:600", 512),
+        ("short@out:600:512", 1024),
+    ],
+)
+def test_the_phone_takes_fewer_bytes(fault: str, taken: int) -> None:
+    board = Board(fault)
+    board.read()
+    data = bytes(range(250)) * 8 + b"x" * 100
+    assert board.write(data) == taken
+    if taken < len(data):
+        assert board.write(data[taken:]) == len(data) - taken
+    assert board.read() == data
+
+
+def test_a_packet_of_the_phone_finds_no_room() -> None:
+    board = Board("overflow@in:600", "overflow@in-transfer:2")
+    board.read()
+    board.write(b"d" * 1000)
+    assert board.error() == (errno.EOVERFLOW, -8)  # what came before it is lost as well
+    board.write(b"e" * 100)
+    assert board.error() == (errno.EOVERFLOW, -8)
+    board.write(b"f")
+    assert board.read() == b"f"
+
+
+def test_an_empty_packet_to_the_phone_gets_lost() -> None:
+    board = Board("zlp-lost@out-transfer:0")
+    board.read()
+    assert board.write(b"g" * 512) == 512
+    assert board.write(b"") == 0
+    assert board.heard == b""
+    assert board.write(b"") == 0
+    assert board.heard == b"g" * 512
+
+
+def test_an_empty_packet_to_the_phone_comes_twice() -> None:
+    board = Board("zlp-extra@out-transfer:0")
+    board.read()
+    board.write(b"h" * 512)
+    board.write(b"")
+    assert board.read() == b"h" * 512
+    assert board.read() == b""  # its answer to the second one
+    board.write(b"i")
+    assert board.read() == b"i"
+    board = Board("zlp-extra@out-transfer:0")
+    board.write(b"")  # while it waits to be read
+    assert [board.read(), board.read()] == [b"hello", b""]
+    board.write(b"j")
+    assert board.read() == b"j"
+
+
+def test_an_empty_packet_of_the_phone_gets_lost() -> None:
+    board = Board("zlp-lost@in-transfer:0")
+    board.read()
+    board.write(b"k" * 512)
+    board.write(b"")
+    assert board.read() == b"k" * 512  # only after the time-out
+    assert board.clock.now_us == 1_000_000
+
+
+def test_an_empty_packet_of_the_phone_too_many() -> None:
+    board = Board("zlp-extra@in-transfer:0")
+    assert [board.read(), board.read()] == [b"hello", b""]
+    board.write(b"l")
+    assert board.read() == b"l"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("reset@out:3", "reset_to_edl"),
+        ("reset@out-transfer:1:system", "reset"),
+        ("reset@in-transfer:1:crash", "crash"),
+        ("reset@in:5:off", "off"),
+    ],
+)
+def test_the_phone_resets_itself(fault: str, reason: str) -> None:
+    board = Board(fault)
+    board.read()
+    with contextlib.suppress(usb.core.USBError):
+        board.write(b"abcd")
+        board.read()
+        board.write(b"a")
+    assert board.exits == [reason]
+    assert board.error() == GONE
+
+
+def test_the_host_is_killed() -> None:
+    board = Board("kill@in:2")
+    assert board.read() == b"hello"  # who is to be killed is not in this test
+    assert board.exits == ["kill"]
+
+
+def test_faults_of_one_run_count_from_where_they_are_added() -> None:
+    injector = Injector([parse_fault("stall@in:9")], {Place.OUT: 500})
+    injector.add(map(parse_fault, ("unplug@out:100", "busy:2")))
+    assert injector.room(Place.OUT) == 100
+    assert injector.prevents(Kind.BUSY)
+    assert [str(fault) for fault in injector.pending] == ["stall@in:9", "unplug@out:600", "busy:1"]
+    assert [str(fault) for fault in injector.lasting] == ["stall@in:9"]
+
+
 def test_the_phone_may_not_be_opened() -> None:
     assert Board("denied").error() == (errno.EACCES, -3)
 
@@ -232,10 +374,16 @@ def test_faults_never_change_what_the_phone_hears(sizes: list[int], faults: list
         "busy",
         "busy:2",
         "denied",
+        *(row.example for row in TABLE.values()),
     ],
 )
 def test_the_text_of_a_fault_stays_the_same(text: str) -> None:
     assert str(parse_fault(text)) == text
+
+
+def test_every_kind_has_an_example_and_can_be_made() -> None:
+    assert [parse_fault(row.example).kind for row in TABLE.values()] == [*Kind]
+    assert {Fault(kind, place).kind for kind, place in every()} == {*Kind}
 
 
 def test_the_text_of_a_fault_means_what_it_says() -> None:
