@@ -28,6 +28,8 @@ _PEEP_S = 0.02  # for what is ready to be read
 _SETTLE_S = 0.1
 _GRACE_S = 0.3  # how long a response may trail the log that says there will be none
 _MAX_LOGS = 20_000  # lines for one command: a digest of 256 GiB logs a few thousand
+_MAX_LOG_CHARS = 4 * 1024 * 1024  # of all these lines
+_MAX_LINE_CHARS = 4096  # the longest ones known dump 512 bytes in hex
 _MAX_STALE = 100_000  # events, or transfers without any, that mean nothing to us
 _MAX_SIGNS = 20
 _ERRORS = ("ERROR", "WARN")  # how lines of generation 3 begin that tell of failures
@@ -57,6 +59,7 @@ class Dialogue:
         self._emit = emit
         self.host = FirehoseHost()
         self.logs: list[str] = []
+        self._log_chars = 0
         self.signs: list[str] = []
         self.told: Callable[[], None] = lambda: None
 
@@ -95,6 +98,7 @@ class Dialogue:
                     raise refusal.mute(name, error) from error
             else:
                 self.logs.clear()  # what came before is not about this command
+                self._log_chars = 0
                 return
 
     def push(self, piece: memoryview) -> Response | None:
@@ -179,8 +183,10 @@ class Dialogue:
 
     def note(self, text: str) -> None:
         """Keep a line of the programmer's log, and report it."""
-        if len(self.logs) >= _MAX_LOGS:
+        self._log_chars += len(text)
+        if len(self.logs) >= _MAX_LOGS or self._log_chars > _MAX_LOG_CHARS:
             raise ProtocolError(f"The phone logs without end: {text[:80]!r}")
+        text = text[:_MAX_LINE_CHARS]
         _log.debug("< log %s", text)
         self.logs.append(text)
         if loglines.is_sign(text) and text not in self.signs and len(self.signs) < _MAX_SIGNS:

@@ -30,7 +30,8 @@ _NOISE = b"\xf0\xe9\x88\x14"  # some vendor's programmer strews this in (bkerler
 _STRAY_TAIL = b"</xml>"  # Oplus programmers append this to a document (bkerler/edl#439)
 
 _PROLOG = b"<?xml"
-_BEGIN = re.compile(rb"<\?xml|<data>")
+_MARKS = (_PROLOG, b"<data>")  # how a document may begin
+_BEGIN = re.compile(b"|".join(map(re.escape, _MARKS)))
 _BLANK = rb"(?:[\s\0]|\xf0\xe9\x88\x14){0,64}"
 _ANSWER = re.compile(
     rb"<\?xml[^<>]{0,80}\?>" + _BLANK + rb"<data>" + _BLANK + rb"<(?:log|response)\b", re.IGNORECASE
@@ -234,8 +235,8 @@ class FirehoseHost:
 
     def _drop_overlong(self, size: int) -> None:
         """Drop what is too long for a document: sectors of an earlier read that hold some XML."""
-        begins = (match.start() for match in _BEGIN.finditer(self._text, 0, size))
-        self._drop_junk(max(begins) or size)
+        last = max(self._text.rfind(mark, 0, size) for mark in _MARKS)
+        self._drop_junk(last or size)  # the text begins with one
 
     def _drop_junk(self, count: int) -> None:
         junk = bytes(self._text[:count])
@@ -305,7 +306,7 @@ def _unescape(text: str) -> str:
 
 def _partial(text: bytearray) -> int:
     """Return how many bytes at the end of text may begin a document."""
-    marks = (mark[:count] for mark in (_PROLOG, b"<data>") for count in range(1, len(mark)))
+    marks = (mark[:count] for mark in _MARKS for count in range(1, len(mark)))
     return max((len(part) for part in marks if text.endswith(part)), default=0)
 
 
