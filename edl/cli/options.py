@@ -305,6 +305,14 @@ def change_options(function: Function) -> Function:
     return function
 
 
+def choose_option(function: Function) -> Function:
+    """Add --choose: which part of a package is meant."""
+    return click.option(
+        "--choose", multiple=True, metavar="NAME=VALUE",
+        help="Which part of the package is meant, where it says that it has several.",
+    )(function)  # fmt: skip
+
+
 def lun_option(*, several: bool = False) -> Callable[[Function], Function]:
     """Add --lun: of targets that name none, or (several) the only ones to look at."""
     keywords: dict[str, Any] = {"type": click.IntRange(0, 255), "metavar": "LUN"}

@@ -159,6 +159,17 @@ def _opened(
     return replace(finished(package), variants=variants), description
 
 
+def may_open(path: Path, choices: Choices) -> bool:
+    """Tell whether the one file at path is a package: an archive, or a kind that some format opens.
+
+    Raises:
+        PackageError: it is something else that is known, or a damaged archive.
+        ImageError, DiskError: see open_tree.
+    """
+    tree = open_tree(path, choices)
+    return tree.kind != "file" or _recognised(tree, choices)[1] is not None
+
+
 def open_tree(path: Path, choices: Choices | None = None) -> Tree:
     """Return the files in path: those of an archive, or the one that it is.
 

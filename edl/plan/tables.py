@@ -7,6 +7,7 @@ a sound copy; what is right already is not written, so that the same command fin
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -188,6 +189,26 @@ def held(storage: Storage, area: Area) -> bytes | None:
 # -- tables from elsewhere ----------------------------------------------------------------------
 
 
+def is_table(path: Path) -> bool:
+    """Tell whether the file at path begins or ends with a table, for sectors of whatever size."""
+    try:
+        head, tail = _ends(path)
+    except OSError:
+        return False
+    for size in gpt.SECTOR_SIZES:
+        with contextlib.suppress(DocumentError):
+            gptedit.table_of_file(head, tail, size)
+            return True
+    return False
+
+
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    with path.open("rb") as file:
+        head = file.read(_MAX_TABLE_BYTES)
+        file.seek(max(0, file.seek(0, 2) - _MAX_TABLE_BYTES))
+        return head, file.read(_MAX_TABLE_BYTES)
+
+
 def file_table(path: Path, sector_bytes: int) -> Gpt:
     """Return the table in a file: gpt_main0.bin, gpt_backup0.bin, gpt_both0.bin, or a dump.
 
@@ -196,10 +217,7 @@ def file_table(path: Path, sector_bytes: int) -> Gpt:
         WrongSectorSizeError: its table is for sectors of another size.
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(_MAX_TABLE_BYTES)
-            file.seek(max(0, file.seek(0, 2) - _MAX_TABLE_BYTES))
-            tail = file.read(_MAX_TABLE_BYTES)
+        head, tail = _ends(path)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
     try:

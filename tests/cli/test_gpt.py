@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import subprocess
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from tests.cli.conftest import Edl
 from tests.cli.test_json import held
 from tests.cli.test_options import code
 from tests.cli.test_safety import _Kept as Kept
+from tests.packages import motos
 from tests.phones import plug, spec
 
 TAIL = 33
@@ -195,6 +199,56 @@ def test_luns_that_cannot_be_read(edl: Edl, tables: Phone) -> None:
     assert result.status == 0
     assert "  note     LUN 1: " in result.err
     assert edl("--virtual", "any", "gpt", "repair", "--lun", "1").status == 6
+
+
+def packages_of(folder: Path, form: str) -> Path:
+    """Return a package of Motorola's in one of the forms in which people have it."""
+    rom = motos.package(folder / "rom")
+    if form == "folder":
+        return rom
+    if form == "container":
+        return rom / "gpt.bin"
+    return Path(shutil.make_archive(str(folder / "rom"), form, rom))
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "gztar", "container"])
+def test_tables_of_a_package_of_any_kind(edl: Edl, blank: Phone, tmp_path: Path, form: str) -> None:
+    source = packages_of(tmp_path, form)
+    missing = edl("--virtual", "any", "gpt", "diff", source)
+    assert (missing.status, "LUN 0: the phone has no partition table" in missing.out) == (8, True)
+    told = edl("--virtual", "any", "gpt", "repair", "--from", source, "--yes")
+    assert told.status == 0, told.err
+    lun = blank.storage.luns[0]
+    with (tmp_path / "disk").open("wb") as disk:
+        disk.write(lun.read(0, 64))
+        disk.seek((lun.sectors - 64) * 512)
+        disk.write(lun.read(lun.sectors - 64, 64))
+    verdict = subprocess.run(
+        ["sgdisk", "-v", "-p", tmp_path / "disk"], capture_output=True, text=True, check=False
+    ).stdout
+    assert "No problems found" in verdict
+    assert all(name in verdict for name in motos.PARTS)
+    same = edl("--virtual", "any", "gpt", "diff", source)
+    assert (same.status, same.out) == (0, "LUN 0: the same\nThe partition tables are the same.\n")
+
+
+@pytest.mark.usefixtures("tables")
+def test_packages_without_tables_and_with_choices(edl: Edl, tmp_path: Path, board: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "fastboot.zip", "w") as archive:
+        archive.writestr("boot.img", b"ANDROID!" + bytes(4096))
+        archive.writestr("system.img", b"x" * 4096)
+        archive.writestr("vendor.img", b"x" * 4096)
+    result = edl("--virtual", "any", "gpt", "diff", tmp_path / "fastboot.zip")
+    assert (result.status, "The package has no partition table" in result.err) == (7, True)
+    for name in ("a", "b"):
+        shutil.copytree(board, tmp_path / "two" / name)
+    command = ("--virtual", "any", "gpt", "diff", shutil.make_archive(
+        str(tmp_path / "two"), "zip", tmp_path / "two"
+    ))  # fmt: skip
+    assert "Choose the one that is meant: --choose set=NAME" in edl(*command).err
+    assert edl(*command, "--choose", "set=a").status == 0
+    repair = ("--virtual", "any", "gpt", "repair", "--from", command[-1], "--choose", "set=b")
+    assert "Nothing to mend" in edl(*repair).out
 
 
 # -- diff ---------------------------------------------------------------------------------------

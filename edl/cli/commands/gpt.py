@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from edl.cli import show
+from edl.cli.again import heed
 from edl.cli.app import App
 from edl.cli.commands.printgpt import REMEDY, change_data, change_line, copy_lines, lasting
-from edl.cli.commands.rawprogram import show_plan
+from edl.cli.commands.rawprogram import pair, show_plan
 from edl.cli.commands.write import rules_of
-from edl.cli.options import Settings, change_options, lun_option, once, phone_options
+from edl.cli.options import Settings, change_options, choose_option, lun_option, once, phone_options
 from edl.cli.targets import is_file
 from edl.device.connect import Phone
 from edl.device.storage import Storage
@@ -24,7 +25,9 @@ from edl.events import Stage
 from edl.formats import gptedit
 from edl.formats.gpt import Gpt
 from edl.formats.gptedit import Change
-from edl.package import Package, open_package
+from edl.package import Package
+from edl.packages import door
+from edl.packages.model import Choices
 from edl.partitions import Severity as Worth
 from edl.partitions import classify
 from edl.plan import job, tables
@@ -43,7 +46,7 @@ def command() -> None:
     Examples:
       edl printgpt                  show the tables, and what is wrong with them
       edl gpt repair                mend the bad copy from the good one
-      edl gpt diff ROM_FOLDER       see what a package would change
+      edl gpt diff ROM.zip          see what a package would change
     """
 
 
@@ -55,6 +58,7 @@ def command() -> None:
     "--from", "source", metavar="primary|backup|FILE|PACKAGE",
     help="What to go by [default: the sound copy].",
 )  # fmt: skip
+@choose_option
 @lun_option(several=True)
 @change_options
 @phone_options
@@ -69,11 +73,11 @@ def repair(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
     Examples:
       edl gpt repair --dry-run
       edl gpt repair --lun 4 --from backup
-      edl gpt repair --from ROM_FOLDER
+      edl gpt repair --from ROM.zip
     """
     source = arguments["source"] or ""
-    package = _package(source)
     app = App(settings)
+    package = _package(app, source, arguments["choose"])
     with app.phone(package) as phone:
         storage = Storage(phone)
         app.emit(Stage("check", "reading the partition tables"))
@@ -98,15 +102,16 @@ def repair(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
         app.result(data | show.outcome_data(outcome), show.outcome_text(outcome))
 
 
-def _package(source: str) -> Package | None:
-    """Return source as a package, if it is one."""
-    if not source or source in _OWN or _is_table(source):
+def _package(app: App, source: str, choose: Sequence[str]) -> Package | None:
+    """Return source as a package of whatever kind, if it is none but a table by itself."""
+    path = Path(source)
+    if not source or source in _OWN or tables.is_table(path):
         return None
-    return open_package([source])
-
-
-def _is_table(source: str) -> bool:
-    return is_file(Path(source)) and not source.lower().endswith(".xml")
+    with app.running():
+        choices = Choices(options=dict(map(pair, choose)), emit=app.emit)
+        if is_file(path) and path.suffix.lower() != ".xml" and not door.may_open(path, choices):
+            return None
+        return door.open_any([source], choices=choices)[0]
 
 
 def _sources(
@@ -114,6 +119,7 @@ def _sources(
 ) -> dict[int, Gpt]:
     """Return the table to go by for each LUN that is meant."""
     if package is not None:
+        package = package.for_sectors(storage.phone.sector_bytes)
         geometry = job.geometry_for(package, storage)
         offered = tables.package_tables(package, geometry)
         return {lun: offered[lun] for lun in _meant(luns, offered, "the package has no table for")}
@@ -218,6 +224,7 @@ def carry_out(
         app.show(show.plan_text(plan))
         luns = ", ".join(str(lun) for lun in sorted({step.area.lun for step in plan.steps}))
         app.confirm(f"This writes the partition tables of LUN {luns}.", yes=arguments["yes"])
+    heed(app, plan, phone.serial, rules, yes=arguments["yes"])
     with app.gentle(plan) as cancel:
         return job.carry_out(plan, phone, found, rules, emit=app.emit, cancel=cancel)
 
@@ -227,10 +234,11 @@ def carry_out(
 
 @command.command("diff")
 @click.argument("source", metavar="PACKAGE|FILE")
+@choose_option
 @lun_option(several=True)
 @phone_options
 @click.pass_obj
-def diff(settings: Settings, source: str, lun: tuple[int, ...]) -> None:
+def diff(settings: Settings, source: str, lun: tuple[int, ...], choose: tuple[str, ...]) -> None:
     """Show how the phone's partition tables differ from those of a package or file.
 
     The package's tables are compared as they would be on this disk, after all patches. The exit
@@ -238,11 +246,11 @@ def diff(settings: Settings, source: str, lun: tuple[int, ...]) -> None:
 
     \b
     Examples:
-      edl gpt diff ROM_FOLDER
+      edl gpt diff ROM.zip
       edl gpt diff gpt_main4.bin --lun 4
     """
-    package = _package(source)
     app = App(settings)
+    package = _package(app, source, choose)
     rows: list[dict[str, Any]] = []
     texts: list[str] = []
     with app.phone(package) as phone:
