@@ -352,6 +352,7 @@ class Phone:
             chip_serial=self.profile.rom.fuses.serial,
             packet_bytes=_packet_bytes(super_speed=self.profile.usb3),
             quirks=self.profile.quirks,
+            injector=self._injector,
         )
         return programmer(self.profile.programmer, board, greet=greet)
 

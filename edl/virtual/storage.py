@@ -212,7 +212,7 @@ class Storage:
         self._request("read", lun, start, count)
         faults = self.faults
         if any(_hit(faults.unreadable, lun, start, count)):
-            raise self._failure()
+            raise self.failure()
         data = self.luns[lun].read(start, count)
         for first, end in _hit(faults.zeros, lun, start, count):
             size = self.sector_bytes
@@ -293,14 +293,15 @@ class Storage:
         if self.record:
             self.operations.append((what, lun, start, count))
         if lun not in self.opening or not self.luns[lun].covers(start, count):
-            raise self._failure()
+            raise self.failure()
 
     def _check_writable(self, lun: int, start: int, count: int) -> None:
         faults = self.faults
         if faults.read_only or any(_hit(faults.unwritable, lun, start, count)):
-            raise self._failure()
+            raise self.failure()
 
-    def _failure(self) -> StorageError:
+    def failure(self) -> StorageError:
+        """Return the error of this kind of storage."""
         return StorageError(EMMC_FAILED if self.kind == "emmc" else UFS_FAILED)
 
 

@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+from edl.virtual.faults import Fault, Kind
 from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep
+from edl.virtual.programmer import mishaps
 from edl.virtual.programmer.board import Board
+from edl.virtual.programmer.mishaps import Suffering
+from edl.virtual.storage import Lun
 
 XML_BYTES = 4096  # MaxXMLSizeInBytes of all: real-programmer.md 2.3
+
+_OTHER_SECTOR = {512: 4096, 4096: 512}
 
 Steps = Generator[Request, Any, None]  # part of a programmer's work
 Attributes = Mapping[str, str]  # names in lower case, but where the generation says otherwise
@@ -68,6 +74,8 @@ class Programmer(ABC):
         self._ahead = bytearray()  # a packet that came in place of a zero-length one
         self.buffer = bytearray(XML_BYTES)
         self.handlers: dict[str, Handler] = {}
+        self._suffering = Suffering()
+        self._told: dict[Kind, int | None] = {}  # lies about the storage
 
     @abstractmethod
     def greeting(self) -> Iterator[Request]:
@@ -129,15 +137,39 @@ class Programmer(ABC):
         return bytes(got)
 
     def perform(self, name: str, attributes: Attributes) -> Steps:
-        """Carry out one command that this programmer knows."""
+        """Carry out one command that this programmer knows, with the faults that strike it."""
+        faults = self.board.injector.commands(name)
+        self._suffering = mishaps.suffering(faults, self.announced(attributes))
+        lies = (Kind.SECTORS, Kind.SECTOR_SIZE)
+        self._told |= {fault.kind: fault.count for fault in faults if fault.kind in lies}
+        yield from mishaps.strikes(faults)
+        work = self._carry_out(name, attributes, faults)
+        yield from mishaps.changed(work, faults, self.log, self.storage.sector_bytes)
+
+    def _carry_out(self, name: str, attributes: Attributes, faults: Iterable[Fault]) -> Steps:
         try:
-            self._check_lock(name)
+            self._check_lock(name, faults)
             yield from self.handlers[name](attributes)
         except RefusedError as refused:
             yield from map(self.log, refused.logs)
             yield self.refusal(name)
         except UnansweredError as unanswered:
             yield from map(self.log, unanswered.logs)
+
+    def announced(self, attributes: Attributes) -> int:
+        """Return of how many sectors a command is said to be; 0 where it is not said plainly."""
+        text = attributes.get("num_partition_sectors", "")
+        return int(text) if text.isdecimal() else 0
+
+    def told(self, lun: Lun) -> Lun:
+        """Return a LUN of the size that is told of lun; it holds nothing."""
+        sectors, size = lun.sectors, lun.sector_bytes
+        if Kind.SECTORS in self._told:
+            count = self._told[Kind.SECTORS]
+            sectors = 2 * sectors if count is None else count
+        if Kind.SECTOR_SIZE in self._told:
+            size = self._told[Kind.SECTOR_SIZE] or _OTHER_SECTOR.get(size, size)
+        return Lun(sectors, size)
 
     def knows(self, name: str) -> bool:
         """Return whether this build has a command, named in lower case."""
@@ -153,7 +185,7 @@ class Programmer(ABC):
 
     def wait(self, lun: int, start: int, count: int) -> Steps:
         """Take the time that the storage takes for these sectors."""
-        if seconds := self.storage.seconds(lun, start, count):
+        if seconds := self.storage.seconds(lun, start, count) + self._suffering.waits():
             yield Sleep(seconds)
 
     def load(self, lun: int, start: int, count: int) -> Steps:
@@ -164,6 +196,8 @@ class Programmer(ABC):
         """
         yield from self.wait(lun, start, count)
         data = self.storage.read(lun, start, count)
+        if not self._suffering.reads(count):
+            raise self.storage.failure()
         self.buffer[: len(data)] = data
 
     def store(self, lun: int, start: int, count: int) -> Steps:
@@ -174,16 +208,29 @@ class Programmer(ABC):
         """
         yield from self.wait(lun, start, count)
         size_bytes = count * self.storage.sector_bytes
-        self.storage.write(lun, start, memoryview(self.buffer)[:size_bytes])
+        if not self._suffering.forgets:
+            self.storage.write(lun, start, memoryview(self.buffer)[:size_bytes])
+
+    def clear(self, lun: int, start: int, count: int) -> Steps:
+        """Erase sectors.
+
+        Raises:
+            StorageError: nothing was erased.
+        """
+        yield from self.wait(lun, start, count)
+        if not self._suffering.forgets:
+            self.storage.erase(lun, start, count)
 
     def raw(self, size_bytes: int) -> Send:
         """Return the beginning of the buffer as raw data."""
         return Send(bytes(memoryview(self.buffer)[:size_bytes]))
 
-    def _check_lock(self, name: str) -> None:
+    def _check_lock(self, name: str, faults: Iterable[Fault]) -> None:
         lock = self.board.quirks.lock
         if lock is not None and name not in lock.allowed:
             raise RefusedError(*(self.error_prefix + text for text in lock.texts))
+        if any(fault.kind is Kind.NAK for fault in faults):
+            raise RefusedError(f"{self.error_prefix}command refused")
 
 
 def pieces(start: int, count: int, step: int) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from edl.virtual.faults import Injector
 from edl.virtual.storage import Extent, Storage
 
 
@@ -78,6 +79,7 @@ class Board:
         payload_bytes: largest payload that the programmer supports, a multiple of 512; None: that
             of the real one.
         quirks: how this programmer differs from the real one.
+        injector: the faults that strike its commands.
         memory: bytes that peek reads and poke writes, by address; others are zero.
     """
 
@@ -86,4 +88,5 @@ class Board:
     packet_bytes: int = 512
     payload_bytes: int | None = None
     quirks: Quirks = Quirks()
+    injector: Injector = field(default_factory=Injector)
     memory: dict[int, int] = field(default_factory=dict)

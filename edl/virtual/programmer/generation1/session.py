@@ -251,6 +251,7 @@ class Session(Programmer):
             _, lun = self.lun(attributes)
         except UnansweredError:
             raise RefusedError from None
+        lun = self.told(lun)
         yield self.log(f"num_partition_sectors={lun.sectors}")
         yield self.log(f"SECTOR_SIZE_IN_BYTES={lun.sector_bytes}")
         yield self.log(f"num_physical_partitions={len(self.storage.luns)}")

@@ -200,9 +200,8 @@ class Generation1(Session):
             raise RefusedError(self.build.erase_missing) from None
         sectors = self.existing_lun(number).sectors - 1
         self.check_policy(number, 0, sectors)
-        yield from self.wait(number, 0, sectors)
         try:
-            self.storage.erase(number, 0, sectors)
+            yield from self.clear(number, 0, sectors)
         except StorageError:
             raise RefusedError from None
         yield self.response("ACK")

@@ -177,6 +177,11 @@ class Session(Programmer):
             )
         return number, self.storage.luns[number]
 
+    def announced(self, _: NoAttributes) -> int:
+        """See Programmer."""
+        text = self.attributes.text("num_partition_sectors")
+        return int(text) if text.isdecimal() else 0
+
     def device_type(self) -> int:
         """Return the number by which logs call the storage."""
         return _DEVICE_TYPES[self.storage.kind][1]
@@ -285,6 +290,7 @@ class Session(Programmer):
             number, lun = self.disk()
         except RefusedError as refused:
             raise RefusedError(*refused.logs, "GetStorageInfo Failed") from None
+        lun = self.told(lun)
         yield from map(self.log, common_texts(self.storage, lun, physical=0))
         product = self.storage.product
         if isinstance(product, EmmcProduct):

@@ -225,9 +225,8 @@ class Generation2(Session):
             else:
                 self.storage.note("ufs-format", number)
         self.check_policy(number, start, count)
-        yield from self.wait(number, start, count)
         try:
-            self.storage.erase(number, start, count)
+            yield from self.clear(number, start, count)
         except StorageError as error:
             raise RefusedError(
                 self._driver_failure(error),

@@ -317,7 +317,8 @@ class Session(Programmer):
             yield from map(self.log, _GARBAGE)
         else:
             physical = len(self.storage.opening)
-            yield from map(self.log, common_texts(self.storage, disk.lun, physical=physical))
+            lun = self.told(disk.lun)
+            yield from map(self.log, common_texts(self.storage, lun, physical=physical))
             if isinstance(product, EmmcProduct):
                 texts = [*emmc_texts(product)]
                 texts += [
@@ -325,7 +326,7 @@ class Session(Programmer):
                     for span, digits in raw_texts(product, _RAW_LASTS)
                 ]
             else:
-                texts = [*ufs_texts(self.storage, disk.number, disk.lun, product)]
+                texts = [*ufs_texts(self.storage, disk.number, lun, product)]
             yield from (self.log(f"INFO: {text}") for text in texts)
         yield self.response("ACK")
 

@@ -215,9 +215,8 @@ class Generation3(Session):
         yield self.response("ACK")
 
     def _erase_extent(self, number: int, start: int, count: int) -> Steps:
-        yield from self.wait(number, start, count)
         try:
-            self.storage.erase(number, start, count)
+            yield from self.clear(number, start, count)
         except StorageError as error:
             raise RefusedError(
                 self.driver_failure(error),
