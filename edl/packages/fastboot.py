@@ -46,9 +46,11 @@ class Fastboot:
         home = _home(tree)
         found = images(tree, home)
         bases = {name.removesuffix("_a").removesuffix("_b") for name in found}
-        if len(found) < _FEWEST or not _TELLING & bases:
+        if not _TELLING & bases:
             return Confidence.NO
-        return Confidence.LIKELY if _script(tree) is not None else Confidence.MAYBE
+        if _script(tree) is not None:
+            return Confidence.LIKELY
+        return Confidence.NO if len(found) < _FEWEST else Confidence.MAYBE
 
     def open(self, tree: Tree, choices: Choices) -> tuple[Package, Description]:
         """See Format."""

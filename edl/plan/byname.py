@@ -67,7 +67,7 @@ def placed(
     if not package.named:
         return package
     phone = _Phone(tables, slot)
-    package = _super_expanded(package)
+    package = _super_expanded(package, phone.room(logical.SUPER, sector_bytes) if read else None)
     inside = phone.inside(package, sector_bytes, read)
     rows: dict[str, list[Row]] = {}
     for row in inside.rows:
@@ -106,17 +106,19 @@ def placed(
     )
 
 
-def _super_expanded(package: Package) -> Package:
+def _super_expanded(package: Package, room_bytes: int | None) -> Package:
     """Return package with the beginning of a `super` where it has a super_empty.img for it.
 
+    room_bytes: of the phone's `super`, if that is known.
+
     Raises:
-        DocumentError, ImageError: that is damaged.
+        DocumentError, ImageError: that is damaged, or for a `super` of another size.
     """
     for image in package.named:
         if image.partition.lower() == logical.SUPER and image.filename:
             file = package.locate(image.filename, image.document)
             if file is not None and is_empty_super(file.head(4)):
-                made = logical.expanded(file)
+                made = logical.expanded(file, room_bytes)
                 named = [replace(image, filename=made.name) if each == image else each
                          for each in package.named]  # fmt: skip
                 members = _with(package, {made.name: made})
@@ -181,6 +183,11 @@ class _Phone:
         if self._slot in {"a", "b"}:
             return [slots["ab".index(self._slot)]]
         return [next(filter(_is_active, slots), slots[0])]
+
+    def room(self, name: str, sector_bytes: int) -> int | None:
+        """Return how many bytes the partition of that name has; None if the phone has none."""
+        places = self.places(name)
+        return places[0].partition.sectors * sector_bytes if places else None
 
     def inside(self, package: Package, sector_bytes: int, read: Read | None) -> logical.Result:
         """Return what of package goes into `super`. Raises: see logical.place."""

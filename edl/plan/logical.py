@@ -98,15 +98,24 @@ def place(package: Package, candidates: Sequence[NamedImage], phone: Phone) -> R
     return _Placer(package, candidates, phone, phone.super_area).result()
 
 
-def expanded(file: File) -> File:
+def expanded(file: File, room_bytes: int | None = None) -> File:
     """Return the beginning of the `super` that file, a super_empty.img, stands for.
+
+    room_bytes: of the phone's `super`, if that is known.
 
     Raises:
         DocumentError: it is damaged.
-        ImageError: it cannot be read.
+        ImageError: it cannot be read, or is for a `super` of another size.
     """
-    content = BytesContent(superlayout.expanded(file.content))
-    return File(f"{file.name} (expanded)", content, None, file.stamp)
+    data = superlayout.expanded(file.content)
+    slots = lp.read(file.content).slots
+    [meant] = {slot.best.devices[0].size_bytes for slot in slots if slot.best is not None}
+    if room_bytes not in {None, meant}:
+        raise ImageError(
+            f"{file.name} is for a '{SUPER}' of {meant} bytes, this phone's has {room_bytes}.",
+            remedies=("Use the super_empty.img for exactly this model.",),
+        )
+    return File(f"{file.name} (expanded)", BytesContent(data), None, file.stamp)
 
 
 class _Placer:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edl.virtual.phone import Phone
-from tests import dumps
+from tests import dumps, supers
 from tests.cli.conftest import Edl
 from tests.cli.test_safety import bench
 from tests.packages.making import noise
@@ -54,3 +54,19 @@ def test_what_is_not_meant_exactly_is_not_written(edl: Edl, bench: Phone, tmp_pa
     too_large = edl(*WRITE, "system_a", image)
     assert too_large.status != 0
     assert dumps.held(bench.storage, "super") == there
+
+
+def test_a_super_empty_is_expanded(edl: Edl, bench: Phone, before: bytes, tmp_path: Path) -> None:
+    layout = supers.Layout([("system_a", 1, 0, [])], devices=[(2048, len(before), "super", 0)])
+    image = tmp_path / "super_empty.img"
+    image.write_bytes(supers.empty_image(layout))
+    assert edl(*WRITE, "super", image).status == 0
+    head = bytes(supers.super_image(layout, layout)[: 12288 + 4 * 65536])
+    assert dumps.held(bench.storage, "super") == head + before[len(head) :]
+    assert edl(*WRITE, "super", image, "--unsparse", "no").status == 0  # byte for byte
+    assert dumps.held(bench.storage, "super")[:52] == image.read_bytes()[:52]
+    other = supers.Layout([("system_a", 1, 0, [])], devices=[(2048, 4 << 20, "super", 0)])
+    image.write_bytes(supers.empty_image(other))
+    told = edl(*WRITE, "super", image)
+    assert told.status != 0
+    assert "is for a 'super' of 4194304 bytes" in told.err

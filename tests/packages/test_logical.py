@@ -338,6 +338,9 @@ def test_a_super_empty_for_super_itself_is_expanded() -> None:
         == supers.super_image(layout, layout)[: 12288 + 4 * 65536]
     )
     assert flash.logical("system_a", 1) == b""
+    other = supers.Layout([("system_a", 1, 0, [])], devices=[(2048, 4 << 20, "super", 0)])
+    with pytest.raises(ImageError, match="for a 'super' of 4194304 bytes, this phone's has"):
+        flash.placed(package({"super": supers.empty_image(other), "boot": b"x"}))
 
 
 def virtual_ab(status: int, magic: int = 0x56740AB0) -> bytes:

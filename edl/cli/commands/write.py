@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from edl import spool
-from edl.chunks import FileContent, FillContent
+from edl.chunks import BytesContent, FileContent, FillContent
 from edl.cli import show
 from edl.cli.again import traced
 from edl.cli.app import App
@@ -24,9 +25,10 @@ from edl.events import Stage
 from edl.files import on_disk
 from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage, SparseKind, is_sparse
+from edl.formats.super import is_empty_super
 from edl.package import NamedImage, Package
 from edl.packages import tars
-from edl.plan import byname, job
+from edl.plan import byname, job, logical
 from edl.plan.build import Options, build
 from edl.plan.check import checked
 from edl.plan.holes import settled
@@ -211,6 +213,16 @@ def _hardened(finding: Finding) -> Finding:
 
 
 def _steps(place: Place, file: Path, *, unpack: bool) -> list[Step]:
+    """Return the writes that put file at place, of a super_empty.img those of what it stands for.
+
+    Raises: see _image_steps.
+    """
+    if unpack and place.label.lower() == logical.SUPER and is_empty_super(_head(file)):
+        return [_layout(place, file)]
+    return _image_steps(place, file, unpack=unpack)
+
+
+def _image_steps(place: Place, file: Path, *, unpack: bool) -> list[Step]:
     """Return the writes that put file at place, and erases of what a sparse one leaves open.
 
     Raises:
@@ -253,6 +265,21 @@ def _steps(place: Place, file: Path, *, unpack: bool) -> list[Step]:
         else:
             steps.append(Erase(_area(place, chunk.offset_bytes, length), place.label, ""))
     return steps
+
+
+def _head(file: Path) -> bytes:
+    with contextlib.suppress(OSError), file.open("rb") as stream:
+        return stream.read(4)
+    return b""
+
+
+def _layout(place: Place, file: Path) -> Write:
+    """Return the write of what a super_empty.img stands for: metadata for all slots."""
+    made = logical.expanded(on_disk(file), place.area.size_bytes)
+    size = made.size_bytes
+    area = _area(place, 0, size)
+    content = BytesContent(made.head(size).ljust(area.size_bytes, b"\0"))
+    return Write(area, content, place.label, f"{file} (expanded)", "")
 
 
 def _padded(size: int, place: Place) -> int:
