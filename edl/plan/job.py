@@ -53,10 +53,12 @@ class Job:
 class Rules:
     """How careful to be. overwrite: names that may be overwritten although they are unique.
 
+    elsewhere: names that are written although the phone has such a partition at another place.
     only: go on with this interrupted job or not at all. about: how to repeat the job, JSON-able.
     """
 
     overwrite: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
     backup: bool = True
     verify: str = Verify.AUTO
     resume: bool = False
@@ -122,7 +124,7 @@ def prepare(plan: Plan, storage: Storage, rules: Rules) -> tuple[Plan, Found]:
     if not plan.changes_phone:
         return plan, Found()
     if plan.job == "rawprogram":
-        doubts = tuple(layout.against_phone(plan, storage))
+        doubts = tuple(layout.against_phone(plan, storage, rules.elsewhere))
         plan = replace(plan, findings=(*plan.findings, *doubts))
         if plan.errors:
             return plan, Found()

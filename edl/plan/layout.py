@@ -7,7 +7,8 @@ another partition (handbook 14, point 8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fnmatch
+from collections.abc import Collection, Iterator
 
 from edl.chunks import read_all
 from edl.device.storage import Storage
@@ -20,13 +21,17 @@ from edl.units import MIB
 
 _MAX_TABLE_BYTES = MIB
 _LEAST_SECTORS = 4  # of a table, 4096-byte sectors; patches alone change fewer in a row
+_MOST_NAMES = 4
 _FEWEST = 8  # partitions of a table from which models can be told apart
 
 
-def against_phone(plan: Plan, storage: Storage) -> Iterator[Finding]:
+def against_phone(
+    plan: Plan, storage: Storage, elsewhere: Collection[str] = ()
+) -> Iterator[Finding]:
     """Yield what does not fit between a package and the phone's partition tables.
 
-    plan: with the patches worked in. Tables on the phone that are damaged say nothing.
+    plan: with the patches worked in. Tables on the phone that are damaged say nothing. elsewhere:
+    names (patterns, lower case) that the user insists on.
     """
     changes = [step for step in plan.steps if isinstance(step, Write | Erase)]
     for lun in sorted({step.area.lun for step in changes}):
@@ -36,7 +41,7 @@ def against_phone(plan: Plan, storage: Storage) -> Iterator[Finding]:
         there = [step for step in changes if step.area.lun == lun]
         heads = [step for step in there if _is_table(step.area)]
         if not heads:
-            yield from _strays(there, table)
+            yield from _strays(there, table, elsewhere)
         elif isinstance(heads[0], Write):
             yield from _another(heads[0], table)
 
@@ -54,7 +59,9 @@ def _table(storage: Storage, lun: int) -> Gpt | None:
     return table if whole else None
 
 
-def _strays(steps: list[Write | Erase], table: Gpt) -> Iterator[Finding]:
+def _strays(
+    steps: list[Write | Erase], table: Gpt, elsewhere: Collection[str]
+) -> Iterator[Finding]:
     """Yield steps that miss the phone's partition of the same name; once for each name."""
     named: dict[str, list[Partition]] = {}
     for partition in table.partitions:
@@ -67,15 +74,29 @@ def _strays(steps: list[Write | Erase], table: Gpt) -> Iterator[Finding]:
             continue
         told.add(name)
         lun, first = step.area.lun, meant[0].first_sector
+        insisted = any(fnmatch.fnmatchcase(name, pattern) for pattern in elsewhere)
+        there = _names_at(step, table)
         yield Finding(
             "other-layout",
-            Severity.ERROR,
-            f"'{step.label}' would go to sector {step.area.start_sector} of LUN {lun}, but the"
-            f" phone has this partition at sector {first}.",
+            Severity.WARNING if insisted else Severity.ERROR,
+            f"'{step.label}' {'goes' if insisted else 'would go'} to sector"
+            f" {step.area.start_sector} of LUN {lun}{there}, but the phone has this partition at"
+            f" sector {first}.",
             step.where,
-            "Use the package for exactly this model, whole, with its partition tables"
-            " (gpt_main0.bin, ...).",
+            ""
+            if insisted
+            else "Use the package for exactly this model, whole, with its partition tables"
+            " (gpt_main0.bin, ...); who knows that its rows are right insists with --elsewhere"
+            f" {step.label}.",
         )
+
+
+def _names_at(step: Write | Erase, table: Gpt) -> str:
+    """Return which partitions of the phone step would hit, in words."""
+    first, end = step.area.start_sector, step.area.start_sector + step.area.sectors
+    hit = [each.name for each in table.partitions
+           if each.first_sector < end and first <= each.last_sector]  # fmt: skip
+    return f" ({', '.join(hit[:_MOST_NAMES])})" if hit else ""
 
 
 def _inside(step: Write | Erase, partition: Partition) -> bool:

@@ -34,13 +34,15 @@ def table(names: tuple[str, ...]) -> Write:
     return write(0, 34, "PrimaryGPT", lun.read(0, 34))
 
 
-def found(*steps: Write | Erase, names: tuple[str, ...] = THEIRS) -> list[Finding]:
+def found(
+    *steps: Write | Erase, names: tuple[str, ...] = THEIRS, elsewhere: tuple[str, ...] = ()
+) -> list[Finding]:
     with plug("sdm660") as bench:
         if names:
             write_gpt(bench.flash.luns[0], parts(names))
         storage = Storage(bench.connect())
         plan = Plan("rawprogram", "x", Geometry("emmc", 512, {0: 1 << 15}), steps)
-        return list(layout.against_phone(plan, storage))
+        return list(layout.against_phone(plan, storage, elsewhere))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,21 @@ def test_what_would_hit_another_partition(step: Write | Erase) -> None:
         "other-layout", Severity.ERROR, "x.xml:1",
     )  # fmt: skip
     assert "the phone has this partition at sector 64." in finding.message
+
+
+def test_who_knows_better_insists_by_name() -> None:
+    misplaced = (write(96, 1, "boot"), write(64, 1, "misc"))
+    told = found(*misplaced, elsewhere=("boot",))
+    assert [finding.severity for finding in told] == [Severity.WARNING, Severity.ERROR]
+    assert told[0].message == (
+        "'boot' goes to sector 96 of LUN 0 (misc), but the phone has this partition at sector 64."
+    )
+    assert told[0].remedy == ""
+    assert told[1].remedy.endswith("insists with --elsewhere misc.")
+    all_of_them = found(*misplaced, elsewhere=("b*", "misc"))
+    assert {finding.severity for finding in all_of_them} == {Severity.WARNING}
+    (free,) = found(write(1000, 1, "boot"))
+    assert "to sector 1000 of LUN 0, but" in free.message
 
 
 def test_patches_of_the_table_bring_no_table() -> None:

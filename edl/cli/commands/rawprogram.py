@@ -85,6 +85,12 @@ holes_option = once(
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
 @holes_option
 @click.option(
+    "--elsewhere",
+    multiple=True,
+    metavar="NAMES",
+    help="Write these although the phone has them at another place.",
+)
+@click.option(
     "--erase-lun",
     type=click.IntRange(0, 255),
     multiple=True,
@@ -224,6 +230,7 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
     skip = arguments.get("unchanged") == "skip" or arguments.get("skipblock") is not None
     rules = Rules(
         overwrite=tuple(sorted(names(arguments.get("overwrite", ())))),
+        elsewhere=tuple(sorted(names(arguments.get("elsewhere", ())))),
         backup=not arguments.get("no_backup"),
         verify=arguments.get("verify", "auto"),
         resume=arguments.get("resume", False),
