@@ -207,7 +207,7 @@ class Bench:
     @property
     def virtual_seconds(self) -> float:
         """How long the phone has lived."""
-        return self.virtual._clock.now_us / 1e6
+        return self.virtual.clock.now_us / 1e6
 
     def open(self) -> Watched:
         """Find the phone on the bus and claim it."""

@@ -16,7 +16,7 @@ from edl.errors import DeviceGoneError, ProtocolError, TransportTimeoutError
 from edl.events import DeviceLog, Emit, ignore
 from edl.firehose import loglines
 from edl.firehose.host import FirehoseHost, Junk, Log, RawData, Response
-from edl.transport import Transport
+from edl.transport import Queueing, Transport
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Dialogue:
 
     def __init__(self, transport: Transport, emit: Emit = ignore) -> None:
         self._transport = transport
+        self._queueing = transport if isinstance(transport, Queueing) else None
         self._emit = emit
         self.host = FirehoseHost()
         self.logs: list[str] = []
@@ -101,8 +102,13 @@ class Dialogue:
                 self._log_chars = 0
                 return
 
+    @property
+    def underway_bytes(self) -> int:
+        """How much of what was pushed may not be out yet."""
+        return 0 if self._queueing is None else self._queueing.underway_bytes
+
     def push(self, piece: memoryview) -> Response | None:
-        """Send one transfer of data, however slowly the phone takes it.
+        """Send one transfer of data, however slowly the phone takes it; see also `pushed`.
 
         A phone that is stuck on a log of its own is read, then fed on.
 
@@ -112,20 +118,53 @@ class Dialogue:
         Raises:
             TransportTimeoutError: the phone takes nothing more; `done_bytes` is about this piece.
         """
+        send = self._transport.write if self._queueing is None else self._queueing.post
+
+        def go_on(done_bytes: int) -> None:
+            nonlocal piece
+            piece = piece[done_bytes:]
+
+        return self._patiently(lambda: send(piece, DATA_SLICE_S, zlp=True), go_on)
+
+    def pushed(self) -> Response | None:
+        """Wait until all that was pushed is out. Returns and raises as `push`."""
+        queueing = self._queueing
+        if queueing is None:
+            return None
+        return self._patiently(lambda: queueing.finish(DATA_SLICE_S), lambda _: None)
+
+    def _patiently(self, send: Callable[[], None], go_on: Callable[[int], None]) -> Response | None:
+        """Send until it is done, and listen in between; see `push`.
+
+        go_on: told how much has gone before a time-out.
+        """
         left = DATA_SLICES
         while True:
+            under_way = self.underway_bytes
             try:
-                self._transport.write(piece, DATA_SLICE_S, zlp=True)
+                send()
             except TransportTimeoutError as error:
-                piece = piece[error.done_bytes :]
+                go_on(error.done_bytes)
+                moved = error.done_bytes or self.underway_bytes < under_way
                 heard, refused = self._listen()
+                left = DATA_SLICES if heard or moved else left - 1
+                if refused is not None or not left:
+                    self._abandon()
                 if refused is not None:
                     return refused
-                left = DATA_SLICES if heard or error.done_bytes else left - 1
                 if not left:
                     raise
             else:
                 return None
+
+    def _abandon(self) -> None:
+        if self._queueing is not None:
+            self._queueing.abandon()
+
+    def foresee(self, size_bytes: int, transfer_bytes: int) -> None:
+        """Prepare for raw data of that size; 0: there is no more of it."""
+        if self._queueing is not None:
+            self._queueing.foresee(size_bytes, transfer_bytes)
 
     def _listen(self) -> tuple[bool, Response | None]:
         """Take what the phone has to say in the middle of our data."""

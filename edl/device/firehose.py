@@ -226,7 +226,11 @@ class Programmer:
             raise refusal.refused("read", self._talk.logs)
         if "unannounced" not in opening.attributes:
             self._talk.host.expect_raw(area.size_bytes, area.sector_bytes)
-        closing = self._take_raw(sink)
+        self._talk.foresee(area.size_bytes, self.payload_bytes)
+        try:
+            closing = self._take_raw(sink)
+        finally:
+            self._talk.foresee(0, self.payload_bytes)
         if not closing.ack:
             self._talk.settle()
             raise refusal.refused(
@@ -262,7 +266,7 @@ class Programmer:
         """Write chunks to area; together they must be exactly area.size_bytes long.
 
         All bytes are sent even when the phone has logged an error: it takes them all, and only its
-        last word counts. moved: told the size of each transfer that is out.
+        last word counts. moved: told how much more is out; 0 when the first is about to go.
 
         Raises:
             WriteFailedError: the storage did not take the data; area is in an unknown state.
@@ -286,14 +290,27 @@ class Programmer:
         self, area: Area, chunks: Iterable[memoryview], moved: Callable[[int], None]
     ) -> Response | None:
         """Send chunks in transfers of the agreed size; return a NAK that came in between."""
-        sent = 0
+        sent = out = 0
+
+        def tell() -> None:
+            nonlocal out
+            now = sent - self._talk.underway_bytes
+            if now > out:
+                moved(now - out)
+                out = now
+
         for chunk in chunks:
+            if not sent:
+                moved(0)
             for at in range(0, len(chunk), self.payload_bytes):
                 piece = chunk[at : at + self.payload_bytes]
                 if (refused := self._talk.push(piece)) is not None:
                     return refused
                 sent += len(piece)
-                moved(len(piece))
+                tell()
+        if (refused := self._talk.pushed()) is not None:
+            return refused
+        tell()
         if sent != area.size_bytes:
             raise RuntimeError(f"{sent} bytes were given for {area}")
         return None

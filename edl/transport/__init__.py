@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Buffer = bytes | bytearray | memoryview
 
@@ -49,4 +49,41 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Release the phone. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Queueing(Transport, Protocol):
+    """A transport that can have several transfers under way, so that the link is never idle."""
+
+    @property
+    def underway_bytes(self) -> int:
+        """How much of what was posted may not be out yet."""
+        ...
+
+    def post(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
+        """Send data as `write` does, but return as soon as it is queued.
+
+        Raises:
+            TransportTimeoutError: there is no room in the queue, and data is not in it.
+                `done_bytes` says otherwise where nothing can be queued: then it is as with `write`.
+            DeviceGoneError, TransportError: as `write`, also about what was posted before.
+        """
+        ...
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait until all that was posted is out.
+
+        Raises:
+            TransportTimeoutError: it is not; it stays posted.
+            DeviceGoneError, TransportError: as `write`.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Take back what was posted and is not out."""
+        ...
+
+    def foresee(self, size_bytes: int, transfer_bytes: int) -> None:
+        """Be ready for size_bytes in transfers of at most transfer_bytes each; 0 ends that."""
         ...

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edl.errors import TransportTimeoutError
 from edl.events import Emit, Stage
-from edl.transport import Buffer, Transport
+from edl.transport import Buffer, Queueing, Transport
 
 _WORD_S = 2.0  # longest wait without a word
 
@@ -19,6 +21,7 @@ class PatientTransport:
         self.sends_zlp = inner.sends_zlp
         self.description = inner.description
         self._inner = inner
+        self._queueing = inner if isinstance(inner, Queueing) else None
         self._emit = emit
         self._blocked_s = 0.0  # how long it has taken no data; may come in many short waits
 
@@ -59,6 +62,44 @@ class PatientTransport:
         self._blocked_s = self._blocked_s + waited_s if waited_s else 0.0
         if self._blocked_s >= _WORD_S and not told:
             self._emit(Stage("wait", "the phone takes no data; trying on for a while"))
+
+    @property
+    def underway_bytes(self) -> int:
+        """See Queueing."""
+        return 0 if self._queueing is None else self._queueing.underway_bytes
+
+    def post(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
+        """See Queueing. Where nothing can be queued, data is written."""
+        if self._queueing is None:
+            self.write(data, timeout_s, zlp=zlp)
+        else:
+            queueing = self._queueing
+            self._waiting(timeout_s, lambda: queueing.post(data, timeout_s, zlp=zlp))
+
+    def finish(self, timeout_s: float) -> None:
+        """See Queueing."""
+        if self._queueing is not None:
+            queueing = self._queueing
+            self._waiting(timeout_s, lambda: queueing.finish(timeout_s))
+
+    def _waiting(self, timeout_s: float, send: Callable[[], None]) -> None:
+        """Send; a wait in vain counts as one without a word. timeout_s: at most _WORD_S."""
+        try:
+            send()
+        except TransportTimeoutError as error:
+            self._block(0.0 if error.done_bytes else timeout_s)
+            raise
+        self._blocked_s = 0.0
+
+    def abandon(self) -> None:
+        """See Queueing."""
+        if self._queueing is not None:
+            self._queueing.abandon()
+
+    def foresee(self, size_bytes: int, transfer_bytes: int) -> None:
+        """See Queueing."""
+        if self._queueing is not None:
+            self._queueing.foresee(size_bytes, transfer_bytes)
 
     def close(self) -> None:
         """See Transport."""

@@ -13,6 +13,7 @@ import array
 import errno
 import logging
 import time
+from collections import deque
 from typing import Any
 
 import usb.core
@@ -20,11 +21,13 @@ import usb.util
 
 from edl.errors import AccessError, DeviceGoneError, TransportError, TransportTimeoutError
 from edl.transport import Buffer
+from edl.transport.queue import Queue, Transfer, queue_of
 
 _log = logging.getLogger(__name__)
 
 READ_BYTES = 1024 * 1024 + 16 * 1024  # the largest payload, and more: one read is one transfer
 WRITE_BYTES = 1024 * 1024
+QUEUED_BYTES = 256 * 1024  # how much is posted at once; two transfers, if they are larger
 _GONE = {errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.EPROTO}
 _ZLP_TIMEOUT_S = (
     10.0  # a zero-length packet is taken when the last data is in the flash: 1.7 s seen
@@ -32,7 +35,11 @@ _ZLP_TIMEOUT_S = (
 
 
 class UsbTransport:
-    """One bulk interface of a USB device, claimed for us."""
+    """One bulk interface of a USB device, claimed for us.
+
+    What has been posted stays posted when a wait ends, so a time-out loses and repeats nothing.
+    Reads that were posted for more data than came wait for what the phone says next.
+    """
 
     keeps_transfers = True
     sends_zlp = True
@@ -44,7 +51,13 @@ class UsbTransport:
         self._in, self._out = endpoints(interface)
         self.packet_bytes: int = self._out.wMaxPacketSize
         self._buffer = array.array("B", bytes(READ_BYTES))
+        self._going_out: deque[Transfer] = deque()
+        self._coming_in: deque[Transfer] = deque()
+        self._spare: list[array.array[int]] = []  # buffers for both
+        self._shown: array.array[int] | None = None  # what the last read has returned
+        self._foreseen = self._incoming_bytes = 0
         self._claim()
+        self._queue: Queue | None = queue_of(device)
 
     def _claim(self) -> None:
         number = self._interface.bInterfaceNumber
@@ -72,16 +85,111 @@ class UsbTransport:
         deadline = time.monotonic() + timeout_s
         empty = 0
         while True:
-            left_ms = max(1, round((deadline - time.monotonic()) * 1000))
-            try:
-                count = self._device.read(self._in.bEndpointAddress, self._buffer, left_ms)
-            except (usb.core.USBError, NotImplementedError) as error:
-                raise self._failed(error, "read from") from error
-            if count:
-                return memoryview(self._buffer)[:count]
+            data = self._read_once(max(0.001, deadline - time.monotonic()))
+            if data:
+                return data
             empty += 1
             if empty > 64 or time.monotonic() >= deadline:
                 raise TransportTimeoutError(f"{self.description} sends nothing but empty packets.")
+
+    def _read_once(self, timeout_s: float) -> memoryview:
+        """Return one transfer, which may be empty."""
+        try:
+            if self._foreseen > 0 and self._queue is not None:
+                self._post_reads(self._queue)
+            if self._coming_in and self._queue is not None:
+                return self._read_posted(self._queue, timeout_s)
+            timeout_ms = round(timeout_s * 1000)
+            count = self._device.read(self._in.bEndpointAddress, self._buffer, timeout_ms)
+        except (usb.core.USBError, NotImplementedError) as error:
+            raise self._failed(error, "read from") from error
+        return memoryview(self._buffer)[:count]
+
+    def _post_reads(self, queue: Queue) -> None:
+        size = self._incoming_bytes
+        while len(self._coming_in) < max(2, QUEUED_BYTES // size):
+            transfer = Transfer(self._in.bEndpointAddress, self._room(size), size)
+            queue.submit(transfer)
+            self._coming_in.append(transfer)
+
+    def _read_posted(self, queue: Queue, timeout_s: float) -> memoryview:
+        transfer = self._coming_in[0]
+        if not queue.wait(transfer, timeout_s):
+            raise usb.core.USBTimeoutError("Operation timed out", None, errno.ETIMEDOUT)
+        self._coming_in.popleft()
+        if self._shown is not None:
+            self._spare.append(self._shown)
+        self._shown = transfer.buffer
+        if transfer.error is not None:
+            raise transfer.error
+        self._foreseen -= transfer.count
+        return memoryview(transfer.buffer)[: transfer.count]
+
+    def foresee(self, size_bytes: int, transfer_bytes: int) -> None:
+        """See Queueing. A buffer has room for more than that, in whole packets."""
+        self._foreseen = size_bytes
+        rounded = -(-transfer_bytes // 16384) * 16384
+        self._incoming_bytes = min(rounded + 16384, READ_BYTES)
+
+    def _room(self, size: int) -> array.array[int]:
+        """Return a buffer for at least size bytes."""
+        for index, buffer in enumerate(self._spare):
+            if len(buffer) >= size:
+                return self._spare.pop(index)
+        self._spare.clear()
+        return array.array("B", bytes(size))
+
+    @property
+    def underway_bytes(self) -> int:
+        """See Queueing."""
+        return sum(transfer.size for transfer in self._going_out)
+
+    def post(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
+        """See Queueing."""
+        view = memoryview(data).cast("B")
+        if self._queue is None or len(view) > WRITE_BYTES:
+            self.write(view, timeout_s, zlp=zlp)
+            return
+        most = max(QUEUED_BYTES - len(view), len(view))
+        self._await_out(self._queue, timeout_s, most)
+        try:
+            self._submit_out(self._queue, view)
+            if zlp and len(view) % self.packet_bytes == 0:
+                self._submit_out(self._queue, view[:0])
+        except (usb.core.USBError, NotImplementedError) as error:
+            raise self._failed(error, "write to") from error
+
+    def _submit_out(self, queue: Queue, view: memoryview) -> None:
+        buffer = self._room(len(view))
+        memoryview(buffer)[: len(view)] = view
+        transfer = Transfer(self._out.bEndpointAddress, buffer, len(view))
+        queue.submit(transfer)
+        self._going_out.append(transfer)
+
+    def finish(self, timeout_s: float) -> None:
+        """See Queueing."""
+        if self._going_out and self._queue is not None:
+            self._await_out(self._queue, timeout_s, -1)
+
+    def _await_out(self, queue: Queue, timeout_s: float, most_bytes: int) -> None:
+        """Wait until at most most_bytes are under way; -1: nothing, not even an empty packet."""
+        deadline = time.monotonic() + timeout_s
+        underway = self.underway_bytes
+        while self._going_out and underway > most_bytes:
+            transfer = self._going_out[0]
+            if not queue.wait(transfer, max(0.001, deadline - time.monotonic())):
+                raise TransportTimeoutError(f"{self.description} takes no data.")
+            self._going_out.popleft()
+            self._spare.append(transfer.buffer)
+            underway -= transfer.size
+            if transfer.error is not None:
+                raise self._failed(transfer.error, "write to") from transfer.error
+
+    def abandon(self) -> None:
+        """See Queueing."""
+        if self._going_out and self._queue is not None:
+            self._queue.cancel(self._going_out)
+        self._going_out.clear()
 
     def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
         """See Transport. What the device takes only partly is continued, never sent again.
@@ -114,6 +222,7 @@ class UsbTransport:
 
     def _failed(self, error: Exception, doing: str) -> TransportError:
         if getattr(error, "errno", None) == errno.EPIPE:
+            self._cancel_all()  # a stall ends only on an endpoint without transfers
             for endpoint in (self._in, self._out):
                 try:  # only after a stall: boot ROMs mishandle it otherwise
                     self._device.clear_halt(endpoint.bEndpointAddress)
@@ -121,8 +230,15 @@ class UsbTransport:
                     break
         return _translate(error, self.description, doing)
 
+    def _cancel_all(self) -> None:
+        self.abandon()
+        if self._coming_in and self._queue is not None:
+            self._queue.cancel(self._coming_in)
+        self._coming_in.clear()
+
     def close(self) -> None:
         """See Transport."""
+        self._cancel_all()
         try:
             usb.util.dispose_resources(self._device)
         except (usb.core.USBError, NotImplementedError) as error:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from edl.units import MIB, parse_size
 from edl.virtual.bootrom import CommandMode
 from edl.virtual.programmer.board import (
     MOTOROLA_LIMIT,
@@ -119,6 +120,27 @@ def with_refusal(profile: Profile, text: str) -> Profile:
     return replace(profile, refuses=(int(match[1], 0), times))
 
 
+def with_rate(name: str) -> Callable[[Profile, str], Profile]:
+    """Return the change of a rate of the phone, which is given in MB/s."""
+
+    def change(profile: Profile, text: str) -> Profile:
+        match = re.fullmatch(r"([1-9]\d{0,5})MB/s", text)
+        if match is None:
+            raise ValueError("it is a number with MB/s, such as 40MB/s")
+        rate = int(match[1]) * 1e6
+        return replace(profile, pace=replace(profile.pace, **{name: rate}))
+
+    return change
+
+
+def with_payload(profile: Profile, text: str) -> Profile:
+    """Return profile with a programmer that takes no larger payloads."""
+    size = parse_size(text)
+    if size % 512 or not 512 <= size <= MIB:
+        raise ValueError("it is a multiple of 512 bytes, up to 1 MiB")
+    return replace(profile, payload_bytes=size)
+
+
 def _one_of(choice: Mapping[str, Value], text: str) -> Value:
     if text not in choice:
         raise ValueError(f"it is {', '.join(choice)}")
@@ -134,4 +156,9 @@ CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "images": with_images,
     "questions": with_questions,
     "refuse": with_refusal,
+    "link": with_rate("link"),
+    "flash-read": with_rate("read"),
+    "flash-write": with_rate("write"),
+    "flash-hash": with_rate("digest"),
+    "payload": with_payload,
 }

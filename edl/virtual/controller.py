@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import enum
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
 from edl.virtual.faults import Fault, Injector, Kind, Place
 from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep, Strike
+from edl.virtual.pace import Clock, Link
 from edl.virtual.trouble import IN, OUT, Trouble
 
 __all__ = [
@@ -46,23 +46,6 @@ class Status(enum.Enum):
     GONE = enum.auto()
 
 
-class Clock:
-    """The time of a phone, in microseconds since it was made.
-
-    real: waiting takes as long as it says; otherwise it takes no time at all.
-    """
-
-    def __init__(self, *, real: bool = False) -> None:
-        self.now_us = 0
-        self._real = real
-
-    def advance_to(self, moment_us: int) -> None:
-        """Let time pass until moment_us."""
-        if self._real:
-            time.sleep((moment_us - self.now_us) / _US)
-        self.now_us = moment_us
-
-
 class _Transmission:
     """What the host has not taken yet of a transfer."""
 
@@ -81,8 +64,10 @@ class Controller:
     on_exit: called with the reason when the software leaves; `hang` where it just ended, `unplug`
         when a fault took the cable, `kill` when one ends the host. It may `load` other software or
         `unplug` the phone.
+    wire: a modelled link; None for one on which nothing takes time.
 
     Attributes:
+        clock: the phone's time.
         gone: the phone has left the bus. That is final; it comes back with a new controller.
     """
 
@@ -94,14 +79,17 @@ class Controller:
         packet_bytes: int = HIGH_SPEED_PACKET_BYTES,
         injector: Injector | None = None,
         clock: Clock | None = None,
+        wire: Link | None = None,
     ) -> None:
         self.packet_bytes = packet_bytes
+        self.clock = clock or Clock()
         self.gone = False
         self._on_exit = on_exit
         self._injector = injector or Injector()
-        self._clock = clock or Clock()
+        self._wire = wire
+        self._answered_us = self.clock.now_us  # when the software got what it waited for
         self._lock = threading.RLock()  # a host may use several phones in several threads
-        self._trouble = Trouble(self._clock)
+        self._trouble = Trouble(self.clock)
         self._outbox: deque[_Transmission] = deque()
         self._chunks: list[bytes] = []
         self._missing = 0
@@ -131,7 +119,7 @@ class Controller:
         """Run software from now on; it starts when the host calls next."""
         self._software = software
         self._request: Request | None = Sleep(0)
-        self._wake_us: int | None = self._clock.now_us
+        self._wake_us: float | None = self.clock.now_us
 
     def unplug(self) -> None:
         """Leave the bus for good; what the software was doing is lost."""
@@ -140,14 +128,20 @@ class Controller:
             self._request = None
             self._software.close()
 
-    def write(self, data: memoryview, timeout_us: int) -> tuple[int, Status]:
+    def write(
+        self, data: memoryview, timeout_us: int, submitted_us: float | None = None
+    ) -> tuple[int, Status]:
         """Send data as one transfer to the phone; empty data is a zero-length packet.
+
+        submitted_us: when the host has handed it over, if not just now. On a modelled link, what
+        has begun is finished, whatever timeout_us says.
 
         Returns:
             How many bytes the phone took within timeout_us, and how it ended.
         """
         with self._lock:
-            deadline_us = self._clock.now_us + timeout_us
+            deadline_us = self.clock.now_us + timeout_us
+            self._begin(submitted_us)
             taken, stop = 0, len(data)
             self._run()
             lost = self._begin_write(data)
@@ -169,7 +163,9 @@ class Controller:
                     self._trouble.give_up(OUT)
                     return taken, Status.TIMEOUT
 
-    def read(self, buffer: memoryview, timeout_us: int) -> tuple[int, Status]:
+    def read(
+        self, buffer: memoryview, timeout_us: int, submitted_us: float | None = None
+    ) -> tuple[int, Status]:
         """Take one transfer from the phone into buffer, or as much of it as fits.
 
         A packet that does not fit into what is left of buffer is an overflow, and lost.
@@ -178,7 +174,8 @@ class Controller:
             How many bytes came within timeout_us, and how it ended.
         """
         with self._lock:
-            deadline_us = self._clock.now_us + timeout_us
+            deadline_us = self.clock.now_us + timeout_us
+            self._begin(submitted_us)
             got = 0
             while True:
                 self._run()
@@ -214,7 +211,7 @@ class Controller:
     def settle(self) -> None:
         """Let time pass while the software sleeps, at most for a minute."""
         with self._lock:
-            latest_us = self._clock.now_us + _LONGEST_SETTLING_US
+            latest_us = self.clock.now_us + _LONGEST_SETTLING_US
             self._run()
             while isinstance(self._request, Sleep) and (self._wake_us or 0) <= latest_us:
                 self._wait(latest_us)
@@ -229,6 +226,8 @@ class Controller:
                     answer = b"".join(self._chunks)
                 case Receive() | Sleep() if not self._overslept:
                     return
+                case Receive() | Sleep():
+                    self._answered_us = max(self._answered_us, self._wake_us or 0)
                 case Send() if self._outbox:
                     return
             try:
@@ -238,8 +237,25 @@ class Controller:
             self._post(request)
 
     @property
+    def _now_us(self) -> float:
+        """The time where the software is: on a modelled link the host may be ahead of it."""
+        return self.clock.now_us if self._wire is None else self._answered_us
+
+    def _begin(self, submitted_us: float | None) -> None:
+        if self._wire is not None:
+            self._wire.begin(self.clock.now_us if submitted_us is None else submitted_us)
+
+    def _move(self, size_bytes: int) -> None:
+        """Let the time pass that size_bytes take on the link; 0 is an empty packet."""
+        if self._wire is None:
+            return
+        self._answered_us = self._wire.move(size_bytes, self.packet_bytes, self._answered_us)
+        if self._answered_us > self.clock.now_us:
+            self.clock.advance_to(self._answered_us)
+
+    @property
     def _overslept(self) -> bool:
-        return self._wake_us is not None and self._wake_us <= self._clock.now_us
+        return self._wake_us is not None and self._wake_us <= self.clock.now_us
 
     def _post(self, request: Request) -> None:
         """Begin what the software asks for."""
@@ -260,7 +276,7 @@ class Controller:
                     empty = _Transmission(memoryview(b""), self.packet_bytes, zlp=True)
                     self._outbox.append(empty)
             case Sleep():
-                self._wake_us = self._clock.now_us + round(request.seconds * _US)
+                self._wake_us = self._now_us + round(request.seconds * _US)
             case Strike():
                 self._break(request.fault)
             case Exit():
@@ -273,7 +289,7 @@ class Controller:
         self._missing = request.max_bytes
         self._received = False
         if request.timeout_s is not None:
-            self._wake_us = self._clock.now_us + round(request.timeout_s * _US)
+            self._wake_us = self._now_us + round(request.timeout_s * _US)
         if self._fifo is not None:
             self._receive(self._fifo)
 
@@ -307,6 +323,7 @@ class Controller:
         self._fifo_ends_transfer = stop == len(data) and (
             not data or len(data) % self.packet_bytes != 0
         )
+        self._move(count)
         if self.listens:
             self._receive(bytes(self._injector.altered(data[start:stop], Place.OUT)))
         else:
@@ -324,6 +341,8 @@ class Controller:
         buffer[:count] = self._injector.altered(sending.left[:count], Place.IN)
         self._injector.passed(Place.IN, count)
         sending.left = sending.left[count:]
+        if count:
+            self._move(count)
         status = self._end_of_host_transfer(sending, count, room)
         if sending.done:
             self._outbox.popleft()
@@ -342,6 +361,7 @@ class Controller:
             return Status.DONE
         if sending.zlp_due:
             sending.zlp_due = False
+            self._move(0)
             return Status.DONE
         return None
 
@@ -416,11 +436,11 @@ class Controller:
         self.unplug()
         self._on_exit(_RESETS[fault.state] if fault.kind is Kind.RESET else "unplug")
 
-    def _wait(self, deadline_us: int) -> bool:
+    def _wait(self, deadline_us: float) -> bool:
         """Let time pass until the next event or deadline_us; False if it is over already."""
-        now_us = self._clock.now_us
+        now_us = self.clock.now_us
         if now_us >= deadline_us:
             return False
         events = (*self._trouble.ends_us, self._wake_us or 0)
-        self._clock.advance_to(min([deadline_us, *(event for event in events if event > now_us)]))
+        self.clock.advance_to(min([deadline_us, *(event for event in events if event > now_us)]))
         return True

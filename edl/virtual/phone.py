@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,13 +20,12 @@ from typing import Self
 
 from edl.errors import DiskError, UsageError
 from edl.sahara.packets import Command
-from edl.virtual import wear
+from edl.virtual import hostfaults, wear
 from edl.virtual.bootcheck import BootReport, boot_check
 from edl.virtual.bootrom import RomConfig, boot_rom
 from edl.virtual.controller import (
     HIGH_SPEED_PACKET_BYTES,
     SUPER_SPEED_PACKET_BYTES,
-    Clock,
     Controller,
 )
 from edl.virtual.descriptors import FIREHOSE_PROTOCOL, UsbDevice
@@ -34,6 +33,7 @@ from edl.virtual.faults import Fault, Injector, Place
 from edl.virtual.imageload import LoadedImage
 from edl.virtual.link import Firmware
 from edl.virtual.lock import Lock
+from edl.virtual.pace import Clock, Link
 from edl.virtual.profiles import PhoneSpec, Profile, parse_spec
 from edl.virtual.programmer import programmer
 from edl.virtual.programmer.board import Board
@@ -52,6 +52,7 @@ class Phone:
         profile: what phone it is.
         storage: its flash; may be looked at and changed at any time.
         backend: the pyusb backend of its bus.
+        clock: its time. wire: the modelled link, if it has one.
         exits: why software has left so far, in order: start, reset, reset_to_edl, off, hang or
             unplug; crash and kill come of faults.
     """
@@ -65,8 +66,10 @@ class Phone:
         real_time: bool = False,
     ) -> None:
         """Plug in a phone as it was saved. Use `create`, `open` or `named`."""
+        real_time = real_time or saved.spec.profile.wear == wear.SLOW
         self.profile = saved.spec.profile
         self.storage = _storage(self.profile, folder)
+        self.storage.pace = self.profile.pace
         self.storage.bootable = saved.bootable
         self.backend = backend or VirtualBackend()
         self._state = saved.state
@@ -75,7 +78,9 @@ class Phone:
         self._spec = saved.spec
         self._folder = folder
         self._injector = Injector(saved.faults, saved.counts)
-        self._clock = Clock(real=real_time or self.profile.wear == wear.SLOW)
+        self.clock = Clock(real=real_time)
+        rate = self.profile.pace.link
+        self.wire = None if rate is None else Link(rate)
         self._port = self.backend.new_port()
         self._controller: Controller | None = None
         self._held = ExitStack()
@@ -193,9 +198,15 @@ class Phone:
         """Its faults, and what has passed so far."""
         return self._injector
 
-    def suffer(self, faults: Iterable[Fault]) -> None:
-        """Let faults strike that count from now on, and end with this process."""
+    @contextmanager
+    def suffering(self, faults: Iterable[Fault] = ()) -> Iterator[None]:
+        """Let faults strike that count from now on, and end with this process.
+
+        In here those of the computer strike too, also those that the phone was made with.
+        """
         self._injector.add(faults)
+        with hostfaults.striking(self._injector, self._kill_host, self._folder):
+            yield
 
     def enter_edl(self) -> None:
         """Do what a user does: hold the power button, plug the phone in, enter EDL mode."""
@@ -269,7 +280,7 @@ class Phone:
         self.exits.append(reason)
         match reason:
             case "kill":
-                self._kill()
+                self._kill_host()
             case "start":
                 self._start_programmer()
             case "reset":
@@ -292,7 +303,7 @@ class Phone:
                 raise ValueError(f"software cannot leave for the reason '{reason}'")
         self.save()
 
-    def _kill(self) -> None:
+    def _kill_host(self) -> None:
         """End this process as kill -9 does; the phone, which notices nothing, is kept."""
         self.save()
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
@@ -351,6 +362,7 @@ class Phone:
             self.storage,
             chip_serial=self.profile.rom.fuses.serial,
             packet_bytes=_packet_bytes(super_speed=self.profile.usb3),
+            payload_bytes=self.profile.payload_bytes,
             quirks=self.profile.quirks,
             injector=self._injector,
         )
@@ -370,7 +382,8 @@ class Phone:
             self._exit,
             packet_bytes=_packet_bytes(super_speed=super_speed),
             injector=self._injector,
-            clock=self._clock,
+            clock=self.clock,
+            wire=self.wire,
         )
         self.backend.attach(
             UsbDevice(

@@ -31,6 +31,9 @@
     life=0x0A/0x0B      codes of the life that the flash has used, 0 (not told) to 11; a UFS phone
                         then has one of the newest programmers, which alone tell it
     pre-eol=3           code of the spare blocks that an eMMC has used, 0 (not told) to 3
+    link=40MB/s         the link takes time: how many bytes it moves in a second
+    flash-read=90MB/s   so does the flash; likewise `flash-write`, and `flash-hash` for digests
+    payload=16KiB       largest transfer of data that the programmer takes, a multiple of 512
     fault=FAULT         what goes wrong (see edl.virtual.faults); may be repeated
 
 Chips: their JTAG ids are in the public loader collections, and what their boot ROMs do is in
@@ -52,6 +55,7 @@ from edl.virtual.bootrom import RomConfig
 from edl.virtual.descriptors import BOOT_ROM_PROTOCOL, EDL, OLD_PROTOCOL, QUALCOMM
 from edl.virtual.faults import Fault, parse_fault
 from edl.virtual.imageload import ImageKind
+from edl.virtual.pace import Pace
 from edl.virtual.programmer.board import Quirks
 from edl.virtual.storage import Faults
 from edl.virtual.verifier import Fuses
@@ -84,8 +88,9 @@ class Profile:
     usb3: the programmer comes back on the bus at SuperSpeed. quirks: of the programmer. state: how
     other programs have left it, a name of `states`; empty for a fresh boot ROM. refuses: status
     with which the boot ROM refuses loaders, and in how many of its starts, None for all. flash:
-    what is wrong with the flash; wear: a name of `wear`, in addition. life, pre_eol: what it says
-    about its wear, where it is not new.
+    what is wrong with the flash; wear: a name of `wear`, in addition. pace: how fast it all is.
+    payload_bytes: largest payload, None for that of the real programmer. life, pre_eol: what it
+    says about its wear, where it is not new.
     """
 
     name: str
@@ -106,6 +111,8 @@ class Profile:
     refuses: tuple[int, int | None] | None = None
     flash: Faults = field(default_factory=Faults)
     wear: str = ""
+    pace: Pace = field(default_factory=Pace)
+    payload_bytes: int | None = None
     life: tuple[int, int] | None = None
     pre_eol: int | None = None
 

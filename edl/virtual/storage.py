@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from edl.virtual.lun import Lun
+from edl.virtual.pace import Pace
 
 __all__ = [
     "EmmcProduct",
@@ -176,6 +177,7 @@ class Storage:
         events: what else happened, named as in the recorded dialogues: ("ufs-open", slot, lun),
             ("ufs-boot", lun, value), ("ufs-format", lun), ("ufs-configure", lun, hex).
         bootable: LUN that the phone boots from, None until it was set.
+        pace: how fast it is, where it is sound.
     """
 
     kind: Literal["emmc", "ufs"]
@@ -186,6 +188,7 @@ class Storage:
     operations: list[Operation] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     bootable: int | None = None
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def sector_bytes(self) -> int:

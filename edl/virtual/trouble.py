@@ -3,12 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from edl.virtual.faults import UNLIMITED, Fault, Kind, Place
-
-if TYPE_CHECKING:
-    from edl.virtual.controller import Clock
+from edl.virtual.pace import Clock
 
 IN, OUT = 0x81, 0x01  # endpoint addresses: sahara.md 13.2
 _US = 1_000_000  # microseconds of a second
@@ -26,7 +22,7 @@ class Trouble:
         self.halted: set[int] = set()
         self.overflows = False
         self._clock = clock
-        self._frozen_until_us: dict[int, int] = {IN: 0, OUT: 0}
+        self._frozen_until_us: dict[int, float] = {IN: 0, OUT: 0}
         self._impatient: set[int] = set()  # they thaw when the host gives up
         self._short: Fault | None = None
 
@@ -57,7 +53,7 @@ class Trouble:
         return self._clock.now_us < self._frozen_until_us[endpoint]
 
     @property
-    def ends_us(self) -> tuple[int, ...]:
+    def ends_us(self) -> tuple[float, ...]:
         """When endpoints thaw, or have thawed."""
         return tuple(self._frozen_until_us.values())
 

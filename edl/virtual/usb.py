@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import array
 import errno
+from collections import deque
+from collections.abc import Iterable
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import usb.backend
 import usb.core
@@ -194,6 +196,10 @@ class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
         """Read one transfer into buff; return how much came in timeout milliseconds."""
         return _transfer(dev_handle, ep, _view(buff), timeout)
 
+    def open_queue(self, dev_handle: Handle) -> Queued:
+        """Return what queues transfers of an open device (edl.transport.queue.Queue)."""
+        return Queued(dev_handle)
+
     def ctrl_transfer(
         self,
         dev_handle: Handle,
@@ -284,8 +290,77 @@ def _take(device: UsbDevice, handle: Handle) -> bool:
     return True
 
 
-def _transfer(handle: Handle, endpoint: int, view: memoryview, timeout_ms: int) -> int:
-    """Move view and return how many bytes went; a time-out with some data is no error.
+class Submitted(Protocol):
+    """A transfer in a queue; see edl.transport.queue.Transfer."""
+
+    endpoint: int
+    buffer: array.array[int]
+    size: int
+    done: bool
+    count: int
+    error: Exception | None
+
+
+class Queued:
+    """Transfers that follow one another without the host. They move when the host waits."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._waiting: dict[int, deque[tuple[Submitted, float]]] = {IN: deque(), OUT: deque()}
+
+    def submit(self, transfer: Submitted) -> None:
+        """Take transfer, in its turn."""
+        clock = _present(self._handle).controller.clock
+        clock.enter()
+        self._waiting[transfer.endpoint].append((transfer, clock.now_us))
+        clock.leave()
+
+    def wait(self, transfer: Submitted, timeout_s: float) -> bool:
+        """Move what comes before transfer, and it; False if that takes longer than timeout_s."""
+        clock = self._handle.device.controller.clock
+        clock.enter()
+        try:
+            deadline_us = clock.now_us + timeout_s * 1e6
+            waiting = self._waiting[transfer.endpoint]
+            while not transfer.done:
+                if not self._move(*waiting[0], max(0, round(deadline_us - clock.now_us))):
+                    return False
+                waiting.popleft()
+        finally:
+            clock.leave()
+        return True
+
+    def _move(self, transfer: Submitted, submitted_us: float, timeout_us: int) -> bool:
+        """Move transfer, or go on with it; tell whether it has ended."""
+        view = memoryview(transfer.buffer)[transfer.count : transfer.size]
+        try:
+            moved, status = _move(self._handle, transfer.endpoint, view, timeout_us, submitted_us)
+            transfer.count += moved
+            if status is Status.TIMEOUT:
+                return False
+            if status in _STATUS:
+                _fail(_STATUS[status])
+        except usb.core.USBError as error:
+            transfer.error = error
+        transfer.done = True
+        return True
+
+    def cancel(self, transfers: Iterable[Submitted]) -> None:
+        """Forget transfers."""
+        for transfer in transfers:
+            transfer.done = True
+        for endpoint, waiting in self._waiting.items():
+            self._waiting[endpoint] = deque(pair for pair in waiting if not pair[0].done)
+
+
+def _move(
+    handle: Handle,
+    endpoint: int,
+    view: memoryview,
+    timeout_us: int,
+    submitted_us: float | None = None,
+) -> tuple[int, Status]:
+    """Move view; return how many bytes went, and how that ended.
 
     Linux claims the interface for a program that has not, and then it is the endpoint that gives
     the direction.
@@ -296,7 +371,17 @@ def _transfer(handle: Handle, endpoint: int, view: memoryview, timeout_ms: int) 
     if len(view) > _LARGEST_TRANSFER_BYTES:
         _fail(NO_MEMORY)
     move = device.controller.read if endpoint == IN else device.controller.write
-    count, status = move(view, timeout_ms * 1000 or _FOR_EVER_US)
+    return move(view, timeout_us, submitted_us)
+
+
+def _transfer(handle: Handle, endpoint: int, view: memoryview, timeout_ms: int) -> int:
+    """Move view and return how many bytes went; a time-out with some data is no error."""
+    clock = handle.device.controller.clock
+    clock.enter()
+    try:
+        count, status = _move(handle, endpoint, view, timeout_ms * 1000 or _FOR_EVER_US)
+    finally:
+        clock.leave()
     if status is Status.TIMEOUT and not timeout_ms:
         raise EndlessWaitError("The host waits without a time limit, and nothing will happen.")
     if status is Status.TIMEOUT and not count:

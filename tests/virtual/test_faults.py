@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edl.errors import UsageError
-from edl.virtual.controller import Clock, Controller
+from edl.virtual.controller import Controller
 from edl.virtual.descriptors import UsbDevice
 from edl.virtual.faultkinds import TABLE, WIRE, every
 from edl.virtual.faults import Fault, Injector, Kind, Place, parse_fault
 from edl.virtual.link import Firmware, Receive, Send
+from edl.virtual.pace import Clock
 from edl.virtual.usb import VirtualBackend
 
 IN, OUT = 0x81, 0x01

@@ -13,9 +13,10 @@ import usb.core
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edl.virtual.controller import SUPER_SPEED_PACKET_BYTES, Clock, Controller
+from edl.virtual.controller import SUPER_SPEED_PACKET_BYTES, Controller
 from edl.virtual.descriptors import UsbDevice
 from edl.virtual.link import Exit, Firmware, Receive, Send, Sleep
+from edl.virtual.pace import Clock
 from edl.virtual.usb import EndlessWaitError, VirtualBackend
 
 IN, OUT = 0x81, 0x01
@@ -378,7 +379,7 @@ def test_waiting_without_a_limit_for_something_is_not() -> None:
 
 def test_a_real_clock_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("edl.virtual.controller.time.sleep", slept.append)
+    monkeypatch.setattr("edl.virtual.pace.time.sleep", slept.append)
     clock = Clock(real=True)
     clock.advance_to(1_500_000)
     assert slept == [1.5]

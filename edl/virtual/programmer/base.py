@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from edl.virtual.faults import Fault, Kind
 from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep
+from edl.virtual.pace import seconds
 from edl.virtual.programmer import mishaps
 from edl.virtual.programmer.board import Board
 from edl.virtual.programmer.mishaps import Suffering
@@ -183,10 +184,17 @@ class Programmer(ABC):
                 f"lun={lun}, start_sector={start}, num_sectors={count}"
             )
 
-    def wait(self, lun: int, start: int, count: int) -> Steps:
-        """Take the time that the storage takes for these sectors."""
-        if seconds := self.storage.seconds(lun, start, count) + self._suffering.waits():
-            yield Sleep(seconds)
+    def wait(self, lun: int, start: int, count: int, rate: float | None = None) -> Steps:
+        """Take the time that the storage takes for these sectors. rate: bytes a second."""
+        needed = self.storage.seconds(lun, start, count) + self._suffering.waits()
+        needed += seconds(count * self.storage.sector_bytes, rate)
+        if needed:
+            yield Sleep(needed)
+
+    def hashed(self, size_bytes: int) -> Steps:
+        """Take the time that hashing size_bytes takes."""
+        if needed := seconds(size_bytes, self.storage.pace.digest):
+            yield Sleep(needed)
 
     def load(self, lun: int, start: int, count: int) -> Steps:
         """Read sectors to the beginning of the buffer.
@@ -194,7 +202,7 @@ class Programmer(ABC):
         Raises:
             StorageError: the buffer then holds what it held before.
         """
-        yield from self.wait(lun, start, count)
+        yield from self.wait(lun, start, count, self.storage.pace.read)
         data = self.storage.read(lun, start, count)
         if not self._suffering.reads(count):
             raise self.storage.failure()
@@ -206,7 +214,7 @@ class Programmer(ABC):
         Raises:
             StorageError: nothing was written.
         """
-        yield from self.wait(lun, start, count)
+        yield from self.wait(lun, start, count, self.storage.pace.write)
         size_bytes = count * self.storage.sector_bytes
         if not self._suffering.forgets:
             self.storage.write(lun, start, memoryview(self.buffer)[:size_bytes])

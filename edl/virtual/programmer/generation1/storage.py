@@ -184,6 +184,7 @@ class Generation1(Session):
             for first, sectors in pieces(start, count, self._sectors_per_payload(lun)):
                 yield from self.load(number, first, sectors)
                 update(bytes(memoryview(self.buffer)[: sectors * lun.sector_bytes]))
+                yield from self.hashed(sectors * lun.sector_bytes)
         except StorageError:
             yield self.log("emmc read failed")
         else:

@@ -201,6 +201,7 @@ class Generation2(Session):
             if not ok:
                 break
             sha256.update(memoryview(self.buffer)[: sectors * lun.sector_bytes])
+        yield from self.hashed(count * lun.sector_bytes)
         if ok and count:
             yield self.log(f"Hash start sector {start} num sectors {count}")
             yield self.log(f"Digest {sha256.hexdigest().upper()}")

@@ -191,6 +191,7 @@ class Generation3(Session):
             )
             yield from self._fetch_or_refuse(disk, first, sectors, failed)
             sha256.update(memoryview(self.buffer)[: sectors * sector_bytes])
+        yield from self.hashed(count * sector_bytes)
         digest = sha256.hexdigest().upper()
         yield self.log(f"INFO: Digest {digest}")
         yield self.response("ACK", rawmode="false", sha256=digest)
