@@ -288,6 +288,20 @@ class DiskError(ImageError):
     code = "disk"
 
 
+class DamagedJournalError(DiskError):
+    """A journal of an interrupted job is damaged, so that nobody can tell how to go on with it.
+
+    What it noted is not believed. What the phone holds is as the interrupted job left it: it may be
+    incomplete. Writing the package again makes it whole.
+    """
+
+    code = "damaged-journal"
+    remedies = (
+        "Run the command of that job again; it begins anew.",
+        "Or close the journal: edl resume --forget NAME.",
+    )
+
+
 class VerifyError(EdlError):
     """What the phone holds is not what was sent. Nothing may be called written.
 
@@ -307,6 +321,22 @@ class SafetyError(EdlError):
 
     code = "safety"
     status = 9
+
+
+class UnfinishedJobError(SafetyError):
+    """An earlier job on this phone was interrupted, and what is asked for would not make up for it.
+
+    The phone holds a part of what that job was to write, and may not start. Nothing of the new job
+    was written. When all that it was to write has been written, by itself or by another job, it is
+    closed.
+    """
+
+    code = "unfinished-job"
+    remedies = (
+        "Finish it first: edl resume",
+        "To leave it as it is, and do this now: add --yes. It can be finished later.",
+        "If it shall never be finished: edl resume --forget NAME.",
+    )
 
 
 class StoppedMidwayError(EdlError):

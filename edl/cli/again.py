@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How to repeat a command later: noted in the journal of its job, carried out by `edl resume`."""
+"""Interrupted jobs: how to repeat their commands, and what other commands say about them.
+
+How to repeat a command is noted in the journal of its job, and carried out by `edl resume`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edl.cli.options import Settings
-from edl.errors import UsageError
+from edl.errors import UnfinishedJobError, UsageError
+from edl.events import Notice
+from edl.files import File
+from edl.plan import history
+from edl.plan.history import Record
 from edl.plan.job import Job, Rules
-from edl.plan.journal import Kept
+from edl.plan.journal import fingerprint
+from edl.plan.model import Covered, Plan, ReadOut
+
+if TYPE_CHECKING:
+    from edl.cli.app import App
 
 _OF_THE_PHONE = ("loader", "memory", "vid", "pid", "max_payload", "no_identify")
 
@@ -29,8 +40,7 @@ class Again:
     the current one then.
     """
 
-    serial: str
-    kept: Kept
+    record: Record
     words: tuple[str, ...]
     parameters: Mapping[str, Any]
     settings: Mapping[str, Any]
@@ -38,13 +48,13 @@ class Again:
     begun: datetime
 
     @classmethod
-    def of(cls, serial: str, kept: Kept) -> Again | None:
+    def of(cls, record: Record) -> Again | None:
         """Return what a journal tells about how to repeat its job; None if it does not."""
         try:
-            how = kept.about["how"]
+            how = record.kept.about["how"]
             parameters = {str(name): _tupled(value) for name, value in how["parameters"].items()}
             return cls(
-                serial, kept, tuple(map(str, how["words"])), parameters, dict(how["settings"]),
+                record, tuple(map(str, how["words"])), parameters, dict(how["settings"]),
                 Path(how["folder"]), datetime.fromisoformat(how["begun"]),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -53,14 +63,15 @@ class Again:
     @property
     def job(self) -> Job:
         """What must be the same for it to go on."""
-        return Job(self.serial, list(self.kept.about.get("files", ())))
+        files = list(self.record.kept.about.get("files", ()))
+        return Job(self.record.serial, files, self.record.name)
 
     @property
     def text(self) -> str:
         """What it is, in a line."""
         begun = self.begun.astimezone().strftime("%Y-%m-%d %H:%M")
-        title = str(self.kept.about.get("title", ""))
-        return f"edl {' '.join(self.words)} {title}, begun {begun}, phone {self.serial}"
+        what = f"edl {' '.join(self.words)} {self.record.title}"
+        return f"{what}, begun {begun}, phone {self.record.serial}"
 
     def run(self, context: click.Context) -> None:
         """Carry the command out again, in the folder that it was in.
@@ -88,23 +99,94 @@ class Again:
                     f"The folder of the interrupted job cannot be entered: {self.folder}"
                     f" ({error.strerror})."
                 ) from error
-            context.invoke(command, **self.parameters)
+            # whatever is asked before the first write was answered before this one
+            agreed = {"yes": True} if "yes" in self.parameters else {}
+            context.invoke(command, **{**self.parameters, **agreed})
 
 
-def traced(rules: Rules) -> Rules:
-    """Return rules with how to repeat the command that runs, and with what it goes on with."""
+def told(record: Record) -> str:
+    """Return which job was interrupted, and how far it got, in words."""
+    again = Again.of(record)
+    what = again.text if again is not None else record.title or f"of the journal {record.path}"
+    return f"{record.name} ({what}; {record.progress})"
+
+
+def heed(
+    app: App,
+    plan: Plan,
+    serial: str,
+    rules: Rules,
+    *,
+    sources: Iterable[File] = (),
+    yes: bool,
+) -> None:
+    """Say which jobs on the phone were interrupted, and ask where plan makes not up for them.
+
+    Raises:
+        UnfinishedJobError: there is nobody to ask, and the phone would stay incomplete.
+        click.Abort: the answer was no.
+    """
+    if not (rules.journal and plan.changes_phone):
+        return
+    mine = rules.only.name if rules.only is not None else ""
+    mark, areas = fingerprint(plan, sources), Covered()
+    for step in plan.steps:
+        if not isinstance(step, ReadOut):
+            areas.add(step.area)
+    left = []
+    for record in history.interrupted(serial):
+        spare = record.kept.about.get("job") == "doctor"  # which writes outside all partitions
+        if spare or record.name == mine or (record.kept.job == mark and rules.resume):
+            continue
+        if record.kept.job == mark:
+            app.emit(Notice(f"an interrupted run of this job is begun anew: {told(record)}"))
+        elif record.areas and not any(areas.rest(area) for area in record.areas):
+            app.emit(Notice(f"this makes up for an interrupted job: {told(record)}"))
+        else:
+            left.append(told(record))
+    if left:
+        _agree(
+            app, f"The phone is incomplete, interrupted was: {'; '.join(left)}.", serial, yes=yes
+        )
+
+
+def tell_interrupted(app: App, serial: str, rules: Rules) -> None:
+    """Say which jobs on the phone were interrupted, before one that touches none of its data."""
+    mine = rules.only.name if rules.only is not None else ""
+    for record in history.interrupted(serial) if rules.journal else ():
+        if record.name != mine:
+            app.emit(Notice(f"interrupted, and left as it is: {told(record)}"))
+
+
+def _agree(app: App, text: str, serial: str, *, yes: bool) -> None:
+    if serial == "unknown":
+        app.emit(Notice(f"{text} (If it is this phone, which does not tell its serial number.)"))
+    elif yes:
+        app.emit(Notice(f"{text} It stays so; 'edl resume' can finish it."))
+    elif not app.at_terminal:
+        raise UnfinishedJobError(text)
+    else:
+        app.confirm(f"{text} This job leaves it so; 'edl resume' finishes it.", yes=False)
+
+
+def traced(rules: Rules, **changes: Any) -> Rules:  # noqa: ANN401
+    """Return rules with how to repeat the command that runs, and with what it goes on with.
+
+    changes: parameters of the command that were not given with it, but told when it asked.
+    """
     context = click.get_current_context(silent=True)
     if context is None:
         return rules
     settings = context.find_object(Settings)
     if settings is None:
         return rules
+    rules = replace(rules, journal=_lasting(settings.virtual))
     if isinstance(again := settings.resuming, Again):
-        about = {"how": again.kept.about["how"]}
+        about = {"how": again.record.kept.about["how"]}
         return replace(rules, resume=True, only=again.job, about=about)
     how = {
         "words": context.command_path.split()[1:],
-        "parameters": context.params,
+        "parameters": context.params | changes,
         "settings": {name: getattr(settings, name) for name in _OF_THE_PHONE},
         "folder": str(Path.cwd()),
         "begun": datetime.now(UTC).isoformat(timespec="minutes"),
@@ -114,6 +196,11 @@ def traced(rules: Rules) -> Rules:
     except TypeError:  # a parameter that no line can hold: then the same line must be typed again
         return rules
     return replace(rules, about={"how": how})
+
+
+def _lasting(virtual: str | None) -> bool:
+    """Tell whether the phone outlives this process: a virtual one does in a folder only."""
+    return virtual is None or Path(virtual).is_dir()
 
 
 def _absolute(settings: Settings) -> None:

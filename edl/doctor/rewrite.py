@@ -9,6 +9,7 @@ what was there before. Only blank sectors outside all partitions are taken.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from edl.chunks import BytesContent
 from edl.device.connect import Phone
@@ -19,7 +20,7 @@ from edl.events import Emit, ignore
 from edl.firehose.commands import Area
 from edl.formats.gpt import Gpt
 from edl.formats.gptcheck import problems
-from edl.plan import job
+from edl.plan import history, job
 from edl.plan.compare import Verify
 from edl.plan.job import Rules
 from edl.plan.model import Plan, Write
@@ -27,6 +28,7 @@ from edl.plan.model import Plan, Write
 TRY_BYTES = 4096
 _MARGIN_BYTES = 16 * 1024  # makers hide small things right behind a table
 _GAPS_TRIED = 8
+_JOB = "doctor"
 
 
 def find_unused(storage: Storage, lun: int) -> Area | None:
@@ -77,15 +79,19 @@ def plan_for(storage: Storage, area: Area, data: bytes, label: str) -> Plan:
     """Return the plan that puts data at area."""
     step = Write(area, BytesContent(data), label, "", "")
     return Plan(
-        job="doctor",
+        job=_JOB,
         title="does the storage keep what is written?",
         geometry=job.geometry(storage, {area.lun}),
         steps=(step,),
     )
 
 
-def try_writing(phone: Phone, area: Area, emit: Emit = ignore) -> tuple[Kept, str]:
+def try_writing(
+    phone: Phone, area: Area, emit: Emit = ignore, rules: Rules | None = None
+) -> tuple[Kept, str]:
     """Write a pattern to area, read it back, and put back what was there.
+
+    rules: those of the jobs that do so; how they verify is always reading back.
 
     Returns what came of it, and what the phone said.
 
@@ -96,7 +102,7 @@ def try_writing(phone: Phone, area: Area, emit: Emit = ignore) -> tuple[Kept, st
     before = storage.read(area)
     pattern = bytes((index * 7 + 0x5A) & 0xFF for index in range(len(before)))
     try:
-        _write(phone, storage, area, pattern, "test pattern", emit)
+        _write(phone, plan_for(storage, area, pattern, "test pattern"), rules, emit)
     except WriteFailedError as error:
         result = Kept.REFUSED, error.device_log[-1] if error.device_log else error.message
     except VerifyError as error:
@@ -104,11 +110,14 @@ def try_writing(phone: Phone, area: Area, emit: Emit = ignore) -> tuple[Kept, st
     else:
         result = Kept.KEPT, ""
     if storage.read(area) != before:
-        _write(phone, storage, area, before, "what was there before", emit)
+        _write(phone, plan_for(storage, area, before, "what was there before"), rules, emit)
+    for record in history.interrupted(phone.serial):
+        if record.kept.about.get("job") == _JOB:  # which failed: that is what was to be found out
+            history.end(record, "judged")
     return result
 
 
-def _write(phone: Phone, storage: Storage, area: Area, data: bytes, label: str, emit: Emit) -> None:
-    rules = Rules(verify=Verify.READBACK)
-    plan, found = job.prepare(plan_for(storage, area, data, label), storage, rules)
+def _write(phone: Phone, plan: Plan, rules: Rules | None, emit: Emit) -> None:
+    rules = replace(rules or Rules(), verify=Verify.READBACK)
+    plan, found = job.prepare(plan, Storage(phone), rules)
     job.carry_out(plan, phone, found, rules, emit=emit)

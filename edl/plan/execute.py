@@ -35,18 +35,31 @@ from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
 from edl.plan.order import Stage as Stages
 from edl.plan.order import is_critical, ordered
 from edl.plan.readout import pieces, read_to_file
+from edl.plan.recheck import require_same
 from edl.units import format_size
 
 _MOST_FAILURES = 3  # more of them are no matter of single parts
 
 
 class Ledger(Protocol):
-    """Where the pieces that are done are noted (edl.plan.journal, or nowhere)."""
+    """Where the pieces that are done are noted (edl.plan.journal, or nowhere).
+
+    changed: an interrupted run of the job has perhaps changed the phone.
+    """
 
     done: dict[Area, bytes]
+    changed: bool
 
     def begin(self, area: Area, label: str, payload_bytes: int) -> None:
         """Note that a piece is about to be sent, in transfers of payload_bytes.
+
+        Raises:
+            OSError: it cannot be noted.
+        """
+        ...
+
+    def erasing(self, area: Area, label: str) -> None:
+        """Note that the phone is about to be told to erase area.
 
         Raises:
             OSError: it cannot be noted.
@@ -75,8 +88,12 @@ class NoLedger:
     """Notes nothing on disk."""
 
     done: dict[Area, bytes] = field(default_factory=dict)
+    changed: bool = False
 
     def begin(self, area: Area, label: str, payload_bytes: int) -> None:
+        """See Ledger."""
+
+    def erasing(self, area: Area, label: str) -> None:
         """See Ledger."""
 
     def sent(self, count: int) -> None:
@@ -150,7 +167,7 @@ class Executor:
         self._done_before = dict(self._ledger.done)
         self._pieces: list[Piece] = []
         self._compared = 0  # how many parts of the report have been compared
-        self._started = False  # the first byte has gone out
+        self._begun_before = self._started = self._ledger.changed  # the first byte has gone out
         self._doing = ""
         self._finished = 0
         self._checker = Checker(programmer, verify)
@@ -168,6 +185,8 @@ class Executor:
         begin = time.monotonic()
         steps = ordered(self._plan.steps, self._plan.geometry)
         try:
+            writes = (step for _, step in steps)
+            require_same(writes, self._done_before, self._emit, self._check_cancel)
             twins = False  # the second of two has been written, and not been compared
             for index, (stage, step) in enumerate(steps, 1):
                 if stage >= Stages.CHAIN and twins:
@@ -193,6 +212,11 @@ class Executor:
         self._own_up()
         self.report.seconds = time.monotonic() - begin
         return self.report
+
+    @property
+    def changed(self) -> bool:
+        """Whether the phone has perhaps been changed, in this run or in the one it goes on with."""
+        return self._started
 
     def _own_up(self) -> None:
         """Call nothing written that has not been compared."""
@@ -233,6 +257,10 @@ class Executor:
         if not self._started:
             return ""
         total = len(self._plan.steps)
+        if self._begun_before and not (self._finished or self._doing):
+            return (
+                "an interrupted run of this job has left it incomplete: it may not start as it is."
+            )
         text = f"{self._finished} of {plural(total, 'step')} are done"
         failed = [part.label for part in self.report.parts if part.state == "failed"]
         others = [name for name in failed if name != self._doing]
@@ -304,7 +332,7 @@ class Executor:
         for area, offset in pieces(step.area):
             self._check_cancel()
             known = self._done_before.get(area)
-            if known is not None:
+            if known is not None and self._is_still_there(area, known):
                 self._pieces.append(Piece(area, step.content, offset, step.label, known))
                 self.report.resumed_bytes += area.size_bytes
                 self._emit(BytesMoved(area.size_bytes))
@@ -316,6 +344,15 @@ class Executor:
                 continue
             digest = self._program(area, step.content, offset, step.label)
             self._done(Piece(area, step.content, offset, step.label, digest))
+
+    def _is_still_there(self, area: Area, digest: bytes) -> bool:
+        """Tell whether to count on what the interrupted run has written: it is verified at the end.
+
+        Where nothing is to be verified, it is compared at once.
+        """
+        if self._verify != Verify.NONE:
+            return True
+        return Checker(self._programmer).holds(area, digest)
 
     def _done(self, piece: Piece) -> None:
         self._pieces.append(piece)
@@ -385,6 +422,7 @@ class Executor:
         if programmer.digest_works is False:
             return False
         self._started = True
+        self._note(lambda ledger: ledger.erasing(area, label))
         try:
             programmer.erase(area)
             blank = is_blank(programmer, area)

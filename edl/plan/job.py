@@ -25,14 +25,14 @@ from edl.errors import (
 )
 from edl.events import Emit, Notice, Stage, ignore
 from edl.files import File
-from edl.firehose.commands import Power
+from edl.firehose.commands import Area, Power
 from edl.formats.rawprogram import PatchRow, PowerRow
 from edl.outfile import require_room
 from edl.package import Package
-from edl.plan import layout, owed, unique
+from edl.plan import history, layout, owed, unique
 from edl.plan.compare import Verify
 from edl.plan.execute import Executor, Report
-from edl.plan.home import phone_folder
+from edl.plan.history import Record
 from edl.plan.journal import Journal, fingerprint, stamps
 from edl.plan.model import Geometry, Plan, ReadOut
 from edl.plan.patching import folded
@@ -43,10 +43,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """An interrupted job. serial: of its phone. files: their stamps then."""
+    """An interrupted job. serial: of its phone. files: their stamps then. name: of its journal."""
 
     serial: str
     files: list[Any]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Rules:
 
     elsewhere: names that are written although the phone has such a partition at another place.
     only: go on with this interrupted job or not at all. about: how to repeat the job, JSON-able.
+    journal: note what is done, as every job does whose phone outlives it.
     """
 
     overwrite: tuple[str, ...] = ()
@@ -65,15 +67,17 @@ class Rules:
     skip_unchanged: bool = False
     only: Job | None = None
     about: Mapping[str, Any] | None = None
+    journal: bool = True
 
 
 @dataclass
 class Outcome:
-    """What came of a job."""
+    """What came of a job. closed: interrupted jobs that it has made up for."""
 
     plan: Plan
     report: Report
     saved: Saved | None = None
+    closed: tuple[Record, ...] = ()
 
 
 def geometry_for(package: Package, storage: Storage) -> Geometry:
@@ -172,16 +176,23 @@ def carry_out(
         verify=rules.verify,
         skip_unchanged=rules.skip_unchanged,
     )
-    finished = False
     try:
         report = executor.run()
-        finished = True
-    finally:
-        if journal is not None:
-            journal.close(finished=finished)
+    except BaseException as error:
+        refused = isinstance(error, DeviceRefusedError) and not executor.changed
+        if journal is not None and (refused or not journal.changed):
+            history.drop(journal)
+        elif journal is not None:
+            journal.close()
+        raise
+    closed: list[Record] = []
+    if journal is not None:
+        closed = history.finish(journal, phone.serial, _changed(plan))
+    for record in closed:
+        emit(Notice(f"this has made up for the interrupted job {record.name} ({record.title})"))
     if plan.reset is not None:
         _reset_at_last(phone, plan.reset, emit)
-    return Outcome(plan, report, saved)
+    return Outcome(plan, report, saved, tuple(closed))
 
 
 def _reset_at_last(phone: Phone, action: Power, emit: Emit) -> None:
@@ -211,31 +222,38 @@ def _require_room(plan: Plan) -> None:
 
 
 def _journal(plan: Plan, phone: Phone, rules: Rules, sources: tuple[File, ...]) -> Journal | None:
-    """Return the journal of this job; a job that writes nothing needs none."""
-    if not plan.writes:
+    """Return the journal of this job; a job that changes nothing needs none."""
+    if not (plan.changes_phone and rules.journal):
         return None
-    if rules.resume and rules.verify == Verify.NONE and phone.serial == "unknown":
-        raise SafetyError(
-            "The phone does not tell its serial number: it may not be the one of the last run.",
-            remedies=("Let the job verify what it writes: leave out --verify none.",),
-        )
     if rules.only is not None:
         _require_same(rules.only, phone, sources)
-    path = phone_folder(phone.serial) / owed.NAME
-    about = {**(rules.about or {}), "title": plan.title, "job": plan.job,
-             "write_bytes": plan.write_bytes, "files": stamps(sources)}  # fmt: skip
+    mark, session = fingerprint(plan, sources), owed.session(phone.place)
+    old = [each for each in history.records(phone.serial) if each.kept.job] if rules.resume else []
+    if rules.only is not None:
+        old = [each for each in old if each.name == rules.only.name]
     try:
-        return Journal(
-            path,
-            fingerprint(plan, sources),
-            resume=rules.resume,
-            about=about,
-            session=owed.session(phone.place),
-        )
+        for record in reversed(old):
+            if record.kept.job == mark:
+                return Journal(record.path, mark, resume=True, session=session)
+        continued = old[0] if rules.only is not None and old else None
+        areas = [*_changed(plan), *(continued.areas if continued else ())]
+        about = {**(rules.about or {}), "title": plan.title, "job": plan.job,
+                 "areas": history.rows(areas), "files": stamps(sources)}  # fmt: skip
+        if continued is not None and continued.kept.changed:
+            about["continues"] = continued.name
+        journal = history.begin(phone.serial, plan.job, mark, about, session)
     except EdlError:
         if rules.resume:
             raise
         return None  # a full disk must not stop a rescue; it only cannot be resumed
+    if continued is not None:
+        history.end(continued, f"goes on as {journal.path.stem}")
+    return journal
+
+
+def _changed(plan: Plan) -> list[Area]:
+    """Return all that plan changes."""
+    return [step.area for step in plan.steps if not isinstance(step, ReadOut)]
 
 
 def _require_same(meant: Job, phone: Phone, sources: tuple[File, ...]) -> None:

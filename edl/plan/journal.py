@@ -3,8 +3,12 @@
 
 One JSON object a line, only ever appended: the job and how to repeat it, then for each run where
 the phone was, and for each piece what is about to be sent, how much of it has gone, and that the
-phone has taken it. What begins and what is done is on the disk before anything else happens; how
-much has gone survives the end of the process, not a power cut. A torn last line is ignored.
+phone has taken it; at last how the job ended. What begins and what is done is on the disk before
+anything else happens; how much has gone survives the end of the process, not a power cut.
+
+Before each object stands the CRC-32 of all up to its end, from the first line on: so a line counts
+only where it was written, and all before it is there. A torn last line is ignored; what follows a
+damaged one is not believed.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,12 +29,17 @@ from edl.contents import Joined, Slice
 from edl.errors import DiskError
 from edl.files import File
 from edl.firehose.commands import Area
+from edl.home import open_private, private_folder
+from edl.locks import Taken, lock
 from edl.plan.model import Plan, as_data
 from edl.plan.patching import Overlaid
 
+_log = logging.getLogger(__name__)
+
 NOTE_BYTES = 256 * 1024  # how much goes out between two notes, if transfers are not larger
-_VERSION = 2
+_VERSION = 3
 _MAX_LINE_BYTES = 1 << 24
+_NO_JOURNAL = (ValueError, KeyError, TypeError, OSError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -45,8 +56,10 @@ class Flight:
 class Kept:
     """What a journal tells. good_bytes: how much of the file can be believed.
 
-    job: the fingerprint. about: how to repeat the job, and what it was. session: where the phone
-    was in the last run. flight: what was in flight when it ended.
+    job: the fingerprint; empty if there is no first line. about: how to repeat the job, and what it
+    was. session: where the phone was in the last run. flight: what was in flight when that ended.
+    changed: the job has perhaps changed the phone. end: how it ended; empty: it was interrupted.
+    damaged: behind good_bytes there is more than a line that was cut short.
     """
 
     job: str = ""
@@ -54,7 +67,16 @@ class Kept:
     session: Mapping[str, Any] = field(default_factory=dict)
     done: dict[Area, bytes] = field(default_factory=dict)
     flight: Flight | None = None
+    changed: bool = False
+    end: str = ""
     good_bytes: int = 0
+    crc: int = 0
+    damaged: bool = False
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it is of a job that has perhaps changed the phone, and has not ended."""
+        return bool(self.job) and self.changed and not self.end
 
 
 def fingerprint(plan: Plan, sources: Iterable[File]) -> str:
@@ -105,31 +127,41 @@ class Journal:
         about: Mapping[str, Any] | None = None,
         session: Mapping[str, Any] | None = None,
     ) -> None:
-        """Open it. resume: keep what an interrupted run of the same job has done.
+        """Open it. resume: go on with the one that is there, otherwise there must be none.
 
         about: JSON-able, of the job. session: of this run.
 
         Raises:
-            DiskError: it cannot be written.
+            FileExistsError: there is one already.
+            DiskError: it cannot be written, is of another job, or another process goes on with it.
         """
-        self._path = path
-        kept = read(path) if resume else Kept()
-        if kept.job != job:
-            kept = Kept()
-        self.done = kept.done
+        self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             with contextlib.ExitStack() as on_failure:
-                self._file: BinaryIO = path.open("r+b" if kept.good_bytes else "wb")
-                on_failure.callback(self.close, finished=False)
+                self._file: BinaryIO = open_private(path, "r+b" if resume else "xb")
+                on_failure.callback(self.close)
+                _hold(self._file)
+                kept = read(path)
+                if resume and (kept.job != job or kept.end):
+                    raise DiskError(f"The journal {path} is not of this job any more.")
+                self.done, self.changed, self._crc = kept.done, kept.changed, kept.crc
                 self._file.truncate(kept.good_bytes)  # behind it may stand a torn line
                 self._file.seek(kept.good_bytes)
-                if not kept.good_bytes:
+                if not resume:
                     self._line({"version": _VERSION, "job": job, "about": about or {}})
+                    _sync_folder(path.parent)
                 if session is not None:
                     self._line({"session": session})
                 on_failure.pop_all()
+        except Taken as error:
+            raise DiskError(
+                f"Another program goes on with the job of {path}.",
+                remedies=("Wait until it has ended.",),
+            ) from error
         except OSError as error:
+            if isinstance(error, FileExistsError) and path.exists():
+                raise
             raise DiskError(
                 f"The journal {path} cannot be written: {error.strerror}.",
                 remedies=("Make room on the disk, or set EDL_HOME to a folder that has some.",),
@@ -141,7 +173,17 @@ class Journal:
         Raises:
             OSError: it cannot be noted.
         """
+        self.changed = True
         self._line({"begin": _place(area), "label": label, "payload": payload_bytes})
+
+    def erasing(self, area: Area, label: str) -> None:
+        """Note that the phone is about to be told to erase area.
+
+        Raises:
+            OSError: it cannot be noted.
+        """
+        self.changed = True
+        self._line({"erase": _place(area), "label": label})
 
     def sent(self, count: int) -> None:
         """Note that count bytes of what has begun have gone out.
@@ -161,30 +203,46 @@ class Journal:
         self._line({"area": _place(area), "sha256": digest.hex()})
 
     def _line(self, data: Mapping[str, object], *, sync: bool = True) -> None:
-        self._file.write(json.dumps(data).encode() + b"\n")
-        self._file.flush()
-        if sync:
-            os.fsync(self._file.fileno())
+        self._crc = _append(self._file, self._crc, data, sync=sync)
 
-    def close(self, *, finished: bool) -> None:
-        """Close it; a finished job needs none."""
+    def end(self, how: str) -> None:
+        """Note how the job ended: nothing goes on with it any more. Failure to is no harm."""
+        with contextlib.suppress(OSError):
+            self._line({"end": how})
+
+    def close(self) -> None:
+        """Close it."""
         with contextlib.suppress(OSError):  # of a full disk, told before
             self._file.close()
-        if finished:
-            with contextlib.suppress(OSError):
-                self._path.unlink()
 
 
 def read(path: Path) -> Kept:
     """Return what the journal at path tells, as far as it can be believed."""
     kept = Kept()
-    with contextlib.suppress(ValueError, KeyError, TypeError, OSError), path.open("rb") as file:
+    with contextlib.suppress(OSError), path.open("rb") as file:
         for line in iter(lambda: file.readline(_MAX_LINE_BYTES), b""):
-            if not line.endswith(b"\n"):
+            try:
+                _take(kept, json.loads(_checked(kept, line)))
+            except _NO_JOURNAL:
+                rest = line + file.read(_MAX_LINE_BYTES)
+                kept.damaged = b"\n" in rest.rstrip(b"\0")
                 break
-            _take(kept, json.loads(line))
+            kept.crc = zlib.crc32(line, kept.crc)
             kept.good_bytes += len(line)
     return kept
+
+
+def note(path: Path, kept: Kept, data: Mapping[str, object]) -> None:
+    """Append a line to the journal at path, which tells kept and which nobody writes to.
+
+    Raises:
+        OSError: it cannot be noted, or somebody does write to it.
+    """
+    with path.open("r+b") as file:
+        _hold(file)
+        file.truncate(kept.good_bytes)
+        file.seek(kept.good_bytes)
+        _append(file, kept.crc, data)
 
 
 def note_sent(path: Path, kept: Kept, count: int) -> None:
@@ -193,12 +251,67 @@ def note_sent(path: Path, kept: Kept, count: int) -> None:
     Raises:
         OSError: it cannot be noted.
     """
-    with path.open("r+b") as file:
-        file.truncate(kept.good_bytes)
-        file.seek(kept.good_bytes)
-        file.write(json.dumps({"sent": count}).encode() + b"\n")
-        file.flush()
+    note(path, kept, {"sent": count})
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process that runs writes to the journal at path."""
+    try:
+        with path.open("r+b") as file:
+            _hold(file)
+    except Taken:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _hold(file: BinaryIO) -> None:
+    """Keep other processes off, where the file system can do so.
+
+    Raises:
+        Taken: another one was first.
+    """
+    try:
+        lock(file)
+    except Taken:
+        raise
+    except OSError as error:
+        _log.info("%s cannot be locked: %s", file.name, error)
+
+
+def _append(file: BinaryIO, crc: int, data: Mapping[str, object], *, sync: bool = True) -> int:
+    """Write a line where file stands; return the CRC-32 of all up to its end."""
+    text = json.dumps(data).encode()
+    line = b"%08x %b\n" % (zlib.crc32(text, crc), text)
+    file.write(line)
+    file.flush()
+    if sync:
         os.fsync(file.fileno())
+    return zlib.crc32(line, crc)
+
+
+def _checked(kept: Kept, line: bytes) -> bytes:
+    """Return the object of the line that follows what kept was read from.
+
+    Raises:
+        ValueError: it is cut short, or not what was written there.
+    """
+    told, text = line[:8], line[9:-1]
+    whole = line[8:9] == b" " and line.endswith(b"\n")
+    if not whole or told != b"%08x" % zlib.crc32(text, kept.crc):
+        raise ValueError
+    return text
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that a new file in folder outlives a power cut, where the system can do so."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _take(kept: Kept, row: Any) -> None:  # noqa: ANN401
@@ -211,9 +324,21 @@ def _take(kept: Kept, row: Any) -> None:  # noqa: ANN401
         if row["version"] != _VERSION:
             raise ValueError
         kept.job, kept.about = _text(row["job"]), _mapping(row["about"])
+        kept.changed = "continues" in kept.about
     elif "session" in row:
-        kept.session = _mapping(row["session"])
-    elif "begin" in row:
+        kept.session, kept.flight = _mapping(row["session"]), None  # the programmer listens
+    elif "settled" in row:
+        kept.flight = None  # the programmer has listened to a later job
+    elif "end" in row:
+        kept.end = _text(row["end"]) or "ended"
+    else:
+        _take_change(kept, row)
+        kept.changed = True
+
+
+def _take_change(kept: Kept, row: Any) -> None:  # noqa: ANN401
+    """Take a line in that tells what is done to the phone."""
+    if "begin" in row:
         area, payload_bytes = _area(row["begin"]), _count(row["payload"])
         if not (payload_bytes and area.sector_bytes):
             raise ValueError
@@ -222,6 +347,9 @@ def _take(kept: Kept, row: Any) -> None:  # noqa: ANN401
         if kept.flight is None:
             raise ValueError
         kept.flight = replace(kept.flight, sent_bytes=_count(row["sent"]))
+    elif "erase" in row:
+        _area(row["erase"])
+        kept.flight = None
     else:
         kept.done[_area(row["area"])] = bytes.fromhex(row["sha256"])
         kept.flight = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,6 +177,12 @@ class Covered:
         if first < last:
             start, end = min(start, starts[first]), max(end, ends[last - 1])
         starts[first:last], ends[first:last] = [start], [end]
+
+    def runs(self) -> Iterator[tuple[int, int, int]]:
+        """Yield LUN, first sector and end of each run, in order."""
+        for lun in sorted(self._starts):
+            for start, end in zip(self._starts[lun], self._ends[lun], strict=True):
+                yield lun, start, end
 
     def rest(self, area: Area) -> list[Area]:
         """Return the parts of area that have not been taken in, in order."""

@@ -14,19 +14,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edl.device import owed
-from edl.errors import DiskError, EdlError
+from edl.errors import DiskError
 from edl.events import Emit, ignore
-from edl.plan.home import home, phone_folder
-from edl.plan.journal import NOTE_BYTES, Flight, Kept, note_sent, read
+from edl.plan import history
+from edl.plan.history import Record
+from edl.plan.journal import NOTE_BYTES, Flight, note_sent
 from edl.transport import Transport
 
-NAME = "journal.jsonl"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def session(place: str) -> dict[str, str]:
-    """Return what a journal notes of the run that begins, with the phone at place."""
-    return {"boot": boot(), "place": place}
+def session(place: str) -> dict[str, str | int]:
+    """Return what a journal notes of the run that begins, with the phone at place.
+
+    at: tells which of several was last, in one run of the computer.
+    """
+    return {"boot": boot(), "place": place, "at": time.monotonic_ns()}
 
 
 def boot() -> str:
@@ -37,23 +40,17 @@ def boot() -> str:
         return f"minute {(datetime.now(UTC).timestamp() - time.monotonic()) / 60:.0f}"
 
 
-def journals() -> dict[str, Kept]:
-    """Return the journals of interrupted jobs, by the phone's serial number."""
-    try:
-        paths = sorted(home().joinpath("phones").glob(f"*/{NAME}"))
-    except (OSError, EdlError):
-        return {}
-    found = {path.parent.name: read(path) for path in paths}
-    return {serial: kept for serial, kept in found.items() if kept.job}
-
-
 @dataclass(frozen=True)
 class Claim:
-    """What the programmer of the phone with that serial number was sent last."""
+    """What the programmer of a phone was sent last, in the job of record."""
 
-    serial: str
-    kept: Kept
+    record: Record
     flight: Flight
+
+    @property
+    def serial(self) -> str:
+        """The phone's serial number."""
+        return self.record.serial
 
     def settle(self, transport: Transport, emit: Emit = ignore) -> None:
         """Deliver what the programmer waits for.
@@ -63,9 +60,9 @@ class Claim:
             MuteError, TransportError: see `owed.deliver`.
         """
         flight = self.flight
-        path = phone_folder(self.serial) / NAME
+        path = self.record.path
         try:
-            note_sent(path, self.kept, flight.area.size_bytes)
+            note_sent(path, self.record.kept, flight.area.size_bytes)
         except OSError as error:
             raise DiskError(f"The journal {path} cannot be written: {error.strerror}.") from error
         most = flight.sent_bytes + max(NOTE_BYTES, flight.payload_bytes)
@@ -73,11 +70,25 @@ class Claim:
 
 
 def claim(place: str, serial: str | None) -> Claim | None:
-    """Return what the phone at place was sent last, if that is proved. serial: if it is known."""
+    """Return what the phone at place was sent last, if that is proved. serial: if it is known.
+
+    A journal that is damaged proves nothing: what was sent later may be noted in what is lost.
+    """
     now = session(place)
-    if not place:
+    here = [
+        record
+        for name in (history.serials() if place else [])
+        if serial in {None, name}
+        for record in history.interrupted(name)
+        if all(record.kept.session.get(key) == now[key] for key in ("boot", "place"))
+    ]
+    last = max(here, key=_begun, default=None)
+    if last is None or last.kept.flight is None or last.kept.damaged:
         return None
-    for name, kept in journals().items():
-        if kept.flight is not None and kept.session == now and serial in {None, name}:
-            return Claim(name, kept, kept.flight)
-    return None
+    return Claim(last, last.kept.flight)
+
+
+def _begun(record: Record) -> int:
+    """Return when the last run of the job of record began."""
+    at = record.kept.session.get("at")
+    return at if isinstance(at, int) else 0

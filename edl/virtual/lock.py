@@ -6,25 +6,12 @@ The system lets go of the lock when the process ends, however it ends.
 
 from __future__ import annotations
 
-import errno
-import sys
 from pathlib import Path
 
+from edl import locks
 from edl.errors import AccessError
 
 FILE_NAME = "phone.lock"
-_TAKEN = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class Lock:
@@ -38,10 +25,10 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         self._file = (folder / FILE_NAME).open("ab")
         try:
-            _lock(self._file.fileno())
+            locks.lock(self._file)
         except OSError as error:
             self._file.close()
-            if error.errno not in _TAKEN:
+            if not isinstance(error, locks.Taken):
                 raise
             raise AccessError(
                 f"Another program uses the virtual phone in {folder}.",

@@ -590,6 +590,8 @@ def test_ctrl_c_at_once(profile: str, after: int) -> None:
 class Broken:
     """A journal on a full disk."""
 
+    changed = False
+
     def __init__(self) -> None:
         self.done: dict[Area, bytes] = {}
         self.asked = 0
@@ -597,6 +599,9 @@ class Broken:
     def begin(self, area: Area, label: str, payload_bytes: int) -> None:
         self.asked += 1
         raise OSError(28, "No space left on device")
+
+    def erasing(self, area: Area, label: str) -> None:
+        raise AssertionError(area)
 
     def sent(self, count: int) -> None:
         raise AssertionError(count)

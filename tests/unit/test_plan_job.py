@@ -7,6 +7,7 @@ import errno
 import random
 import shutil
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,11 +27,13 @@ from edl.events import BytesMoved, Event
 from edl.files import on_disk
 from edl.firehose.commands import Area, Power
 from edl.package import Package, open_package
-from edl.plan import home, job, readout
+from edl.plan import history, home, job, readout
 from edl.plan.compare import Verify
 from edl.plan.job import Rules
+from edl.plan.journal import read
 from edl.plan.model import Erase, Finding, Plan, ReadOut, Severity, Write
 from edl.plan.unique import Found
+from edl.virtual import storage as flash
 from edl.virtual.programmer.board import Quirks
 from edl.virtual.saved import State
 from tests import dumps, phones
@@ -171,8 +174,9 @@ def test_room_is_needed_for_all_that_is_read(
 # -- resume ---------------------------------------------------------------------------------------
 
 
-def _interrupted(storage: Storage, plan: Plan, pieces: int = 2) -> None:
+def _interrupted(storage: Storage, plan: Plan, pieces: int = 2, rules: Rules | None = None) -> None:
     """Carry plan out until so many pieces are written."""
+    rules = rules or Rules()
     cancel, moved = threading.Event(), [0]
 
     def emit(event: Event) -> None:
@@ -181,9 +185,9 @@ def _interrupted(storage: Storage, plan: Plan, pieces: int = 2) -> None:
             if moved[0] >= pieces * PIECE:
                 cancel.set()
 
-    plan, found = job.prepare(plan, storage, Rules())
+    plan, found = job.prepare(plan, storage, rules)
     with pytest.raises(StoppedMidwayError):
-        job.carry_out(plan, storage.phone, found, Rules(), emit=emit, cancel=cancel)
+        job.carry_out(plan, storage.phone, found, rules, emit=emit, cancel=cancel)
 
 
 @ALL
@@ -256,15 +260,132 @@ def test_an_area_that_is_erased_and_written_holds_what_was_written(profile: str)
         assert bench.flash.luns[0].read(32, area.sectors) == data
 
 
-def test_a_phone_without_a_name_is_compared_when_its_job_goes_on() -> None:
-    with plug("msm8916", running=True) as bench:
+@pytest.mark.parametrize("profile", ["msm8916", "qcm2290"])  # without and with digests
+def test_what_is_not_verified_is_compared_when_the_job_goes_on(profile: str) -> None:
+    """The phone may be another one, or another program has written to it meanwhile."""
+    with plug(profile, running=profile == "msm8916") as bench:
         storage = bench.storage()
-        assert storage.phone.serial == "unknown"
-        plan = plan_of(storage, write(bench, 64, noise(3 * PIECE)))
-        with pytest.raises(SafetyError, match="does not tell its serial number"):
-            carry_out(bench, plan, storage, Rules(resume=True, verify=Verify.NONE))
+        data = noise(5 * PIECE)
+        plan = plan_of(storage, write(bench, 64, data))
+        _interrupted(storage, plan)
+        lun = bench.flash.luns[0]
+        lun.write(64, bytes(PIECE))
+        report = carry_out(bench, plan, storage, Rules(resume=True, verify=Verify.NONE)).report
+        assert (report.resumed_bytes, report.written_bytes) == (PIECE, 4 * PIECE)
+        assert lun.read(64, len(data) // bench.flash.sector_bytes) == data
+
+
+def test_a_file_that_changed_unnoticed_stops_what_goes_on() -> None:
+    """Its size and time are the same, but half of each would be on the phone at the end."""
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        data = Changing(noise(5 * PIECE))
+        step = replace(write(bench, 64, noise(5 * PIECE)), content=data)
+        _interrupted(storage, plan_of(storage, step))
+        bench.flash.operations.clear()
+        data.data = noise(5 * PIECE, seed=2)
+        with pytest.raises(ImageError, match="'boot' is not what the interrupted run") as caught:
+            carry_out(bench, plan_of(storage, step), storage, Rules(resume=True))
+        assert caught.value.state.startswith(
+            "an interrupted run of this job has left it incomplete"
+        )
         assert bench.changes == []
-        assert carry_out(bench, plan, storage, Rules(resume=True)).report.verified_bytes
+        assert carry_out(bench, plan_of(storage, step), storage).report.verified_bytes == 5 * PIECE
+        assert history.records("1a2b3c4d") == []
+
+
+class Changing:
+    """Content that changes, and nobody notices."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size_bytes = len(data)
+
+    def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
+        yield memoryview(self.data)[offset : offset + length]
+
+
+def test_a_job_that_is_refused_at_once_leaves_no_journal() -> None:
+    broken = flash.Faults(unwritable=(flash.Extent(0, 64, 8),))
+    with plug(spec("qcm2290", broken=broken)) as bench:
+        storage = bench.storage()
+        with pytest.raises(DeviceRefusedError):
+            carry_out(bench, plan_of(storage, write(bench, 64, noise(PIECE))), storage)
+        (left,) = history.records("1a2b3c4d")
+        assert left.kept.interrupted  # some bytes went out
+    with plug(spec("qcm2290", quirks=Quirks(restricted=(flash.Extent(0, 64, 8),)))) as bench:
+        storage = bench.storage()
+        with pytest.raises(DeviceRefusedError):
+            carry_out(bench, plan_of(storage, write(bench, 64, noise(PIECE))), storage)
+        assert [record.name for record in history.records("1a2b3c4d")] == [left.name]
+
+
+def test_an_erase_is_noted_before_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(_programmer: object, _area: Area) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edl.device.firehose.Programmer.erase", die)
+    with plug("qcm2290") as bench:
+        storage = bench.storage()
+        with pytest.raises(StoppedMidwayError):
+            carry_out(bench, plan_of(storage, Erase(Area(0, 8, 8, 512), "misc", "")), storage)
+        (left,) = history.interrupted("1a2b3c4d")
+        assert left.areas == [Area(0, 8, 8, 512)]
+
+
+# -- several jobs of a phone ----------------------------------------------------------------------
+
+
+def test_another_job_does_not_forget_an_interrupted_one() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        plan = plan_of(storage, write(bench, 64, noise(5 * PIECE)))
+        _interrupted(storage, plan)
+        other = plan_of(storage, write(bench, 4096, noise(PIECE), "recovery"))
+        assert carry_out(bench, other, storage).closed == ()
+        (left,) = history.interrupted("1a2b3c4d")
+        assert (left.name, left.done_bytes, left.write_bytes) == (
+            "rawprogram-1", 2 * PIECE, 5 * PIECE,
+        )  # fmt: skip
+        assert left.progress == "128 KiB of 320 KiB written"
+        report = carry_out(bench, plan, storage, Rules(resume=True)).report
+        assert report.resumed_bytes == 2 * PIECE
+
+
+def test_a_job_over_the_same_areas_makes_up_for_an_interrupted_one() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        _interrupted(storage, plan_of(storage, write(bench, 64, noise(5 * PIECE))))
+        unit = bench.flash.sector_bytes
+        first = write(bench, 60, noise(3 * PIECE))
+        rest = write(bench, 60 + 3 * PIECE // unit, noise(3 * PIECE))
+        outcome = carry_out(bench, plan_of(storage, first, rest), storage)
+        assert [record.name for record in outcome.closed] == ["rawprogram-1"]
+        assert "this has made up for the interrupted job rawprogram-1 (test)" in bench.notices
+        assert history.records("1a2b3c4d") == []
+        ended = home.phone_folder("1a2b3c4d") / "jobs" / "ended"
+        assert read(ended / "rawprogram-1.jsonl").end == "made up for by rawprogram-2"
+        assert read(ended / "rawprogram-2.jsonl").end == "finished"
+
+
+def test_a_job_goes_on_as_another_where_the_phone_has_changed() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        _interrupted(storage, plan_of(storage, write(bench, 64, noise(5 * PIECE))))
+        rest = plan_of(storage, write(bench, 128, noise(2 * PIECE)))
+        only = job.Job("1a2b3c4d", [], "rawprogram-1")
+        _interrupted(storage, rest, pieces=1, rules=Rules(resume=True, only=only))
+        (left,) = history.interrupted("1a2b3c4d")
+        assert left.name == "rawprogram-2"
+        assert left.kept.about["continues"] == "rawprogram-1"
+        unit = bench.flash.sector_bytes
+        assert left.areas == [Area(0, 64, 5 * PIECE // unit, unit)]
+        only = job.Job("1a2b3c4d", [], "rawprogram-2")
+        report = carry_out(bench, rest, storage, Rules(resume=True, only=only)).report
+        assert report.resumed_bytes == PIECE
+        assert history.records("1a2b3c4d") == []
+        gone = job.Job("1a2b3c4d", [], "rawprogram-2")  # as when a command has two jobs
+        assert carry_out(bench, rest, storage, Rules(resume=True, only=gone)).report.verified_bytes
 
 
 def test_an_image_that_vanished_between_the_check_and_the_job(tmp_path: Path) -> None:
@@ -286,7 +407,9 @@ def test_an_image_that_vanished_between_the_check_and_the_job(tmp_path: Path) ->
 def test_a_journal_that_cannot_be_made_stops_only_what_needs_it() -> None:
     with plug("sdm660") as bench:
         storage = bench.storage()
-        (home.phone_folder("1a2b3c4d") / "journal.jsonl").mkdir(parents=True)
+        folder = home.phone_folder("1a2b3c4d")
+        folder.mkdir(parents=True)
+        (folder / "jobs").write_text("")  # no folder
         plan = plan_of(storage, write(bench, 64, noise(PIECE)))
         with pytest.raises(EdlError, match="journal"):
             carry_out(bench, plan, storage, Rules(resume=True))
@@ -294,13 +417,15 @@ def test_a_journal_that_cannot_be_made_stops_only_what_needs_it() -> None:
         assert carry_out(bench, plan, storage).report.verified_bytes == PIECE
 
 
-def test_a_job_that_writes_nothing_has_no_journal(tmp_path: Path) -> None:
+def test_a_job_that_changes_nothing_has_no_journal(tmp_path: Path) -> None:
     with plug("qcm2290") as bench:
         storage = bench.storage()
-        erase = Erase(Area(0, 8, 8, 512), "misc", "")
         read = ReadOut(Area(0, 8, 8, 512), tmp_path / "x", "misc", "")
-        assert carry_out(bench, plan_of(storage, erase, read), storage).report.erased_bytes == 4096
-        assert not (home.phone_folder("1a2b3c4d") / "journal.jsonl").exists()
+        assert carry_out(bench, plan_of(storage, read), storage).report.files
+        erase = plan_of(storage, Erase(Area(0, 8, 8, 512), "misc", ""))
+        report = carry_out(bench, erase, storage, Rules(journal=False)).report
+        assert report.erased_bytes == 4096
+        assert not (home.phone_folder("1a2b3c4d") / "jobs").exists()
 
 
 # -- the restart ----------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +14,10 @@ import pytest
 
 from edl.chunks import BytesContent, Content, FileContent, FillContent
 from edl.contents import Joined, Slice
-from edl.errors import EdlError
+from edl.errors import DiskError, EdlError
 from edl.files import on_disk
 from edl.firehose.commands import Area
-from edl.plan.journal import Flight, Journal, Kept, fingerprint, note_sent, read
+from edl.plan.journal import Flight, Journal, Kept, fingerprint, is_held, note, note_sent, read
 from edl.plan.model import Finding, Geometry, Plan, Severity, Write
 from edl.plan.patching import Overlaid
 
@@ -27,9 +29,18 @@ def interrupted(path: Path, *areas: Area, job: str = "job") -> bytes:
     """Leave the journal of a job that was interrupted after areas, and return its bytes."""
     journal = Journal(path, job, resume=False)
     for area in areas:
+        journal.begin(area, "boot", 4096)
         journal.piece(area, DIGEST)
-    journal.close(finished=False)
+    journal.close()
     return path.read_bytes()
+
+
+def lines(*rows: bytes, after: bytes = b"") -> bytes:
+    """Return rows as a journal has them that begins with after: each with its CRC-32."""
+    text = after
+    for row in rows:
+        text += b"%08x %b\n" % (zlib.crc32(row, zlib.crc32(text)), row)
+    return text
 
 
 @pytest.fixture
@@ -39,82 +50,169 @@ def path(tmp_path: Path) -> Path:
 
 def test_an_interrupted_job_goes_on_where_it_was(path: Path) -> None:
     interrupted(path, ONE, TWO)
+    assert read(path).interrupted
     journal = Journal(path, "job", resume=True)
-    assert journal.done == {ONE: DIGEST, TWO: DIGEST}
+    assert (journal.done, journal.changed) == ({ONE: DIGEST, TWO: DIGEST}, True)
     journal.piece(THREE, DIGEST)
-    journal.close(finished=False)
+    journal.close()
     again = Journal(path, "job", resume=True)
     assert set(again.done) == {ONE, TWO, THREE}
-    again.close(finished=True)
-    assert not path.exists()
+    again.end("finished")
+    again.close()
+    assert read(path).end == "finished"
+    assert not read(path).interrupted
+    with pytest.raises(DiskError, match="not of this job any more"):
+        Journal(path, "job", resume=True)
 
 
-def test_without_resume_a_job_starts_over(path: Path) -> None:
-    interrupted(path, ONE, TWO)
-    journal = Journal(path, "job", resume=False)
-    assert journal.done == {}
-    journal.close(finished=False)
-    journal = Journal(path, "job", resume=True)
-    assert journal.done == {}
-    journal.close(finished=False)
-
-
-def test_another_job_does_not_go_on_with_it(path: Path) -> None:
-    interrupted(path, ONE)
-    journal = Journal(path, "another", resume=True)
-    assert journal.done == {}
-    journal.piece(TWO, DIGEST)
-    journal.close(finished=False)
-    journal = Journal(path, "another", resume=True)
-    assert set(journal.done) == {TWO}
-    journal.close(finished=False)
-
-
-def test_there_may_be_nothing_to_go_on_with(path: Path) -> None:
-    journal = Journal(path, "job", resume=True)
-    assert journal.done == {}
-    journal.close(finished=True)
+def test_a_new_journal_replaces_none(path: Path) -> None:
+    before = interrupted(path, ONE, TWO)
+    with pytest.raises(FileExistsError):
+        Journal(path, "job", resume=False)
+    with pytest.raises(DiskError, match="not of this job any more"):
+        Journal(path, "another", resume=True)
+    assert path.read_bytes() == before
+    path.unlink()
+    with pytest.raises(DiskError, match="cannot be written"):
+        Journal(path, "job", resume=True)
 
 
 def test_a_piece_is_on_the_disk_at_once(path: Path) -> None:
     journal = Journal(path, "job", resume=False)
+    assert not journal.changed
     before = path.stat().st_size
     journal.piece(ONE, DIGEST)
     assert path.stat().st_size > before
-    journal.close(finished=False)
+    journal.close()
 
 
-def test_a_journal_that_is_torn_anywhere_loses_only_what_is_torn(path: Path) -> None:
-    whole = interrupted(path, ONE, TWO)
-    ends = [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]
+def test_one_process_at_a_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_held(path)
+    journal = Journal(path, "job", resume=False)
+    journal.piece(ONE, DIGEST)
+    assert is_held(path)
+    with pytest.raises(DiskError, match="Another program goes on"):
+        Journal(path, "job", resume=True)
+    with pytest.raises(OSError, match="another program"):
+        note(path, read(path), {"end": "x"})
+    assert set(read(path).done) == {ONE}
+    journal.close()
+    assert not is_held(path)
+
+    def without(_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("edl.plan.journal.lock", without)  # a file system without locks
+    Journal(path, "job", resume=True).close()
+
+
+# -- what a power cut leaves ----------------------------------------------------------------------
+
+
+def rich(path: Path) -> tuple[bytes, list[int]]:
+    """Return a journal with a line of each kind, and where its lines end."""
+    journal = Journal(path, "job", resume=False, about={"title": "rom"}, session={"place": "a"})
+    for area in (ONE, TWO):
+        journal.begin(area, "boot", 4096)
+        journal.sent(1024)
+        journal.piece(area, DIGEST)
+    journal.erasing(THREE, "misc")
+    journal.begin(THREE, "misc", 4096)
+    journal.sent(2048)
+    journal.close()
+    whole = path.read_bytes()
+    return whole, [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]
+
+
+def prefix(whole: bytes, ends: list[int], cut: int, path: Path) -> Kept:
+    """Return what is to be believed of a journal of which cut bytes are left."""
+    path.write_bytes(whole[: max((end for end in ends if end <= cut), default=0)])
+    return read(path)
+
+
+def test_cut_anywhere_it_tells_what_was_noted_before(path: Path) -> None:
+    whole, ends = rich(path)
+    kept = [prefix(whole, ends, end, path) for end in [0, *ends]]
+    assert [len(each.done) for each in kept] == [0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
+    assert [each.changed for each in kept] == [False] * 3 + [True] * 9
+    flights = [each.flight and (each.flight.area, each.flight.sent_bytes) for each in kept]
+    assert flights == [
+        None, None, None, (ONE, 0), (ONE, 1024), None, (TWO, 0), (TWO, 1024), None, None,
+        (THREE, 0), (THREE, 2048),
+    ]  # fmt: skip
     for cut in range(len(whole) + 1):
-        path.write_bytes(whole[:cut])
+        right = kept[sum(end <= cut for end in ends)]
+        rest = (b"", b"\0", bytes(4096))[cut % 3]  # a size that was noted, and data that was not
+        path.write_bytes(whole[:cut] + rest)
+        assert read(path) == right
+    assert not any(each.damaged for each in kept)
+
+
+def test_it_goes_on_behind_what_is_torn(path: Path) -> None:
+    whole, ends = rich(path)
+    for cut in range(ends[0], len(whole) + 1, 7):
+        path.write_bytes(whole[:cut] + bytes(cut % 3))
         journal = Journal(path, "job", resume=True)
-        assert len(journal.done) == sum(end <= cut for end in ends[1:])
+        before = set(journal.done)
         journal.piece(THREE, DIGEST)  # must not be spoilt by what is torn before it
-        journal.close(finished=False)
-        again = Journal(path, "job", resume=True)
-        assert set(again.done) == {*journal.done, THREE}
-        again.close(finished=False)
+        journal.close()
+        assert set(read(path).done) == {*before, THREE}
+        assert not read(path).damaged
+
+
+def test_a_page_that_is_missing_ends_what_is_believed(path: Path) -> None:
+    """Whatever follows a hole is not believed: neither what is done, nor what was in flight."""
+    whole, ends = rich(path)
+    for start in range(0, len(whole), 64):
+        for size in (64, 128):
+            holed = whole[:start] + bytes(size) + whole[start + size :]
+            right = prefix(whole, ends, start, path)
+            path.write_bytes(holed[: len(whole)])
+            kept = read(path)
+            assert kept == replace(right, damaged=kept.damaged)
+            assert kept.damaged == (b"\n" in holed[: len(whole)][right.good_bytes :].rstrip(b"\0"))
+
+
+def test_no_flipped_bit_is_believed(path: Path) -> None:
+    whole, ends = rich(path)
+    for at in range(0, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        right = prefix(whole, ends, at, path)
+        path.write_bytes(flipped)
+        assert read(path) == replace(right, damaged=read(path).damaged)
+
+
+def test_lines_from_elsewhere_are_not_believed(path: Path) -> None:
+    """Each line counts only behind those that it was written behind."""
+    whole, ends = rich(path)
+    rows = [whole[start:end] for start, end in itertools.pairwise([0, *ends])]
+    path.write_bytes(b"".join([*rows[:4], *rows[5:]]))
+    assert read(path).done == {}
+    path.write_bytes(b"".join([*rows[:4], *rows[3:]]))
+    assert read(path).done == {}
+    assert read(path).damaged
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        b"\xff\xfe\n", b"{}\n", b"[]\n", b"null\n", b'{"area": [1, 2], "sha256": "00"}\n',
-        b'{"area": [0, 1, 2, 512], "sha256": "zz"}\n', b'{"area": 7, "sha256": ""}\n', b"\0\0\0\n",
-        b'{"area": [0, 1, -2, 512], "sha256": ""}\n', b'{"sent": 7}\n', b'{"session": []}\n',
-        b'{"begin": [0, 1, 2, 512], "label": 7, "payload": 512}\n',
-        b'{"begin": [0, 1, 2, 512], "label": "x", "payload": 0}\n',
-        b'{"begin": [0, 1, 2, 0], "label": "x", "payload": 512}\n',
+        b"\xff\xfe", b"{}", b"[]", b"null", b'{"area": [1, 2], "sha256": "00"}',
+        b'{"area": [0, 1, 2, 512], "sha256": "zz"}', b'{"area": 7, "sha256": ""}', b"\0\0\0",
+        b'{"area": [0, 1, -2, 512], "sha256": ""}', b'{"sent": 7}', b'{"session": []}',
+        b'{"begin": [0, 1, 2, 512], "label": 7, "payload": 512}', b"[" * 100_000,
+        b'{"begin": [0, 1, 2, 512], "label": "x", "payload": 0}', b'{"end": 7}',
+        b'{"begin": [0, 1, 2, 0], "label": "x", "payload": 512}', b'{"erase": [1]}',
     ],
 )  # fmt: skip
-def test_a_damaged_line_ends_what_is_believed(line: bytes, path: Path) -> None:
+def test_a_senseless_line_ends_what_is_believed(line: bytes, path: Path) -> None:
+    """Of a file that was made to look whole."""
     whole = interrupted(path, ONE)
-    path.write_bytes(whole + line + whole.splitlines(keepends=True)[1])
+    path.write_bytes(lines(line, b'{"settled": true}', after=whole))
+    assert read(path).damaged
     journal = Journal(path, "job", resume=True)
     assert journal.done == {ONE: DIGEST}
-    journal.close(finished=False)
+    journal.close()
     assert path.read_bytes() == whole
 
 
@@ -123,6 +221,7 @@ def test_a_folder_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EdlError, match="cannot be written") as caught:
         Journal(tmp_path / "file" / "journal.jsonl", "job", resume=False)
     assert "EDL_HOME" in caught.value.remedies[0]
+    assert not is_held(tmp_path / "file" / "journal.jsonl")
 
 
 def _fail_on_sync(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,14 +246,20 @@ def test_a_full_disk_in_the_middle_is_for_the_job_to_bear(
     _fail_on_sync(monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         journal.piece(ONE, DIGEST)
-    journal.close(finished=False)
+    journal.end("finished")  # never fails
+    journal.close()
 
 
 def test_closing_fails_never(path: Path) -> None:
     journal = Journal(path, "job", resume=False)
     path.unlink()
     os.close(journal._file.fileno())
-    journal.close(finished=True)
+    journal.close()
+
+
+def test_without_folders_that_can_be_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edl.plan.journal.os.name", "nt")
+    assert interrupted(path, ONE)
 
 
 def test_what_was_in_flight_is_known_until_it_is_done(path: Path) -> None:
@@ -168,14 +273,15 @@ def test_what_was_in_flight_is_known_until_it_is_done(path: Path) -> None:
     assert kept.flight == Flight(TWO, "boot", 4096, 2048)
     assert (kept.job, kept.about, kept.session) == ("job", {"title": "rom"}, {"place": "a"})
     assert kept.done == {ONE: DIGEST}
-    journal.close(finished=False)
+    journal.close()
     with path.open("ab") as file:
         file.write(b'{"sent": 9')
     note_sent(path, kept, 4096)
     assert read(path).flight == Flight(TWO, "boot", 4096, 4096)
     journal = Journal(path, "job", resume=True, session={"place": "b"})
+    assert read(path).flight is None  # whoever talks to its programmer has settled it
     journal.piece(TWO, DIGEST)
-    journal.close(finished=False)
+    journal.close()
     kept = read(path)
     assert (kept.session, kept.flight) == ({"place": "b"}, None)
     assert set(kept.done) == {ONE, TWO}
@@ -184,14 +290,14 @@ def test_what_was_in_flight_is_known_until_it_is_done(path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b'{"version": 1, "job": "job"}\n', b'{"version": 2, "job": 7, "about": {}}\n',
-        b'{"version": 2, "job": "job", "about": []}\n', b"",
+        b'{"version": 2, "job": "job", "about": {}}', b'{"version": 3, "job": 7, "about": {}}',
+        b'{"version": 3, "job": "job", "about": []}', b"",
     ],
 )  # fmt: skip
 def test_a_journal_of_another_kind_is_none(line: bytes, path: Path) -> None:
     path.parent.mkdir(parents=True)
-    path.write_bytes(line + b'{"sent": 1}\n')
-    assert read(path) == Kept()
+    path.write_bytes(lines(line, b'{"sent": 1}'))
+    assert read(path) == Kept(damaged=True)
 
 
 # -- fingerprints -------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from edl.device.dialogue import Dialogue
 from edl.errors import DiskError, EdlError, MuteError
 from edl.firehose import commands
 from edl.firehose.commands import Area
-from edl.plan import home, job, owed
+from edl.plan import history, job, owed
 from edl.plan.journal import Flight, Journal, read
 from edl.plan.model import Write
 from tests import phones
@@ -25,12 +25,16 @@ PLACE = "usb 1-1 1 7"
 
 @pytest.fixture
 def path() -> Path:
-    path = home.phone_folder("1a2b3c4d") / owed.NAME
-    journal = Journal(path, "job", resume=False, session=owed.session(PLACE))
-    journal.begin(AREA, "boot", 16384)
+    return in_flight("1a2b3c4d", AREA)
+
+
+def in_flight(serial: str, area: Area, place: str = PLACE) -> Path:
+    """Leave the journal of a job that was interrupted in the middle of area."""
+    journal = history.begin(serial, "rawprogram", "job", {}, owed.session(place))
+    journal.begin(area, "boot", 16384)
     journal.sent(32768)
-    journal.close(finished=False)
-    return path
+    journal.close()
+    return journal.path
 
 
 def test_the_phone_at_its_place_is_known(path: Path) -> None:
@@ -38,7 +42,7 @@ def test_the_phone_at_its_place_is_known(path: Path) -> None:
         claim = owed.claim(PLACE, serial)
         assert claim is not None
         assert (claim.serial, claim.flight) == ("1a2b3c4d", Flight(AREA, "boot", 16384, 32768))
-        assert claim.kept == read(path)
+        assert claim.record.kept == read(path)
 
 
 @pytest.mark.usefixtures("path")
@@ -62,19 +66,46 @@ def test_nothing_is_owed_when_a_piece_is_done(path: Path) -> None:
     journal = Journal(path, "job", resume=True, session=owed.session(PLACE))
     journal.begin(AREA, "boot", 16384)
     journal.piece(AREA, bytes(32))
-    journal.close(finished=False)
+    journal.close()
     assert owed.claim(PLACE, None) is None
 
 
-def test_journals_that_are_none(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert set(owed.journals()) == {"1a2b3c4d"}
-    path.write_bytes(b"nonsense")
-    assert owed.journals() == {}
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("EDL_HOME", str(tmp_path / "file"))
-    assert owed.journals() == {}
+def test_a_damaged_journal_proves_nothing(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"{}")  # cut short
+    assert owed.claim(PLACE, None) is not None
+    path.write_bytes(whole + b"{}\n")
+    assert owed.claim(PLACE, None) is None
+
+
+def test_a_later_job_settles_what_was_owed(path: Path) -> None:
+    other = Area(0, 512, 64, 512)
+    second = in_flight("1a2b3c4d", other)
+    claim = owed.claim(PLACE, None)
+    assert claim is not None
+    assert claim.flight.area == other
+    assert read(path).flight is None
+    assert read(path).interrupted
+    history.end(claim.record, "given up")
+    assert not second.exists()
+    assert owed.claim(PLACE, None) is None
+
+
+@pytest.mark.usefixtures("path")
+def test_of_several_phones_at_a_place_the_last_one_is_there() -> None:
+    in_flight("00000001", Area(0, 8, 8, 512))
+    claim = owed.claim(PLACE, None)
+    assert claim is not None
+    assert claim.serial == "00000001"
+    claim = owed.claim(PLACE, "1a2b3c4d")
+    assert claim is not None
+    assert claim.serial == "1a2b3c4d"
+    odd = history.begin("00000002", "write", "job", {}, {**owed.session(PLACE), "at": "later"})
+    odd.begin(AREA, "boot", 16384)
+    odd.close()
+    claim = owed.claim(PLACE, None)
+    assert claim is not None
+    assert claim.serial == "00000001"
 
 
 def test_a_second_attempt_counts_nothing_any_more(path: Path) -> None:
@@ -101,7 +132,7 @@ def test_a_place_for_data_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def nowhere() -> Path:
         raise DiskError("There is no place.")
 
-    monkeypatch.setattr(owed, "home", nowhere)
+    monkeypatch.setattr(history, "home", nowhere)
     assert owed.claim(PLACE, None) is None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edl.cli import show
-from edl.cli.again import traced
+from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options, slot_option
 from edl.cli.targets import folder_of, is_folder
@@ -129,7 +129,7 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
         return
     with app.phone(request.package, resume=request.rules.resume) as phone:
         _agree(app, request, phone, yes=arguments["yes"])
-        carry_out(app, request, phone)
+        carry_out(app, request, phone, yes=arguments["yes"])
 
 
 def _agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
@@ -153,13 +153,17 @@ def _agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
             app.emit(Notice(question))
 
 
-def carry_out(app: App, request: Request, phone: Phone, *, closing: str = "") -> None:
-    """Write the package of request to phone. closing: the summary's last line."""
+def carry_out(
+    app: App, request: Request, phone: Phone, *, closing: str = "", yes: bool = False
+) -> None:
+    """Write the package of request to phone. closing: the summary's last line. yes: do not ask."""
     storage = Storage(phone)
     request = replace(request, package=byname.on_phone(request.package, storage, request.slot))
     plan, found = prepared(app, request, storage)
     app.json_line("plan", show.plan_data(plan))
     app.findings(plan)
+    sources = request.package.files
+    heed(app, plan, phone.serial, request.rules, sources=sources, yes=yes)
     whole.verify(request.package.files, app.emit)
     app.emit(show.checked(plan))
     with app.gentle(plan) as cancel:

@@ -15,7 +15,7 @@ import click
 from edl.backup.find import find
 from edl.backup.folder import is_backup, open_backup
 from edl.cli import show, terminal
-from edl.cli.again import traced
+from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
@@ -191,7 +191,8 @@ def _carry_out(app: App, dump: Dump, storage: Storage, wish: Wish, options: dict
             verify=options["verify"],
             resume=options["resume"],
             skip_unchanged=options["unchanged"] == "skip",
-        )
+        ),
+        overwrite=sorted(wish.insisted),
     )
     app.emit(Stage("check", "looking at what exists only once on this phone"))
     plan, found = job.prepare(restoration.plan, storage, rules)
@@ -203,6 +204,7 @@ def _carry_out(app: App, dump: Dump, storage: Storage, wish: Wish, options: dict
     app.findings(plan)
     if not wish.names and not wish.unique_only:
         app.confirm(_question(restoration, dump), yes=options["yes"])
+    heed(app, plan, storage.phone.serial, rules, sources=dump.files, yes=options["yes"])
     if not options["no_check"]:
         with app.gentle() as cancel:
             app.total(sum(part.sectors for part in restoration.parts) * storage.phone.sector_bytes)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edl.cli.again import tell_interrupted, traced
 from edl.cli.app import App
 from edl.cli.options import free
 from edl.device import health
@@ -20,6 +21,7 @@ from edl.doctor.verdict import Condition, Evidence, Kept, Verdict, health_words,
 from edl.errors import DeviceRefusedError, DiskError, UsageError, WrongStorageError
 from edl.events import Notice, Stage
 from edl.firehose.commands import Area
+from edl.plan.job import Rules
 from edl.units import format_size
 
 _WRITTEN = {
@@ -106,7 +108,9 @@ def _write(app: App, phone: Phone, evidence: Evidence, *, yes: bool) -> tuple[Ev
         yes=yes,
     )
     app.emit(Stage("write", f"trying {where}"))
-    kept, words = rewrite.try_writing(phone, area, app.emit)
+    rules = traced(Rules())
+    tell_interrupted(app, phone.serial, rules)
+    kept, words = rewrite.try_writing(phone, area, app.emit, rules)
     return replace(evidence, written=kept), words or where
 
 

@@ -13,7 +13,7 @@ import click
 from edl import spool
 from edl.chunks import BytesContent, FileContent, FillContent
 from edl.cli import show
-from edl.cli.again import traced
+from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import holes_option, show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
@@ -201,6 +201,7 @@ def carry_out(
     app.findings(plan)
     if question:
         app.confirm(question, yes=arguments["yes"])
+    heed(app, plan, phone.serial, rules, yes=arguments["yes"])
     with app.gentle(plan) as cancel:
         outcome = job.carry_out(plan, phone, found, rules, emit=app.emit, cancel=cancel)
     app.result(show.outcome_data(outcome), show.outcome_text(outcome))
