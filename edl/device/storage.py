@@ -222,6 +222,8 @@ class Storage:
                     f"How large LUN {lun} is, this programmer does not tell.",
                     remedies=(f"Name the range: {lun}/START+SECTORS.",),
                 )
+            if not total:
+                raise UsageError(f"LUN {lun} has no sectors, the programmer says.")
             return Place(self._area(lun, 0, total), f"LUN {lun}", whole_lun=True)
         if total is None and target.sectors is None:
             raise UsageError(f"Name the length too: {lun}/{target.start}+SECTORS.")

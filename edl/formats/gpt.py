@@ -333,8 +333,11 @@ def create(
 
 
 def safe_name(name: str) -> str:
-    """Return name as part of a file name: letters, digits, `._+-`, never empty or hidden."""
-    safe = re.sub(r"[^A-Za-z0-9._+-]", "_", name[:64]).strip(".")
+    """Return name as part of a file name: letters, digits, `._+-`, never empty or hidden.
+
+    Nor does it begin as an option of some program.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._+-]|^-", "_", name[:64].strip("."))
     # Windows reserves these names, with any suffix.
     if re.match(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", safe, re.IGNORECASE):
         safe = f"_{safe}"

@@ -322,6 +322,7 @@ def test_how_much_to_read_is_bounded() -> None:
         ("a\\b:c*d?e", "a_b_c_d_e"),
         ("\x1b[31mred\x00\n", "__31mred__"),
         (".hidden.", "hidden"),
+        (".-rf", "_rf"),
         ("", "unnamed"),
         ("...", "unnamed"),
         ("NUL", "_NUL"),
