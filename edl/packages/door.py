@@ -26,13 +26,14 @@ from edl.packages.flat import Flat
 from edl.packages.installer import Installer
 from edl.packages.lenovo import Lenovo
 from edl.packages.lg import Lg
+from edl.packages.lgtot import LgTot
 from edl.packages.metabuilds import MetaBuilds
 from edl.packages.model import Choices, Confidence, Description, Format
 from edl.packages.motorola import Motorola
 from edl.packages.nokia import Nokia
 from edl.packages.oplus import Oplus
 from edl.packages.ota import BlockUpdate, PayloadBin
-from edl.packages.refusals import documents, refusal
+from edl.packages.refusals import by_name, documents, refusal
 from edl.packages.sony import Sony
 from edl.packages.tree import Tree, of_folder
 from edl.packages.xiaomi import Xiaomi
@@ -43,7 +44,7 @@ _log = logging.getLogger(__name__)
 # In this order where several are equally sure.
 FORMATS: tuple[Format, ...] = (
     *(Xiaomi(), Motorola()),
-    *(Installer(), MetaBuilds(), Asus(), Flat(), Lenovo(), Lg(), Nokia(), Oplus(), Sony()),
+    *(Installer(), MetaBuilds(), Asus(), Flat(), Lenovo(), Lg(), LgTot(), Nokia(), Oplus(), Sony()),
     *(PayloadBin(), BlockUpdate(), Fastboot()),
 )
 GROUP = "edl.packages"
@@ -319,6 +320,10 @@ def _unknown(tree: Tree) -> PackageError:
     inside = f" It holds: {names}." if tree.kind != "file" and names else ""
     if tree.kind == "file" and (image := _single_image(tree)) is not None:
         return image
+    if tree.kind == "file" and (guess := by_name(tree)) is not None:
+        return PackageError(
+            f"{tree.title} is no package of a known kind. {guess[0]}", remedies=guess[1:]
+        )
     remedies = (
         "Name the folder that holds rawprogram0.xml, or an archive of the package.",
         "A single image goes to its partition with: edl write NAME FILE.",

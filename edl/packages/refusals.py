@@ -20,6 +20,32 @@ _INSTALLER = (
     " the folder with the images."
 )
 
+_LG = "LG's own program (LG Flash Tool) writes it in download mode."
+_LENOVO = (
+    "By its name it is a package of Lenovo (2012 to 2015): rawprogram.xml, patch.xml and images in"
+    " one file, of a form that nobody has described.",
+    "Unpack it with LenovoWinTools, and name the folder with rawprogram.xml that comes out.",
+)
+# by names only, where nothing in the file says what it is
+_SUFFIXES: dict[str, tuple[str, ...]] = {
+    ".qsb": _LENOVO,
+    ".inb": _LENOVO,
+    ".up": (
+        "By its name it is an update of ZTE, of a form that nobody has described.",
+        "Look for the folder for EDL mode (with rawprogram0.xml) or the update zip of that build.",
+        "ZTE's own program writes it, while the phone still starts.",
+    ),
+    ".raw": (
+        "By its name it may be a package of ASUS; those that are zip files inside are read.",
+        "Download it again if it should be one; else unpack it with ASUS Flash Tool.",
+    ),
+    ".tot": (
+        "By its name it is a package of LG, but it does not begin like one.",
+        "Download it again: it is damaged, or something else.",
+        _LG,
+    ),
+}
+
 # by how a single file begins; public format descriptions
 _HEADS: tuple[tuple[bytes, str, str], ...] = (
     (b"Rar!\x1a\x07", "a RAR archive, which edl does not read", _UNPACK),
@@ -28,6 +54,21 @@ _HEADS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x04\x22\x4d\x18", "an LZ4 file, which edl does not read", "Unpack it first: lz4 -d FILE."),
     (b"MZ", "a program for Windows", _INSTALLER),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an installer for Windows (msi)", _INSTALLER),
+    (
+        b"ASUS MAGIC!",
+        "one image of ASUS, with a signature in front",
+        "Name the folder or archive that it came in: edl passes the signature over there.",
+    ),
+    (
+        b"\x44\xec\x55\xaa",
+        "a bin file of LG from before 2012, of a form that edl does not read",
+        _LG,
+    ),
+    (
+        b"\xa5\xa5\x55\xaa",
+        "a bin file of LG from before 2012, of a form that edl does not read",
+        _LG,
+    ),
     (b"B\0P\0_\0R\0", "a package for a phone with a Unisoc (Spreadtrum) chip", _OTHER_CHIP),
     (b"<!doctype html", "a web page", "Download the package again: the server sent a page."),
     (b"<html", "a web page", "Download the package again: the server sent a page."),
@@ -42,6 +83,12 @@ def refusal(tree: Tree) -> PackageError | None:
         return None
     what, remedy = told
     return PackageError(f"{tree.title} is {what}.", remedies=(remedy,))
+
+
+def by_name(tree: Tree) -> tuple[str, ...] | None:
+    """Return what a single file is said to be by its name, and what to do; None if nothing."""
+    [path] = tree.files
+    return _SUFFIXES.get(PurePosixPath(path).suffix.lower())
 
 
 def _by_head(tree: Tree) -> tuple[str, str] | None:

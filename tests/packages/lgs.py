@@ -88,3 +88,26 @@ def kdz(content: bytes, version: int = 3, name: bytes = b"H90120e_00.dz") -> byt
     if version > 1:
         records += b"\x03" + struct.pack(record, b"LGUP_c.dylib", 0, 0)
     return (magic + records).ljust(start, b"\0") + dll + content
+
+
+OLD_NAMES, NEW_NAMES = 0x4220, 0x6230
+
+
+def tot(*pieces: tuple[str, int, bytes], names_at: int = OLD_NAMES, chained: bool = False) -> bytes:
+    """Return a tot of (name, first sector, data), by what LGBinExtractor reads.
+
+    chained: only the first piece says where it lies in the file.
+    """
+    head = bytearray(b"\xff" * 0x100000)
+    head[0:4], head[8:12] = bytes.fromhex("44dd55aa"), bytes.fromhex("2bf67889")
+    head[0x2000:0x2004] = bytes.fromhex("33ec55aa")
+    body = b""
+    for index, (name, sector, data) in enumerate(pieces):
+        padded = data.ljust(-(-len(data) // 512) * 512, b"\0")
+        at = 0xFFFFFFFF if chained and index else len(body) // 512
+        row = struct.pack("<IIII", sector, at, len(padded) // 512, 0)
+        head[0x2010 + 16 * index : 0x2020 + 16 * index] = row
+        at = names_at + 32 * index
+        head[at : at + 32] = name.encode().ljust(32, b"\0")
+        body += padded
+    return bytes(head) + body
