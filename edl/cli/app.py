@@ -219,12 +219,19 @@ class App:
     @contextlib.contextmanager
     def plugged(self) -> Iterator[None]:
         """Plug in the virtual phone, if one was asked for, for as long as this lasts."""
+        faults = self.settings.faults
         if self.settings.virtual is None:
+            if faults:
+                raise UsageError(
+                    "--fault is for virtual phones.", remedies=("Add --virtual PROFILE|DIR.",)
+                )
             yield
             return
-        from edl.virtual.phone import Phone as Virtual  # noqa: PLC0415  # only when asked for
+        from edl.virtual.faults import parse_fault  # noqa: PLC0415  # only when asked for
+        from edl.virtual.phone import Phone as Virtual  # noqa: PLC0415
 
-        with Virtual.named(self.settings.virtual) as phone:
+        suffered = [*map(parse_fault, faults)]
+        with Virtual.named(self.settings.virtual) as phone, phone.suffering(suffered):
             self.virtual = phone
             try:
                 yield

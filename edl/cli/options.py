@@ -42,6 +42,7 @@ class Settings:
     max_payload: str | None = None
     port: str | None = None
     virtual: str | None = None
+    faults: tuple[str, ...] = ()
     no_identify: bool = False
     json: bool = False
     quiet: bool = False
@@ -131,6 +132,12 @@ def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:  # n
     setattr(settings, name, _checked(name, given))
 
 
+def _add_faults(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> None:
+    settings = ctx.find_object(Settings)
+    if settings is not None:
+        settings.faults += value
+
+
 def _from_environment(settings: Settings, ctx: click.Context, param: click.Parameter) -> None:
     variable = f"EDL_{str(param.name).upper()}"
     text = os.environ.get(variable, "").strip()
@@ -205,6 +212,10 @@ _PHONE: tuple[Callable[[Any], Any], ...] = (
     _shared(
         "--virtual", metavar="PROFILE|DIR",
         help="Talk to a virtual phone: see 'edl virtual profiles'.",
+    ),
+    click.option(
+        "--fault", multiple=True, metavar="SPEC", expose_value=False, callback=_add_faults,
+        help="What goes wrong with it: see 'edl virtual faults'. May be repeated.",
     ),
 )  # fmt: skip
 _OUTPUT: tuple[Callable[[Any], Any], ...] = (

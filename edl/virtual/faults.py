@@ -18,7 +18,7 @@ once. All kinds, their places and values: `faultkinds.TABLE`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,7 +39,7 @@ _FAULT = re.compile(
     r"(?P<kind>[a-z-]+)(?:@(?P<place>[a-z0-9-]+))?(?::(?P<at>[0-9]{1,15}))?"
     r"(?::(?P<value>[0-9a-z.]+))?"
 )
-# What the controller does to a transfer, counted in bytes or before it begins.
+# What strikes at a byte or before a transfer.
 _BREAKING = frozenset(
     {
         Kind.UNPLUG,
@@ -49,10 +49,14 @@ _BREAKING = frozenset(
         Kind.TIMEOUT,
         Kind.SHORT,
         Kind.OVERFLOW,
+        Kind.SWALLOW,
+        Kind.GARBAGE,
         Kind.KILL,
+        Kind.DISK_FULL,
+        Kind.SOURCE_CHANGED,
+        Kind.SOURCE_CUT,
     }
 )
-_ZLP = frozenset({Kind.ZLP_LOST, Kind.ZLP_EXTRA})
 
 
 @dataclass(frozen=True)
@@ -274,12 +278,5 @@ class Injector:
                 return True
         return False
 
-    def take(self, place: Place) -> Iterator[Fault]:
-        """Take out and yield all faults at place, for who counts there by himself."""
-        for fault in [fault for fault in self.pending if fault.place is place]:
-            self.pending.remove(fault)
-            yield fault
-
     def _breaking(self, place: Place) -> list[Fault]:
-        kinds = _BREAKING | {Kind.SWALLOW, Kind.GARBAGE}
-        return [fault for fault in self.pending if fault.place is place and fault.kind in kinds]
+        return [fault for fault in self.pending if fault.place is place and fault.kind in _BREAKING]

@@ -74,8 +74,43 @@ def profiles(settings: Settings) -> None:
     lines += ["", "Its flash may be worn or broken (PROFILE,flash=NAME):"]
     lines += [f"{name:<14} {title}" for name, (title, _) in wear.CONDITIONS.items()]
     lines += ["", "More changes: lock, restricted, programmer, refuse, images, sahara, questions,"]
-    lines += ["fault, unreadable, driver, size, ... (docs/virtual-programmers.md)"]
+    lines += ["unreadable, driver, size, ... (docs/virtual-programmers.md)"]
+    lines += ["And what goes wrong on the way, --fault: edl virtual faults"]
     App(settings).result({"profiles": rows, "states": states}, lines)
+
+
+@command.command("faults")
+@output_options
+@click.pass_obj
+def faults(settings: Settings) -> None:
+    """Show what can go wrong with a virtual phone: KIND@PLACE:NUMBER[:VALUE].
+
+    The fault strikes when NUMBER bytes, transfers or commands have passed PLACE in this run: out,
+    in (bytes), out-transfer, in-transfer, command (all of them) or the name of a command, disk
+    (bytes that edl writes), source (bytes that it reads of the files for the phone).
+
+    \b
+    Examples:
+      edl --virtual qcm2290 --fault unplug@out:100000 rawprogram ROM_FOLDER
+      edl --virtual my-phone --fault nak@program:2 --fault late@power:0 rawprogram ROM_FOLDER
+      edl virtual serve my-phone --pty --fault stall@in-transfer:9
+    """
+    from edl.virtual.faultkinds import TABLE  # noqa: PLC0415
+
+    rows = [
+        {
+            "kind": str(kind),
+            "title": row.title,
+            "places": [str(place) for place in row.places if place is not None],
+            "value": row.value.value,
+            "default": row.default,
+            "example": row.example,
+        }
+        for kind, row in TABLE.items()
+    ]
+    lines = [f"{row['example']:<34} {row['title']}" for row in rows]
+    lines += ["", "Where each can strike, and what its value means: docs/virtual-phones.md, --json"]
+    App(settings).result({"faults": rows}, lines)
 
 
 @command.command("new")
@@ -148,10 +183,17 @@ def sample(settings: Settings, folder: str) -> None:
     flag_value=_USBIP,
     help=f"Over USB/IP [default: {_USBIP}].",
 )
+@click.option("--fault", "faults", multiple=True, metavar="SPEC", help="See 'edl virtual faults'.")
 @output_options
 @click.pass_obj
 def serve(
-    settings: Settings, phone: str, pty: bool, no_zlp: bool, link: str | None, usbip: str | None
+    settings: Settings,
+    phone: str,
+    pty: bool,
+    no_zlp: bool,
+    link: str | None,
+    usbip: str | None,
+    faults: tuple[str, ...],
 ) -> None:
     """Let other programs talk to a virtual phone, until it leaves or Ctrl-C.
 
@@ -164,14 +206,21 @@ def serve(
       edl virtual serve my-phone --pty --link /tmp/edl-port
       edl virtual serve qcm2290 --usbip
     """
+    from edl.virtual.faults import parse_fault  # noqa: PLC0415
     from edl.virtual.phone import Phone  # noqa: PLC0415
 
     if pty == (usbip is not None):
         raise UsageError("Say how to serve the phone: --pty or --usbip.")
     if not pty and (no_zlp or link):
         raise UsageError("--no-zlp and --link belong to --pty.")
+    suffered = [*map(parse_fault, faults)]
     app = App(settings)
-    with contextlib.suppress(KeyboardInterrupt), app.running(), Phone.named(phone) as virtual:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        app.running(),
+        Phone.named(phone) as virtual,
+        virtual.suffering(suffered),
+    ):
         if usbip is None:
             _serve_pty(app, virtual, zlp=not no_zlp, link=Path(link) if link else None)
         else:
