@@ -29,7 +29,7 @@ from edl.formats.super import is_empty_super
 from edl.package import NamedImage, Package
 from edl.plan import images, logical
 from edl.plan.model import Geometry
-from edl.plan.onphone import Read, require_no_metadata
+from edl.plan.onphone import Read, holds_metadata, in_the_way
 from edl.units import MIB
 
 _log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 SLOTS = ("active", "both", "a", "b")
 _BOTH = "_ab"
 _LOGICAL = {"system", "vendor", "product", "odm"}  # of phones that had them as partitions before
+_UNDER_SUPER = ("system", "vendor", "product", "odm")  # may hold its metadata, where it is new
 _MOST_TOLD = 8
 _SMALLEST_BYTES = 4096
 _LINUX = UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
@@ -80,8 +81,9 @@ def placed(
         if not places:
             reason = f"the phone has no such partition{phone.close(image)}"
             left_out.append((image.partition, reason))
-        if read is not None and _may_be_logical(package, image):
-            _require_no_metadata(image, places, sector_bytes, read)
+        if read is not None:
+            areas = [_area(place, sector_bytes) for place in places]
+            _require_free(package, image, areas, inside, read)
         sparse = _is_sparse(package, image)
         for place in places:
             found = _row(image, place, sector_bytes, sparse=sparse)
@@ -193,8 +195,35 @@ class _Phone:
         """Return what of package goes into `super`. Raises: see logical.place."""
         if read is None:
             return logical.Result()
+        phone = self._for_logical(read, sector_bytes)
         absent = [image for image in package.named if not self.places(image.partition)]
-        return logical.place(package, absent, self._for_logical(read, sector_bytes))
+        if not absent and not any(_may_be_logical(package, image) for image in package.named):
+            return logical.Result()
+        over_others = self._laid_over_others(phone, sector_bytes)
+        if over_others is None:
+            return logical.place(package, absent, phone)
+        if len(phone.suffixes) > 1:
+            raise PackageError(
+                "The phone has a 'super' of its own for each slot, on partitions like system_a.",
+                remedies=("Write one slot at a time: --slot a or b.",),
+            )
+        meant = [each for each in package.named if _is_for(each, phone.suffixes[0])]
+        return logical.place(package, meant, over_others)
+
+    def _laid_over_others(self, phone: logical.Phone, sector_bytes: int) -> logical.Phone | None:
+        """Return phone with where its `super` lies, if it has none of its own.
+
+        Phones that were moved to Android 10 later have its metadata on system_a, mostly, and
+        logical partitions on that, on vendor_a and others (AOSP: retrofit dynamic partitions).
+        """
+        if phone.super_area is not None:
+            return None
+        areas = {name: _area(places[0], sector_bytes) for name, places in self._by_name.items()}
+        for name in _UNDER_SUPER:
+            area = areas.get(f"{name}{phone.suffixes[0]}")
+            if area is not None and holds_metadata(phone.read, area):
+                return replace(phone, super_area=area, areas=areas)
+        return None
 
     def _for_logical(self, read: Read, sector_bytes: int) -> logical.Phone:
         boot = [place for slot in "ab" for place in self._by_name.get(f"boot_{slot}", [])[:1]]
@@ -220,6 +249,13 @@ def _area(place: _Place, sector_bytes: int) -> Area:
     return Area(place.lun, partition.first_sector, partition.sectors, sector_bytes)
 
 
+def _is_for(image: NamedImage, suffix: str) -> bool:
+    """Tell whether image is one for the slot of suffix, or leaves the slot open."""
+    name = image.partition.lower()
+    named = next((each for each in (_BOTH, "_a", "_b") if name.endswith(each)), suffix)
+    return bool(image.filename) and named == suffix
+
+
 def _may_be_logical(package: Package, image: NamedImage) -> bool:
     """Tell whether an image is one of those that newer phones have inside `super`."""
     name = image.partition.lower()
@@ -228,11 +264,18 @@ def _may_be_logical(package: Package, image: NamedImage) -> bool:
     return bool(image.filename) and name in {*_LOGICAL, *map(str.lower, package.logical)}
 
 
-def _require_no_metadata(
-    image: NamedImage, places: Sequence[_Place], sector_bytes: int, read: Read
+def _require_free(
+    package: Package, image: NamedImage, areas: Sequence[Area], inside: logical.Result, read: Read
 ) -> None:
-    for place in places:
-        require_no_metadata(read, _area(place, sector_bytes), image.partition)
+    """Make sure that an image takes no place that logical partitions lie on.
+
+    Raises:
+        PackageError: it does.
+    """
+    under = any(area in inside.devices for area in areas)
+    asked = _may_be_logical(package, image)
+    if under or (asked and any(holds_metadata(read, area) for area in areas)):
+        raise in_the_way(image.partition)
 
 
 def _active(boot: Sequence[_Place]) -> str:

@@ -9,7 +9,7 @@ metadata of the phone (or of the package's super_empty.img) with other partition
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edl.chunks import BytesContent, Content
 from edl.contents import SparseContent
@@ -20,7 +20,7 @@ from edl.formats import sparse, superlayout
 from edl.formats import super as lp
 from edl.formats.expressions import Expression
 from edl.formats.rawprogram import ProgramRow
-from edl.formats.super import SECTOR_BYTES, ExtentKind, LogicalPartition, Metadata, Super
+from edl.formats.super import SECTOR_BYTES, Device, ExtentKind, LogicalPartition, Metadata, Super
 from edl.formats.superlayout import Placed, Wanted
 from edl.package import NamedImage, Package
 from edl.plan import images
@@ -29,6 +29,7 @@ from edl.plan.onphone import OnPhone, Read, merging
 SUPER = "super"
 EMPTY = "super_empty"
 _NEW_HEAD = "new layout of super"
+_OTHER = {"_a": "_b", "_b": "_a"}
 _SLOT_ENDINGS = ("_ab", "_a", "_b")
 _FULL = (
     "Use a package with a whole super.img, or one that has all logical partitions.",
@@ -41,13 +42,16 @@ class Phone:
     """What has to be known of a phone.
 
     super_area, misc_area: where these lie, or None. suffixes: `_a` or `_b` of the slots that are
-    to be written, the one to go by first; `` on a phone without slots.
+    to be written, the one to go by first; `` on a phone without slots. areas: where partitions lie,
+    by name in lower case, if the phone has no `super` of its own, but lays it over some of these;
+    super_area is the one that holds the metadata then.
     """
 
     read: Read
     super_area: Area | None
     misc_area: Area | None
     suffixes: tuple[str, ...]
+    areas: Mapping[str, Area] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Result:
     """What became of the images.
 
     taken: those that are logical, or only helped to place them. rows: what is written instead.
-    members: files that rows name, by that name.
+    members: files that rows name, by that name. devices: where ordinary partitions lie that are
+    parts of `super`, on a phone that has none of its own.
     """
 
     taken: frozenset[NamedImage] = frozenset()
@@ -63,6 +68,7 @@ class Result:
     members: Mapping[str, File] = field(default_factory=dict)
     left_out: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    devices: tuple[Area, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,8 @@ def place(package: Package, candidates: Sequence[NamedImage], phone: Phone) -> R
     """
     if phone.super_area is None or not candidates:
         return Result()
-    return _Placer(package, candidates, phone, phone.super_area).result()
+    placer = _Placer(package, candidates, phone, phone.super_area)
+    return replace(placer.result(), devices=placer.devices() if phone.areas else ())
 
 
 def expanded(file: File, room_bytes: int | None = None) -> File:
@@ -201,7 +208,8 @@ class _Placer:
         if not self._images:
             return Result(self._helpers, left_out=tuple(used))
         taken = self._helpers | {image.named for image in self._images}
-        if any(each.partition.lower() == SUPER for each in self._package.named):
+        whole = any(each.partition.lower() == SUPER for each in self._package.named)
+        if whole and not self._phone.areas:
             within = ((image.name, "the package has all of 'super'") for image in self._images)
             return Result(taken, left_out=(*used, *within))
         warnings = tuple(self._snapshots())
@@ -220,23 +228,43 @@ class _Placer:
         partition = self._current.get(image.name)
         if partition is None or partition.size_bytes < image.size_bytes:
             return False
-        assert self._own is not None  # noqa: S101  # it has the partition
-        device = self._own.metadata.devices[0]
         return all(
             extent.kind is ExtentKind.LINEAR
-            and extent.device == 0
             and (extent.start_sector + extent.sectors) * SECTOR_BYTES <= device.size_bytes
-            and device.size_bytes <= self._area.size_bytes
+            and self._area_of(extent.device) is not None
             for extent in partition.extents
+            for device in [self._devices()[extent.device]]
         )
+
+    def _devices(self) -> tuple[Device, ...]:
+        return self._own.metadata.devices if self._own is not None else ()
+
+    def _area_of(self, index: int) -> Area | None:
+        """Return where a device of the phone's metadata lies; None if that is not known."""
+        device = self._devices()[index]
+        area = self._area if index == 0 else self._phone.areas.get(device.name.lower())
+        return area if area is not None and device.size_bytes <= area.size_bytes else None
+
+    def devices(self) -> tuple[Area, ...]:
+        """Return where all that lies that `super` is made of, that of the other slot as well."""
+        names = {device.name.lower() for device in self._devices()}
+        names |= {f"{name[:-2]}{_OTHER[name[-2:]]}" for name in names if name[-2:] in _OTHER}
+        found = [self._phone.areas[name] for name in sorted(names) if name in self._phone.areas]
+        return (self._area, *found)
 
     def _in_place(self) -> tuple[list[ProgramRow], dict[str, File]]:
         rows: list[ProgramRow] = []
         members: dict[str, File] = {}
         for image in self._images:
             extents = self._current[image.name].extents
-            runs = [(extent.start_sector, extent.sectors) for extent in extents]
-            rows += self._rows(image, runs, image.name, members)
+            runs = [
+                (extent.start_sector, extent.sectors, area)
+                for extent in extents
+                if (area := self._area_of(extent.device)) is not None
+            ]
+            # without a `super`, partitions of the phone have the names of logical ones
+            label = f"{SUPER}/{image.name}" if self._phone.areas else image.name
+            rows += self._rows(image, runs, label, members)
         return rows, members
 
     def _anew(self) -> tuple[list[ProgramRow], dict[str, File]]:
@@ -255,8 +283,10 @@ class _Placer:
                 remedies=_FULL,
             ) from error
         members = {_NEW_HEAD: File(_NEW_HEAD, BytesContent(head))}
-        rows = [self._row(_NEW_HEAD, self._images[0].named, SUPER, 0, len(head), 0, sparsed=False)]
-        runs = {each.wanted.name: each.runs for each in placed}
+        first = self._images[0].named
+        area = self._area
+        rows = [self._row(_NEW_HEAD, first, SUPER, area, 0, len(head), 0, sparsed=False)]
+        runs = {each.wanted.name: [(*run, area) for run in each.runs] for each in placed}
         for image in self._images:
             rows += self._rows(image, runs[image.name], SUPER, members)
         return rows, members
@@ -267,6 +297,8 @@ class _Placer:
         Raises:
             ImageError: there is nothing, or it is of a kind that is not laid out anew.
         """
+        if self._phone.areas:
+            raise ImageError("The phone has no 'super' of its own, but lays it over others.")
         base = self._empty or self._own
         if base is None:
             raise ImageError("The metadata in 'super' of this phone are damaged.")
@@ -277,7 +309,7 @@ class _Placer:
 
     def _is_other(self, name: str) -> bool:
         """Tell whether a logical partition is of the slot that is not written."""
-        return bool(self._suffix) and name.endswith({"_a": "_b", "_b": "_a"}[self._suffix])
+        return bool(self._suffix) and name.endswith(_OTHER[self._suffix])
 
     def _laid_out(self, base: _Base) -> tuple[Placed, ...]:
         sizes = {image.name: image.size_bytes for image in self._images}
@@ -304,23 +336,23 @@ class _Placer:
     def _rows(
         self,
         image: _Image,
-        runs: Sequence[tuple[int, int]],
+        runs: Sequence[tuple[int, int, Area]],
         label: str,
         members: dict[str, File],
     ) -> Iterator[ProgramRow]:
-        """Yield what writes image to runs: (first sector, sectors) of 512 bytes in `super`."""
+        """Yield what writes image to runs: (first sector, sectors) of 512 bytes in an area."""
         filename = image.named.filename
         sparsed = sparse.is_sparse(image.file.head(4))
         if sparsed and len(runs) > 1:  # rows cannot take parts of such a file
             filename, sparsed = f"{filename} (unpacked)", False
             members[filename] = _unsparsed(image.file)
         done = 0
-        for first, sectors in runs:
+        for first, sectors, area in runs:
             length = min(sectors * SECTOR_BYTES, image.size_bytes - done)
             if length > 0:
                 at = first * SECTOR_BYTES
                 room = sectors * SECTOR_BYTES if sparsed else length
-                yield self._row(filename, image.named, label, at, room, done, sparsed=sparsed)
+                yield self._row(filename, image.named, label, area, at, room, done, sparsed=sparsed)
             done += sectors * SECTOR_BYTES
 
     def _row(
@@ -328,19 +360,20 @@ class _Placer:
         filename: str,
         named: NamedImage,
         label: str,
+        area: Area,
         at: int,
         length: int,
         skipped: int,
         *,
         sparsed: bool,
     ) -> ProgramRow:
-        """Return the row for length bytes, which lie at a byte of `super` afterwards."""
-        unit = self._area.sector_bytes
+        """Return the row for length bytes, which lie at a byte of area afterwards."""
+        unit = area.sector_bytes
         if at % unit or skipped % unit:
             raise PackageError("The logical partitions of this phone do not begin with a sector.")
-        start = self._area.start_sector + at // unit
+        start = area.start_sector + at // unit
         return ProgramRow(
-            named.document, named.line, self._area.lun, unit, {},
+            named.document, named.line, area.lun, unit, {},
             Expression(str(start), start), -(-length // unit), filename, label, sparsed,
             skipped // unit, False, None, None,
         )  # fmt: skip

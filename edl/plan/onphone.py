@@ -65,20 +65,23 @@ def merging(read: Read, misc: Area) -> str:
     return _MERGES.get(raw[5], "") if magic == _VIRTUAL_AB_MAGIC else ""
 
 
-def require_no_metadata(read: Read, area: Area, name: str) -> None:
-    """Make sure that a partition does not hold the metadata of logical ones.
-
-    Phones that were moved to Android 10 later have no `super`: that lies on system_a and others,
-    and an image of `system` would take its place.
+def holds_metadata(read: Read, area: Area) -> bool:
+    """Tell whether a partition holds the metadata of logical ones.
 
     Raises:
-        PackageError: it does.
+        ImageError: it cannot be read.
     """
     content = OnPhone(read, area)
-    if content.size_bytes > _GEOMETRY_END and is_super(read_all(content, 0, _GEOMETRY_END)):
-        raise PackageError(
-            f"'{name}' holds the logical partitions of this phone: it has no 'super' of its own,"
-            " and their images cannot be brought to their places.",
-            remedies=("Use a package with whole images for these partitions, as the phone has"
-                      " them.",),
-        )  # fmt: skip
+    return content.size_bytes > _GEOMETRY_END and is_super(read_all(content, 0, _GEOMETRY_END))
+
+
+def in_the_way(name: str) -> PackageError:
+    """Return the error for an image that would take the place of logical partitions.
+
+    Phones that were moved to Android 10 later have no `super`: that lies on system_a and others.
+    """
+    return PackageError(
+        f"'{name}' holds the logical partitions of this phone: it has no 'super' of its own,"
+        " and their images cannot be brought to their places.",
+        remedies=("Use a package with whole images for these partitions, as the phone has them.",),
+    )
