@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import tarfile
+import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -286,15 +287,21 @@ def test_a_broken_plug_in_stops_nothing(
     assert "the format example cannot be used" in caplog.text
 
 
-def test_the_example_of_the_documentation(
-    plugged: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_example_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As somebody else would install it: nothing but files that pip puts beside others."""
     page = (REPO / "docs" / "packages.md").read_text(encoding="utf-8")
     code = page.partition("```python\n")[2].partition("```")[0]
-    (tmp_path / "example_format.py").write_text(code)
-    value = page.partition('example = "')[2].partition('"')[0]
-    monkeypatch.syspath_prepend(str(tmp_path))
-    plugged(value)
+    block = page.partition("```toml\n[project.")[2].partition("```")[0]
+    points = tomllib.loads(f"[project.{block}")["project"]["entry-points"]
+    assert set(points) == {door.GROUP}
+    site = tmp_path / "site-packages"
+    info = site / "example_format-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "example_format.py").write_text(code)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example-format\nVersion: 1.0\n")
+    lines = [f"{name} = {value}" for name, value in points[door.GROUP].items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{door.GROUP}]", *lines, ""]))
+    monkeypatch.syspath_prepend(str(site))
     files = {
         "layout.csv": b"boot,kernel.bin\ndtbo,trees.bin",
         "kernel.bin": b"k",
