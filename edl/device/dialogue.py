@@ -161,10 +161,10 @@ class Dialogue:
         if self._queueing is not None:
             self._queueing.abandon()
 
-    def foresee(self, size_bytes: int, transfer_bytes: int) -> None:
-        """Prepare for raw data of that size; 0: there is no more of it."""
+    def listen(self, transfer_bytes: int) -> None:
+        """From now on, be ready for raw data in transfers of that size."""
         if self._queueing is not None:
-            self._queueing.foresee(size_bytes, transfer_bytes)
+            self._queueing.listen(transfer_bytes)
 
     def _listen(self) -> tuple[bool, Response | None]:
         """Take what the phone has to say in the middle of our data."""
@@ -200,6 +200,7 @@ class Dialogue:
                         ended = loglines.ends_without_answer(text) or (ended and not goes_on)
                     case Response() as response:
                         _log.debug("< %s", response)
+                        _require_plain(name, response)
                         return response
                     case RawData():
                         raise ProtocolError(f"Raw data came where <{name}> awaits an answer.")
@@ -267,6 +268,17 @@ class Dialogue:
 def is_missing(response: Response) -> bool:
     """Tell whether response stands for one that did not come: see `Dialogue.answer`."""
     return _UNANSWERED in response.attributes
+
+
+def _require_plain(name: str, response: Response) -> None:
+    """Make sure that response says yes or no: what is garbled says neither.
+
+    Raises:
+        ProtocolError: it does not.
+    """
+    values = [text for key, text in response.attributes.items() if key.lower() == "value"]
+    if values and values[0].strip().upper() not in {"ACK", "NAK"}:
+        raise ProtocolError(f"The programmer's answer to <{name}> is garbled: '{values[0]}'.")
 
 
 def _babble() -> ProtocolError:

@@ -178,6 +178,7 @@ class Programmer:
     def _agree(self, answer: Configuration, size: int) -> Configuration:
         self.configuration = answer
         self.payload_bytes = size
+        self._talk.listen(size)
         self.memory = answer.memory.lower()
         self._learn()
         return answer
@@ -226,11 +227,7 @@ class Programmer:
             raise refusal.refused("read", self._talk.logs)
         if "unannounced" not in opening.attributes:
             self._talk.host.expect_raw(area.size_bytes, area.sector_bytes)
-        self._talk.foresee(area.size_bytes, self.payload_bytes)
-        try:
-            closing = self._take_raw(sink)
-        finally:
-            self._talk.foresee(0, self.payload_bytes)
+        closing = self._take_raw(sink)
         if not closing.ack:
             self._talk.settle()
             raise refusal.refused(

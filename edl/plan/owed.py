@@ -19,7 +19,7 @@ from edl.events import Emit, ignore
 from edl.plan import history
 from edl.plan.history import Record
 from edl.plan.journal import NOTE_BYTES, Flight, note_sent
-from edl.transport import Transport
+from edl.transport import QUEUED_BYTES, Transport
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -65,7 +65,8 @@ class Claim:
             note_sent(path, self.record.kept, flight.area.size_bytes)
         except OSError as error:
             raise DiskError(f"The journal {path} cannot be written: {error.strerror}.") from error
-        most = flight.sent_bytes + max(NOTE_BYTES, flight.payload_bytes)
+        queued = max(QUEUED_BYTES, 2 * flight.payload_bytes)
+        most = flight.sent_bytes + NOTE_BYTES + queued
         owed.deliver(transport, flight.area, flight.payload_bytes, most, emit)
 
 

@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 Buffer = bytes | bytearray | memoryview
 
+QUEUED_BYTES = 256 * 1024  # how much may be posted at once; two transfers, if they are larger
+
 
 class Transport(Protocol):
     """A connection to one phone.
@@ -84,6 +86,6 @@ class Queueing(Transport, Protocol):
         """Take back what was posted and is not out."""
         ...
 
-    def foresee(self, size_bytes: int, transfer_bytes: int) -> None:
-        """Be ready for size_bytes in transfers of at most transfer_bytes each; 0 ends that."""
+    def listen(self, transfer_bytes: int) -> None:
+        """From now on, always be ready for several transfers of transfer_bytes each."""
         ...

@@ -96,10 +96,10 @@ class PatientTransport:
         if self._queueing is not None:
             self._queueing.abandon()
 
-    def foresee(self, size_bytes: int, transfer_bytes: int) -> None:
+    def listen(self, transfer_bytes: int) -> None:
         """See Queueing."""
         if self._queueing is not None:
-            self._queueing.foresee(size_bytes, transfer_bytes)
+            self._queueing.listen(transfer_bytes)
 
     def close(self) -> None:
         """See Transport."""

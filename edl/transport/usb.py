@@ -20,14 +20,14 @@ import usb.core
 import usb.util
 
 from edl.errors import AccessError, DeviceGoneError, TransportError, TransportTimeoutError
-from edl.transport import Buffer
+from edl.transport import QUEUED_BYTES, Buffer
 from edl.transport.queue import Queue, Transfer, queue_of
 
 _log = logging.getLogger(__name__)
 
 READ_BYTES = 1024 * 1024 + 16 * 1024  # the largest payload, and more: one read is one transfer
 WRITE_BYTES = 1024 * 1024
-QUEUED_BYTES = 256 * 1024  # how much is posted at once; two transfers, if they are larger
+_BLOCK_BYTES = 16 * 1024
 _GONE = {errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.EPROTO}
 _ZLP_TIMEOUT_S = (
     10.0  # a zero-length packet is taken when the last data is in the flash: 1.7 s seen
@@ -38,7 +38,8 @@ class UsbTransport:
     """One bulk interface of a USB device, claimed for us.
 
     What has been posted stays posted when a wait ends, so a time-out loses and repeats nothing.
-    Reads that were posted for more data than came wait for what the phone says next.
+    After `listen`, reads are always posted: what the phone says is taken at once, whatever the host
+    is doing, and no log of its own keeps the phone from taking the next command.
     """
 
     keeps_transfers = True
@@ -55,7 +56,7 @@ class UsbTransport:
         self._coming_in: deque[Transfer] = deque()
         self._spare: list[array.array[int]] = []  # buffers for both
         self._shown: array.array[int] | None = None  # what the last read has returned
-        self._foreseen = self._incoming_bytes = 0
+        self._incoming_bytes = 0  # size of posted reads; 0: none are posted
         self._claim()
         self._queue: Queue | None = queue_of(device)
 
@@ -95,9 +96,7 @@ class UsbTransport:
     def _read_once(self, timeout_s: float) -> memoryview:
         """Return one transfer, which may be empty."""
         try:
-            if self._foreseen > 0 and self._queue is not None:
-                self._post_reads(self._queue)
-            if self._coming_in and self._queue is not None:
+            if self._incoming_bytes and self._queue is not None:
                 return self._read_posted(self._queue, timeout_s)
             timeout_ms = round(timeout_s * 1000)
             count = self._device.read(self._in.bEndpointAddress, self._buffer, timeout_ms)
@@ -113,23 +112,28 @@ class UsbTransport:
             self._coming_in.append(transfer)
 
     def _read_posted(self, queue: Queue, timeout_s: float) -> memoryview:
+        if self._shown is not None:
+            self._spare.append(self._shown)
+            self._shown = None
+        self._post_reads(queue)
         transfer = self._coming_in[0]
         if not queue.wait(transfer, timeout_s):
             raise usb.core.USBTimeoutError("Operation timed out", None, errno.ETIMEDOUT)
         self._coming_in.popleft()
-        if self._shown is not None:
-            self._spare.append(self._shown)
         self._shown = transfer.buffer
         if transfer.error is not None:
             raise transfer.error
-        self._foreseen -= transfer.count
         return memoryview(transfer.buffer)[: transfer.count]
 
-    def foresee(self, size_bytes: int, transfer_bytes: int) -> None:
+    def listen(self, transfer_bytes: int) -> None:
         """See Queueing. A buffer has room for more than that, in whole packets."""
-        self._foreseen = size_bytes
-        rounded = -(-transfer_bytes // 16384) * 16384
-        self._incoming_bytes = min(rounded + 16384, READ_BYTES)
+        rounded = -(-transfer_bytes // _BLOCK_BYTES) * _BLOCK_BYTES
+        self._incoming_bytes = min(rounded + _BLOCK_BYTES, READ_BYTES)
+        if self._queue is not None:
+            try:
+                self._post_reads(self._queue)
+            except (usb.core.USBError, NotImplementedError) as error:
+                raise self._failed(error, "read from") from error
 
     def _room(self, size: int) -> array.array[int]:
         """Return a buffer for at least size bytes."""

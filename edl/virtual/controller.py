@@ -68,6 +68,8 @@ class Controller:
 
     Attributes:
         clock: the phone's time.
+        take_in: called while a write waits; moves what is ready into a read that the host has
+            queued, and tells whether there was something.
         gone: the phone has left the bus. That is final; it comes back with a new controller.
     """
 
@@ -84,6 +86,7 @@ class Controller:
         self.packet_bytes = packet_bytes
         self.clock = clock or Clock()
         self.gone = False
+        self.take_in: Callable[[], bool] = lambda: False
         self._on_exit = on_exit
         self._injector = injector or Injector()
         self._wire = wire
@@ -159,7 +162,7 @@ class Controller:
                     if taken == stop:
                         self._end_write(data)
                         return taken, Status.DONE
-                elif not self._wait(deadline_us):
+                elif not self._speak() and not self._wait(deadline_us):
                     self._trouble.give_up(OUT)
                     return taken, Status.TIMEOUT
 
@@ -195,6 +198,10 @@ class Controller:
                 elif not self._wait(deadline_us):
                     self._trouble.give_up(IN)
                     return got, Status.TIMEOUT
+
+    def _speak(self) -> bool:
+        """Move what is ready into a read that the host has queued; tell whether that ended it."""
+        return bool(self._outbox) and not self._trouble.frozen(IN) and self.take_in()
 
     def clear_halt(self, endpoint: int) -> None:
         """End the stall of endpoint."""

@@ -43,14 +43,16 @@ class Clock:
     """The time of a phone, in microseconds since it was made.
 
     real: waiting takes as long as it says; otherwise it takes no time at all.
-    host: gives the host's own time in nanoseconds; what passes of it outside of the phone passes
-        for the phone as well. None: the host's work takes no time.
+
+    Attributes:
+        host: gives the host's own time in nanoseconds; what passes of it outside of the phone
+            passes for the phone as well. None: the host's work takes no time.
     """
 
-    def __init__(self, *, real: bool = False, host: Callable[[], int] | None = None) -> None:
+    def __init__(self, *, real: bool = False) -> None:
         self.now_us: float = 0
         self._real = real
-        self._host = host
+        self.host: Callable[[], int] | None = None
         self._left_ns: int | None = None  # when the host went to work
 
     def advance_to(self, moment_us: float) -> None:
@@ -61,14 +63,14 @@ class Clock:
 
     def enter(self) -> None:
         """Count what the host has worked, now that it calls."""
-        if self._host is not None and self._left_ns is not None:
-            self.now_us += (self._host() - self._left_ns) / 1000
+        if self.host is not None and self._left_ns is not None:
+            self.now_us += (self.host() - self._left_ns) / 1000
             self._left_ns = None
 
     def leave(self) -> None:
         """Let the host work."""
-        if self._host is not None:
-            self._left_ns = self._host()
+        if self.host is not None:
+            self._left_ns = self.host()
 
 
 class Link:

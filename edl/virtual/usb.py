@@ -307,6 +307,7 @@ class Queued:
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
         self._waiting: dict[int, deque[tuple[Submitted, float]]] = {IN: deque(), OUT: deque()}
+        handle.device.controller.take_in = self._take_in
 
     def submit(self, transfer: Submitted) -> None:
         """Take transfer, in its turn."""
@@ -329,6 +330,14 @@ class Queued:
         finally:
             clock.leave()
         return True
+
+    def _take_in(self) -> bool:
+        """Let the phone speak where a read waits for it."""
+        waiting = self._waiting[IN]
+        taken = bool(waiting) and self._move(*waiting[0], 0)
+        if taken:
+            waiting.popleft()
+        return taken
 
     def _move(self, transfer: Submitted, submitted_us: float, timeout_us: int) -> bool:
         """Move transfer, or go on with it; tell whether it has ended."""
