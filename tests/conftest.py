@@ -36,6 +36,8 @@ UNCOUNTED = (
     "tests/property/",
     "tests/cli/test_breaking.py",
     "tests/cli/test_doctor_storage.py",
+    "tests/cli/test_hostile_names.py",
+    "tests/cli/test_lying_phones.py",
     "tests/cli/test_process.py",
     "tests/docs/test_dependencies.py",
     "tests/docs/test_docs.py::test_the_demo_ends_well",
