@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from collections import deque
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from edl.backup.earlier import Earlier
 from edl.chunks import FillContent
 from edl.contents import is_zero
 from edl.device.firehose import Programmer
@@ -28,6 +30,7 @@ from edl.events import BytesMoved, Emit, Notice
 from edl.firehose.commands import Area
 from edl.formats.manifest import Verified
 from edl.plan.compare import Verify
+from edl.plan.unchanged import Finder
 
 # A single bad sector in 16 MiB of 512-byte sectors costs 16 failing requests.
 _BLOCK_FAILURES = 200
@@ -44,6 +47,7 @@ class Block:
 
     data: None if it is all zeros. bad: sectors that could not be read; denied: those that the
     programmer does not give. Both are zeros in data. moved_bytes: how much was transferred.
+    reused_bytes: how much came from an earlier backup.
     """
 
     data: memoryview | None
@@ -52,6 +56,7 @@ class Block:
     bad: Runs = ()
     denied: Runs = ()
     moved_bytes: int = 0
+    reused_bytes: int = 0
 
 
 class _Denied(Exception):  # noqa: N818  # no error: caught where it is raised for
@@ -64,10 +69,13 @@ _Refusal = DeviceRefusedError | _Denied
 class Reader:
     """Reads blocks of one phone.
 
-    verify: one of `edl.plan.compare.Verify`. emit: told of every block.
+    verify: one of `edl.plan.compare.Verify`. emit: told of every block. earlier: what need not be
+    transferred if it is still the same.
     """
 
-    def __init__(self, programmer: Programmer, verify: str, emit: Emit) -> None:
+    def __init__(
+        self, programmer: Programmer, verify: str, emit: Emit, earlier: Earlier | None = None
+    ) -> None:
         self._programmer = programmer
         self._verify = verify
         self._emit = emit
@@ -75,7 +83,10 @@ class Reader:
         self._dead = False  # the last block was lost as a whole
         self._digests_lie = False
         self._moved = 0
+        self._reused = 0
         self._ways: set[Verified] = set()
+        self._earlier = earlier if verify in {Verify.AUTO, Verify.DIGEST} else None
+        self._finder = Finder(programmer, reading=True)
 
     def read(self, area: Area) -> Block:
         """Return what area holds, at most a few MiB; what cannot be read is told in the result.
@@ -85,7 +96,7 @@ class Reader:
             VerifyError: the phone gives other data each time.
             EdlError: the connection failed.
         """
-        self._moved = 0
+        self._moved = self._reused = 0
         self._ways = set()
         bad: Runs = ()
         denied: Runs = ()
@@ -100,7 +111,7 @@ class Reader:
         else:
             digest = hashlib.sha256(data).digest()
             data = None if is_zero(data) else data
-        return Block(data, digest, weakest(self._ways), bad, denied, self._moved)
+        return Block(data, digest, weakest(self._ways), bad, denied, self._moved, self._reused)
 
     # -- a range that can be read -----------------------------------------------------------------
 
@@ -113,12 +124,17 @@ class Reader:
             _Denied: the programmer hides it.
             DeviceRefusedError: part of it cannot be read.
         """
+        fetched = self._earlier.fetching(area) if self._earlier is not None else None
         told = self._told(area, guided=guided)
         if told is not None and not self._digests_lie:
             zeros, ones = blank_digests(area.size_bytes)
             if told in {zeros, ones}:
                 self._ways.add(Verified.DIGEST)
                 return None if told == zeros else memoryview(b"\xff" * area.size_bytes)
+            if fetched is not None and (held := fetched()) is not None:
+                data = self._updated(area, told, *held)
+                if data is not None:
+                    return data
             return self._proved(area, told)
         data = self._take(area)
         if self._verify == Verify.NONE:
@@ -147,6 +163,26 @@ class Reader:
         except DeviceRefusedError:
             pass
         return None  # reading tells what is wrong, and where
+
+    def _updated(
+        self, area: Area, told: bytes, held: bytearray, digest: bytes
+    ) -> memoryview | None:
+        """Return held, what area was, as it is now; None where reading all of it is as well."""
+        before = self._moved
+        if digest != told:
+            if not self._finder.pays:
+                return None
+            for run in self._finder.runs(area, memoryview(held), differs=True):
+                if not run.same:
+                    begin = time.monotonic()
+                    data = self._take(area.part(run.offset, run.size_bytes))
+                    self._finder.moved(run.size_bytes, time.monotonic() - begin)
+                    held[run.offset : run.offset + run.size_bytes] = data
+            if hashlib.sha256(held).digest() != told:
+                return None
+        self._reused += area.size_bytes - (self._moved - before)
+        self._ways.add(Verified.DIGEST)
+        return memoryview(held)
 
     def _proved(self, area: Area, told: bytes) -> memoryview:
         """Return the bytes of area that have the digest which the phone told."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import edl
 from edl.backup import find, rows
 from edl.backup.doubts import doubted
+from edl.backup.earlier import Earlier
 from edl.backup.extents import Choice, survey, with_files
 from edl.backup.files import temporary_name, write_whole
 from edl.backup.folder import MANIFEST, UNFINISHED, read_manifest
@@ -65,7 +66,7 @@ class Request:
     """What is to be saved, and how.
 
     verify: one of `edl.plan.compare.Verify`. block_bytes: how much is read, and has a digest, at a
-    time; a power of two.
+    time; a power of two. earlier: a backup from which what has not changed is taken.
     """
 
     folder: Path
@@ -75,6 +76,7 @@ class Request:
     verify: str = Verify.AUTO
     resume: bool = False
     block_bytes: int = BLOCK_BYTES
+    earlier: Earlier | None = None
 
 
 @dataclass
@@ -89,6 +91,7 @@ class Report:
     moved_bytes: int = 0
     blank_bytes: int = 0
     resumed_bytes: int = 0
+    reused_bytes: int = 0
     seconds: float = 0.0
     lost: list[str] = field(default_factory=list)
     documents: tuple[str, ...] = ()
@@ -203,7 +206,7 @@ class _Job:
         self._emit = emit
         self._cancel = cancel
         self._unit = planned.storage.sector_bytes
-        self._reader = Reader(storage.phone.programmer, request.verify, emit)
+        self._reader = Reader(storage.phone.programmer, request.verify, emit, request.earlier)
         self._step = 0
         self._results: dict[tuple[int, int], list[Done]] = {}
         self.report = Report(request.folder, planned)
@@ -307,7 +310,8 @@ class _Job:
 
     def _count(self, block: Block, area: Area) -> None:
         self.report.moved_bytes += block.moved_bytes
-        if not block.moved_bytes:
+        self.report.reused_bytes += block.reused_bytes
+        if not (block.moved_bytes or block.reused_bytes):
             self.report.blank_bytes += area.size_bytes
 
     # -- going on -------------------------------------------------------------------------------

@@ -67,6 +67,11 @@ class Area:
         """Length in bytes."""
         return self.sectors * self.sector_bytes
 
+    def part(self, offset: int, size_bytes: int) -> Area:
+        """Return size_bytes of it from offset on, both whole sectors."""
+        unit = self.sector_bytes
+        return Area(self.lun, self.start_sector + offset // unit, size_bytes // unit, unit)
+
     def attributes(self) -> dict[str, int | str]:
         """Return the four attributes that every storage command needs."""
         return {

@@ -13,6 +13,8 @@ from edl.firehose.commands import Area
 from edl.plan.readout import pieces
 from edl.units import MIB
 
+BY_DIGEST = "SHA-256 computed by the phone"
+
 _BLANK_PIECE_BYTES = 256 * MIB
 
 
@@ -26,17 +28,21 @@ class Verify:
 
 
 class Checker:
-    """Compares areas of the phone with digests."""
+    """Compares areas of the phone with digests.
+
+    Attributes:
+        ways: how that was done so far, in words.
+    """
 
     def __init__(self, programmer: Programmer, verify: str = Verify.AUTO) -> None:
         self._programmer = programmer
         self._verify = verify
-        self._ways: set[str] = set()
+        self.ways: set[str] = set()
 
     @property
     def how(self) -> str:
         """How areas were compared, in words."""
-        return " and ".join(sorted(self._ways))
+        return " and ".join(sorted(self.ways))
 
     def holds(self, area: Area, digest: bytes) -> bool:
         """Tell whether area has that SHA-256.
@@ -47,9 +53,9 @@ class Checker:
         """
         there = self._told(area)
         if there is not None:
-            self._ways.add("SHA-256 computed by the phone")
+            self.ways.add(BY_DIGEST)
             return there == digest
-        self._ways.add("reading back")
+        self.ways.add("reading back")
         found = hashlib.sha256()
         self._programmer.read(area, found.update)
         return found.digest() == digest

@@ -7,7 +7,6 @@ one digest for verification, and the most that is lost when somebody pulls the c
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import threading
 import time
@@ -15,27 +14,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from edl.chunks import Content, FillContent, ReadAhead
+from edl.chunks import CHUNK_BYTES, Content, FillContent, ReadAhead
 from edl.device.firehose import Programmer
 from edl.errors import (
     CancelledError,
     DeviceRefusedError,
     EdlError,
     ImageError,
-    ReadFailedError,
     StoppedMidwayError,
     VerifyError,
     WriteFailedError,
 )
 from edl.events import BytesMoved, Emit, Notice, Stage, StepStarted, ignore
+from edl.files import File
 from edl.firehose.commands import Area
-from edl.plan.compare import Checker, Verify, is_blank
+from edl.plan.compare import BY_DIGEST, Checker, Verify, is_blank
 from edl.plan.journal import NOTE_BYTES
 from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
 from edl.plan.order import Stage as Stages
 from edl.plan.order import is_critical, ordered
 from edl.plan.readout import pieces, read_to_file
 from edl.plan.recheck import require_same
+from edl.plan.unchanged import Finder, Unchanged, windows
 from edl.units import format_size
 
 _MOST_FAILURES = 3  # more of them are no matter of single parts
@@ -155,15 +155,22 @@ class Executor:
         ledger: Ledger | None = None,
         cancel: threading.Event | None = None,
         verify: str = Verify.AUTO,
-        skip_unchanged: bool = False,
+        unchanged: Unchanged = Unchanged.WRITE,
+        sources: Iterable[File] = (),
     ) -> None:
+        """Make it ready. sources: the files that the plan's contents are made of."""
         self._programmer = programmer
+        self._sources = tuple(sources)
         self._plan = plan
         self._emit = emit
         self._ledger = ledger or NoLedger()
         self._cancel = cancel or threading.Event()
         self._verify = verify
-        self._skip_unchanged = skip_unchanged
+        self._finder = (
+            None
+            if unchanged == Unchanged.WRITE or verify == Verify.READBACK
+            else Finder(programmer, thorough=unchanged == Unchanged.SKIP)
+        )
         self._done_before = dict(self._ledger.done)
         self._pieces: list[Piece] = []
         self._compared = 0  # how many parts of the report have been compared
@@ -337,13 +344,21 @@ class Executor:
                 self.report.resumed_bytes += area.size_bytes
                 self._emit(BytesMoved(area.size_bytes))
                 continue
-            if self._skip_unchanged and (digest := self._unchanged(area, step.content, offset)):
-                self._pieces.append(Piece(area, step.content, offset, step.label, digest))
-                self.report.unchanged_bytes += area.size_bytes
-                self._emit(BytesMoved(area.size_bytes))
+            if self._finder is not None and self._finder.pays:
+                self._update(self._finder, area, step, offset)
                 continue
             digest = self._program(area, step.content, offset, step.label)
+            self._require_sources()
             self._done(Piece(area, step.content, offset, step.label, digest))
+
+    def _require_sources(self) -> None:
+        """Make sure that what has just been sent came from the files that were checked.
+
+        Raises:
+            ImageError: one of them has changed.
+        """
+        for file in self._sources:
+            file.require_unchanged()
 
     def _is_still_there(self, area: Area, digest: bytes) -> bool:
         """Tell whether to count on what the interrupted run has written: it is verified at the end.
@@ -367,21 +382,40 @@ class Executor:
             reason = f"The journal cannot be written ({error.strerror})"
             self._emit(Notice(f"{reason}: if the job is interrupted now, it starts over."))
 
-    def _unchanged(self, area: Area, content: Content, offset: int) -> bytes | None:
-        """Return the digest of a piece that the phone has already, else None."""
-        try:
-            there = self._programmer.sha256(area)
-        except ReadFailedError:
-            return None
-        if there is None:
-            self._skip_unchanged = False
-            return None
-        wanted = hashlib.sha256()
-        for chunk in content.chunks(offset, area.size_bytes):
-            wanted.update(chunk)
-        return there if there == wanted.digest() else None
+    def _update(self, finder: Finder, area: Area, step: Write, offset: int) -> None:
+        """Write what of a piece the phone does not hold yet."""
+        with ReadAhead(step.content, offset, area.size_bytes) as ahead:
+            at = 0
+            for data in windows(ahead.chunks(), area.size_bytes):
+                self._check_cancel()
+                for run in finder.runs(area.part(at, len(data)), data):
+                    part = area.part(at + run.offset, run.size_bytes)
+                    if run.same:
+                        self._is_there(run.size_bytes)
+                    else:
+                        held = data[run.offset : run.offset + run.size_bytes]
+                        source = _Held(held, finder.hashing(held))
+                        digest = self._send(part, source, step.label)
+                        self._require_sources()
+                        start = offset + at + run.offset
+                        self._done(Piece(part, step.content, start, step.label, digest))
+                at += len(data)
+            self._note(lambda ledger: ledger.piece(area, ahead.digest()))
+
+    def _is_there(self, size: int) -> None:
+        """Count size bytes that the phone has told to be what they should be."""
+        self.report.unchanged_bytes += size
+        if self._verify != Verify.NONE:
+            self.report.verified_bytes += size
+            self._checker.ways.add(BY_DIGEST)
+        self._emit(BytesMoved(size))
 
     def _program(self, area: Area, content: Content, offset: int, label: str) -> bytes:
+        with ReadAhead(content, offset, area.size_bytes) as ahead:
+            return self._send(area, ahead, label)
+
+    def _send(self, area: Area, source: _Source, label: str) -> bytes:
+        """Write what source has to area; return its SHA-256."""
         gone = noted = 0
 
         def moved(count: int) -> None:
@@ -393,15 +427,17 @@ class Executor:
                 self._note(lambda ledger: ledger.sent(noted))
             self._emit(BytesMoved(count))
 
-        with ReadAhead(content, offset, area.size_bytes) as ahead:
-            sent = _Guarded(ahead, area.size_bytes)
-            payload_bytes = self._programmer.payload_bytes
-            self._note(lambda ledger: ledger.begin(area, label, payload_bytes))
-            self._programmer.program(area, sent, label=label, moved=moved)
-            if sent.error is not None:
-                raise sent.error
-            self.report.written_bytes += area.size_bytes
-            return ahead.digest()
+        sent = _Guarded(source, area.size_bytes)
+        payload_bytes = self._programmer.payload_bytes
+        self._note(lambda ledger: ledger.begin(area, label, payload_bytes))
+        begin = time.monotonic()
+        self._programmer.program(area, sent, label=label, moved=moved)
+        if self._finder is not None:
+            self._finder.moved(area.size_bytes, time.monotonic() - begin)
+        if sent.error is not None:
+            raise sent.error
+        self.report.written_bytes += area.size_bytes
+        return source.digest()
 
     def _erase(self, step: Erase) -> None:
         """Erase, and make sure; zeros are the way that always means what it says.
@@ -496,6 +532,27 @@ class Executor:
             self._emit(Notice("The programmer does not set the boot drive; eMMC does not need it."))
 
 
+class _Source(Protocol):
+    """Chunks to be sent, and then their SHA-256."""
+
+    def chunks(self) -> Iterator[memoryview]: ...
+
+    @property
+    def digest(self) -> Callable[[], bytes]: ...
+
+
+class _Held:
+    """Bytes in memory, hashed while they are sent."""
+
+    def __init__(self, data: memoryview, digest: Callable[[], bytes]) -> None:
+        self._data = data
+        self.digest = digest
+
+    def chunks(self) -> Iterator[memoryview]:
+        for at in range(0, len(self._data), CHUNK_BYTES):
+            yield self._data[at : at + CHUNK_BYTES]
+
+
 class _Guarded:
     """Chunks of a piece. A file that fails midway goes on as zeros.
 
@@ -503,8 +560,8 @@ class _Guarded:
     there before the phone is asked to take any.
     """
 
-    def __init__(self, ahead: ReadAhead, size_bytes: int) -> None:
-        self._chunks = ahead.chunks()
+    def __init__(self, source: _Source, size_bytes: int) -> None:
+        self._chunks = source.chunks()
         self._first = next(self._chunks)
         self._left = size_bytes
         self.error: ImageError | None = None

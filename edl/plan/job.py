@@ -36,6 +36,7 @@ from edl.plan.history import Record
 from edl.plan.journal import Journal, fingerprint, stamps
 from edl.plan.model import Geometry, Plan, ReadOut
 from edl.plan.patching import folded
+from edl.plan.unchanged import Unchanged
 from edl.plan.unique import Found, Saved
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Rules:
     backup: bool = True
     verify: str = Verify.AUTO
     resume: bool = False
-    skip_unchanged: bool = False
+    unchanged: Unchanged = Unchanged.AUTO
     only: Job | None = None
     about: Mapping[str, Any] | None = None
     journal: bool = True
@@ -174,7 +175,8 @@ def carry_out(
         ledger=journal,
         cancel=cancel,
         verify=rules.verify,
-        skip_unchanged=rules.skip_unchanged,
+        unchanged=rules.unchanged,
+        sources=sources,
     )
     try:
         report = executor.run()

@@ -228,6 +228,22 @@ def test_the_command(edl: Edl, tmp_path: Path) -> None:
     assert f"complete   {folder}" in out
 
 
+def test_what_an_earlier_one_has_is_not_read_again(edl: Edl, tmp_path: Path) -> None:
+    assert edl("backup", tmp_path / "one")[0] == 0
+    _, out, err = edl("backup", tmp_path / "two")
+    assert f"  since    {tmp_path / 'one'}: what is still the same is not read\n" in err
+    assert "came from the earlier backup" in out
+    _, out, _ = edl("backup", tmp_path / "three", "--since", tmp_path / "one", "--json")
+    assert lines(out)[-1]["moved_bytes"] == 0
+    assert lines(out)[-1]["reused_bytes"] > 0
+    _, out, err = edl("backup", tmp_path / "four", "--since", "none")
+    assert "since" not in err
+    assert "came from" not in out
+    status, _, err = edl("backup", tmp_path / "five", "--since", tmp_path)
+    assert (status, (tmp_path / "five").exists()) == (7, False)
+    assert "holds no backup" in err
+
+
 def test_the_command_as_json(edl: Edl, tmp_path: Path) -> None:
     status, out, _ = edl(
         "backup", tmp_path / "b", "--compress", "--json", "--skip", "userdata,ONES"

@@ -31,6 +31,7 @@ from edl.plan import readout
 from edl.plan.compare import Checker, Verify, is_blank
 from edl.plan.execute import Executor, Ledger, NoLedger, Report
 from edl.plan.model import Erase, Geometry, Plan, ReadOut, Step, Write
+from edl.plan.unchanged import Unchanged
 from edl.units import MIB
 from edl.virtual.programmer.board import VIP_LOCK, Quirks
 from edl.virtual.storage import Extent, Faults, StorageError
@@ -78,7 +79,7 @@ class Job:
         ledger: Ledger | None = None,
         cancel: threading.Event | None = None,
         verify: str = Verify.AUTO,
-        skip_unchanged: bool = False,
+        unchanged: Unchanged = Unchanged.WRITE,
         emit: Callable[[Event], None] | None = None,
         job: str = "rawprogram",
     ) -> Executor:
@@ -91,7 +92,7 @@ class Job:
             ledger=ledger,
             cancel=cancel,
             verify=verify,
-            skip_unchanged=skip_unchanged,
+            unchanged=unchanged,
         )
 
     def run(self, *steps: Step) -> Report:
@@ -177,7 +178,7 @@ def test_what_is_there_already_can_be_skipped(profile: str) -> None:
         job = start(bench)
         data = noise(3 * PIECE)
         bench.flash.luns[0].write(64, data[: 2 * PIECE])
-        report = job.executor(job.write(64, data), skip_unchanged=True).run()
+        report = job.executor(job.write(64, data), unchanged=Unchanged.SKIP).run()
         assert report.unchanged_bytes == 2 * PIECE
         assert report.written_bytes == PIECE
         assert job.there(64, len(data)) == data
@@ -188,7 +189,7 @@ def test_nothing_is_skipped_where_the_phone_cannot_compare() -> None:
         job = start(bench)
         data = noise(3 * PIECE)
         bench.flash.luns[0].write(64, data)
-        report = job.executor(job.write(64, data), skip_unchanged=True).run()
+        report = job.executor(job.write(64, data), unchanged=Unchanged.SKIP).run()
         assert report.unchanged_bytes == 0
         assert report.how == "reading back"
         assert bench.transports[0].commands.count("getsha256digest") == 1
@@ -204,7 +205,9 @@ def test_what_cannot_be_read_is_not_skipped(profile: str) -> None:
             if isinstance(event, BytesMoved):
                 bench.flash.faults = Faults()
 
-        report = job.executor(job.write(64, noise(PIECE)), skip_unchanged=True, emit=emit).run()
+        report = job.executor(
+            job.write(64, noise(PIECE)), unchanged=Unchanged.SKIP, emit=emit
+        ).run()
         assert report.written_bytes == PIECE
 
 

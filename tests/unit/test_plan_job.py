@@ -32,6 +32,7 @@ from edl.plan.compare import Verify
 from edl.plan.job import Rules
 from edl.plan.journal import read
 from edl.plan.model import Erase, Finding, Plan, ReadOut, Severity, Write
+from edl.plan.unchanged import Unchanged
 from edl.plan.unique import Found
 from edl.virtual import storage as flash
 from edl.virtual.programmer.board import Quirks
@@ -222,7 +223,7 @@ def test_without_resume_it_starts_over() -> None:
         storage = bench.storage()
         plan = plan_of(storage, write(bench, 64, noise(5 * PIECE)))
         _interrupted(storage, plan)
-        report = carry_out(bench, plan, storage).report
+        report = carry_out(bench, plan, storage, Rules(unchanged=Unchanged.WRITE)).report
         assert (report.resumed_bytes, report.written_bytes) == (0, 5 * PIECE)
 
 

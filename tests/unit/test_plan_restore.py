@@ -39,6 +39,7 @@ from edl.plan.foreign import Whose
 from edl.plan.job import Outcome, Rules
 from edl.plan.model import Plan, Severity
 from edl.plan.restore import Restoration, Wish
+from edl.plan.unchanged import Unchanged
 from edl.virtual import storage as flash
 from edl.virtual.bootcheck import boot_check
 from edl.virtual.profiles import PhoneSpec
@@ -108,7 +109,7 @@ def put_back(
     storage = bench.storage(Wishes(hints=(bench.flash.kind,)))
     restoration = restore.build(dump, storage, wish)
     dumps_module.check(restoration.parts, dump.storage.block_bytes)
-    rules = Rules(restoration.overwrite, resume=resume, skip_unchanged=True)
+    rules = Rules(restoration.overwrite, resume=resume, unchanged=Unchanged.SKIP)
     return phones.carry_out(
         bench, restoration.plan, storage, rules, cancel=cancel, sources=dump.files
     )

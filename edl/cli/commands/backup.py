@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from edl.backup.earlier import Earlier, earlier
 from edl.backup.extents import Choice
 from edl.backup.find import room_of
-from edl.backup.save import Report, Request, check_folder, prepare, save, saved_bytes
+from edl.backup.folder import open_backup
+from edl.backup.save import Report, Request, check_folder, owner, prepare, save, saved_bytes
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import names
 from edl.cli.options import Settings, lun_option, once, phone_options
@@ -44,6 +47,10 @@ _HOW = {
     "--verify", type=click.Choice(["auto", "sha256", "readback", "none"]), default="auto",
     help="How to make sure of what was read [default: auto].",
 )  # fmt: skip
+@once(
+    "--since", metavar="DIR|none",
+    help="An earlier backup: what is still the same is taken from it [default: the newest one].",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with an interrupted backup.")
 @phone_options
 @click.pass_obj
@@ -56,6 +63,7 @@ def command(
     skip: tuple[str, ...],
     lun: tuple[int, ...],
     verify: str,
+    since: str | None,
     resume: bool,
 ) -> None:
     """Save everything that can be read from the phone to DIR.
@@ -69,18 +77,26 @@ def command(
       edl backup my-phone --skip userdata
       edl backup my-phone --resume
       edl backup my-phone --form partitions --compress
+      edl backup my-phone-in-may --since my-phone
     """
     choice = Choice(tuple(sorted(names(only))), tuple(sorted(names(skip))), lun)
     packed = Compression.ZSTD if compress else Compression.NONE
     request = Request(Path(folder), choice, Form(form), packed, verify, resume)
-    backup(App(settings), request)
+    backup(App(settings), request, since)
 
 
-def backup(app: App, request: Request) -> None:
-    """Save what request asks for, and tell what came of it."""
+def backup(app: App, request: Request, since: str | None = "none") -> None:
+    """Save what request asks for, and tell what came of it.
+
+    since: the folder of an earlier backup, "none", or None for this phone's newest one.
+    """
+    named = None if since is None or since == "none" else Earlier(open_backup(Path(since)))
     check_folder(request.folder, resume=request.resume)
     with app.phone() as phone:
         storage = Storage(phone)
+        if since is None:
+            named = earlier(owner(phone).serial, request.folder)
+        request = replace(request, earlier=named)
         app.emit(Stage("survey", "reading the partition tables"))
         planned = prepare(storage, request)
         _announce(app, request, planned)
@@ -101,6 +117,8 @@ def backup(app: App, request: Request) -> None:
 
 def _announce(app: App, request: Request, planned: Manifest) -> None:
     """Say before it begins how much it is, how long that takes, and whether it fits."""
+    if request.earlier is not None:
+        app.emit(Stage("since", f"{request.earlier.folder}: what is still the same is not read"))
     size = saved_bytes(planned)
     count = sum(1 for lun in planned.luns for extent in lun.extents if extent.file)
     time = format_duration(size / _USUAL_BYTES_PER_S)
@@ -156,6 +174,7 @@ def _data(report: Report) -> dict[str, Any]:
         "moved_bytes": report.moved_bytes,
         "blank_bytes": report.blank_bytes,
         "resumed_bytes": report.resumed_bytes,
+        "reused_bytes": report.reused_bytes,
         "disk_bytes": room_of(report.folder),
         "lost": list(report.lost),
         "left_out": [{"what": each.what, "reason": each.reason} for each in manifest.left_out],
@@ -178,6 +197,12 @@ def _text(report: Report) -> list[str]:
         (
             "blank",
             f"{format_size(report.blank_bytes)} needed no transfer" if report.blank_bytes else "",
+        ),
+        (
+            "unchanged",
+            f"{format_size(report.reused_bytes)} came from the earlier backup"
+            if report.reused_bytes
+            else "",
         ),
         (
             "resumed",

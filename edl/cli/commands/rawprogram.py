@@ -28,6 +28,7 @@ from edl.plan.build import Options, build
 from edl.plan.check import checked
 from edl.plan.job import Rules
 from edl.plan.model import Plan, left_out_data
+from edl.plan.unchanged import Unchanged
 from edl.plan.unique import Found
 
 _RESETS = {"system": Power.RESET, "off": Power.OFF, "edl": Power.EDL}
@@ -98,8 +99,8 @@ holes_option = once(
     help="Let rows without a range erase all of this LUN.",
 )
 @once(
-    "--unchanged", type=click.Choice(["write", "skip"]), default="write",
-    help="What to do with parts that the phone has already [default: write].",
+    "--unchanged", type=click.Choice([each.value for each in Unchanged]), default="auto",
+    help="What to do with what the phone has already [default: auto, skip it where that is fast].",
 )  # fmt: skip
 @once("--skipblock", type=click.Choice(["sha256"]), hidden=True)
 @once("--dir", "folder", metavar="DIR", help="Where <read> rows put their files [default: here].")
@@ -231,14 +232,16 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
         reset=_reset(arguments),
         read_folder=folder_of(arguments.get("folder")),
     )
-    skip = arguments.get("unchanged") == "skip" or arguments.get("skipblock") is not None
+    unchanged = Unchanged(arguments.get("unchanged", Unchanged.WRITE))
+    if arguments.get("skipblock") is not None:
+        unchanged = Unchanged.SKIP
     rules = Rules(
         overwrite=tuple(sorted(names(arguments.get("overwrite", ())))),
         elsewhere=tuple(sorted(names(arguments.get("elsewhere", ())))),
         backup=not arguments.get("no_backup"),
         verify=arguments.get("verify", "auto"),
         resume=arguments.get("resume", False),
-        skip_unchanged=skip,
+        unchanged=unchanged,
     )
     return Request(package, options, traced(rules), arguments.get("slot") or "active", description)
 

@@ -33,6 +33,7 @@ from edl.plan.job import Rules
 from edl.plan.model import plural
 from edl.plan.own import Version
 from edl.plan.restore import Restoration, Wish
+from edl.plan.unchanged import Unchanged
 from edl.units import format_size
 
 _RESETS = {"system": Power.RESET, "off": Power.OFF, "edl": Power.EDL}
@@ -54,8 +55,8 @@ _MOST_LISTED = 12
 @lun_option(several=True)
 @click.option("--no-check", is_flag=True, help="Do not compare the backup with its digests first.")
 @once(
-    "--unchanged", type=click.Choice(["write", "skip"]), default="skip",
-    help="What to do with parts that the phone has already [default: skip].",
+    "--unchanged", type=click.Choice([each.value for each in Unchanged]), default="auto",
+    help="What to do with what the phone has already [default: auto, skip it where that is fast].",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
 @once(
@@ -190,7 +191,7 @@ def _carry_out(app: App, dump: Dump, storage: Storage, wish: Wish, options: dict
             backup=not options["no_backup"],
             verify=options["verify"],
             resume=options["resume"],
-            skip_unchanged=options["unchanged"] == "skip",
+            unchanged=Unchanged(options["unchanged"]),
         ),
         overwrite=sorted(wish.insisted),
     )
