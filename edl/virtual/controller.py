@@ -47,10 +47,13 @@ class Status(enum.Enum):
 
 
 class _Transmission:
-    """What the host has not taken yet of a transfer."""
+    """What the host has not taken yet of a transfer. stray: of which the software knows nothing."""
 
-    def __init__(self, data: memoryview, packet_bytes: int, *, zlp: bool) -> None:
+    def __init__(
+        self, data: memoryview, packet_bytes: int, *, zlp: bool, stray: bool = False
+    ) -> None:
         self.left = data
+        self.stray = stray
         self.zlp_due = zlp and len(data) % packet_bytes == 0
 
     @property
@@ -235,7 +238,7 @@ class Controller:
                     return
                 case Receive() | Sleep():
                     self._answered_us = max(self._answered_us, self._wake_us or 0)
-                case Send() if self._outbox:
+                case Send() if not all(each.stray for each in self._outbox):
                     return
             try:
                 request = self._software.send(answer)
@@ -280,8 +283,9 @@ class Controller:
                 if not lost and not sending.done:
                     self._outbox.append(sending)
                 if self._injector.zlp(Kind.ZLP_EXTRA, Place.IN_TRANSFER):
-                    empty = _Transmission(memoryview(b""), self.packet_bytes, zlp=True)
-                    self._outbox.append(empty)
+                    empty = memoryview(b"")
+                    stray = _Transmission(empty, self.packet_bytes, zlp=True, stray=True)
+                    self._outbox.append(stray)
             case Sleep():
                 self._wake_us = self._now_us + round(request.seconds * _US)
             case Strike():

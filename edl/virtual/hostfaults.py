@@ -43,7 +43,7 @@ class _Watch:
         self._injector = injector
         self._kill = kill
         self._lock = threading.Lock()  # sources are read ahead in a thread
-        self._full = False
+        self._full = self._doomed = False
 
     def write(self, count: int) -> int:
         """Take in that count bytes are about to be written; return how many find room.
@@ -54,13 +54,20 @@ class _Watch:
         with self._lock:
             room = min(count, self._injector.room(Place.DISK))
             fault = self._injector.due(Place.DISK, count)
-            self._injector.passed(Place.DISK, room)
-            if fault is not None and fault.kind is Kind.KILL:
-                self._kill()
-            self._full = self._full or fault is not None
-            if self._full and (fault is None or not room):
+            if fault is not None and fault.kind is Kind.DISK_FULL:
+                self._full = True
+            elif self._full:
+                room = 0
+            self._doomed = fault is not None and fault.kind is Kind.KILL
+            if self._full and not room:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._injector.passed(Place.DISK, room)
             return room
+
+    def written(self) -> None:
+        """Take in that this has been written."""
+        if self._doomed:
+            self._kill()
 
     def read(self, descriptor: int, piece: memoryview, offset: int) -> int:
         """Take in that piece was read from offset on; return how much of it there is."""
@@ -98,7 +105,9 @@ class _Counted(io.FileIO):
 
     def write(self, data: Any, /) -> int:  # noqa: ANN401  # whatever FileIO takes
         view = memoryview(data).cast("B")
-        return super().write(view[: self.watch.write(len(view))])
+        count = super().write(view[: self.watch.write(len(view))])
+        self.watch.written()
+        return count
 
 
 def _key(state: os.stat_result) -> _Key:
