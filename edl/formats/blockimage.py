@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from edl.chunks import Content, FillContent
 from edl.errors import DocumentError
+from edl.formats.texts import printable
 
 BLOCK_BYTES = 4096
 _VERSIONS = range(1, 5)
@@ -81,9 +82,11 @@ def read(raw: bytes) -> TransferList:
 
 
 def _number(text: str) -> int:
-    if not _NUMBER.fullmatch(text.strip()):
-        raise DocumentError(f"The transfer list has '{text[:20]}' where a number belongs.")
-    return int(text)
+    stripped = text.strip()  # of more than int() would pass over
+    if not _NUMBER.fullmatch(stripped):
+        told = printable(stripped[:20])
+        raise DocumentError(f"The transfer list has '{told}' where a number belongs.")
+    return int(stripped)
 
 
 def _ranges(text: str) -> list[tuple[int, int]]:

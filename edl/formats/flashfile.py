@@ -146,4 +146,5 @@ def _image(step: FlashStep) -> tuple[str, str] | None:
 
 
 def _number(step: FlashStep) -> int:
-    return int(step.filename.rpartition("sparsechunk")[2].strip("._"))
+    match = _PIECE.fullmatch(step.filename)
+    return int(match[2]) if match else 0

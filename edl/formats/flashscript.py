@@ -23,7 +23,7 @@ _VARIABLE = re.compile(r"`[^`]*`|\$\([^()]*\)|\$\{\w*\}|\$\w+|\$[*@]|%~[a-z]*[0-
 _FASTBOOT = re.compile(r"fastboot(?:\.exe)?\"?\s([^|&;)<>]*)", re.IGNORECASE)
 _WORD = re.compile(r"[^\s\"']+")
 _PRODUCT = re.compile(r"getvar\s+product\b")
-_MODEL = re.compile(r"product:\s*\*?\s*\(?([\w.|-]+)", re.ASCII)
+_MODEL = re.compile(r"product:\s*(?:\*\s*)?\(?([\w.|-]+)", re.ASCII)
 _ANTI = re.compile(r"\bCURRENT_ANTI_VER\s*=\s*([0-9]{1,4})\b", re.ASCII)
 _NUMBER = re.compile(r"(?:\w+\s*=\s*)?([0-9]{1,4})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,71}", re.ASCII)

@@ -97,7 +97,7 @@ def _covering(mbr: bytes, disk_sectors: int) -> bytes:
     for at in range(446, 510, 16):
         kind, (first, sectors) = changed[at + 4], struct.unpack_from("<II", changed, at + 8)
         if kind == 0xEE and first == 1 and sectors != _ALL_SECTORS:
-            struct.pack_into("<I", changed, at + 12, min(disk_sectors - 1, _ALL_SECTORS))
+            struct.pack_into("<I", changed, at + 12, min(max(disk_sectors - 1, 0), _ALL_SECTORS))
     return bytes(changed)
 
 

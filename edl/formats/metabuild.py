@@ -6,6 +6,7 @@ Facts: qdl contents.c; the file of a phone's maker; handbook 3.2.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ _KINDS = {
     "download_file": "image",
     "file_ref": "image",
 }
-_VARIABLE = re.compile(r"\$\{[^}:]*(?::([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{[^{}:]*(?::([^{}]*))?\}")
+_MAX_ENTRIES = 10_000  # the largest builds seen have some hundreds
+_MAX_PATH = 4096
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,13 @@ def read_metabuild(data: bytes, name: str) -> MetaBuild:
         elif element.tag == "product_name":
             product = _plain(element.text)
         elif element.tag == "build":
-            entries += _build(element)
+            entries += itertools.islice(_build(element, name), _MAX_ENTRIES - len(entries) + 1)
+            if len(entries) > _MAX_ENTRIES:
+                raise DocumentError(f"{name} names more files than any build has.")
     return MetaBuild(product, tuple(map(_plain, flavors)), tuple(entries))
 
 
-def _build(build: Element) -> Iterator[Entry]:
+def _build(build: Element, name: str) -> Iterator[Entry]:
     roots = [child.text for child in build.children if child.tag == "linux_root_path"]
     root = roots[0] if roots else ""
     for element in build.walk():
@@ -95,14 +100,16 @@ def _build(build: Element) -> Iterator[Entry]:
             continue
         if kind == "programmer" and element.attributes.get("firehose_type", "ddr") == "lite":
             continue
-        yield from _entries(kind, element, root)
+        yield from _entries(kind, element, root, name)
 
 
-def _entries(kind: str, element: Element, root: str) -> Iterator[Entry]:
+def _entries(kind: str, element: Element, root: str, document: str) -> Iterator[Entry]:
     names = [child.text for child in element.children if child.tag == "file_name"]
     folders = [child for child in element.children if child.tag == "file_path"]
     for name in names:
         for folder in folders:
+            if len(root) + len(folder.text) + len(name) > _MAX_PATH:
+                raise DocumentError(f"{document}:{element.line}: the path is too long for any.")
             yield Entry(
                 kind,
                 _joined(root, folder.text, name),

@@ -272,6 +272,23 @@ def contents(*more: str, flavors: tuple[str, ...] = ("asic",)) -> bytes:
     ).encode()
 
 
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("<file_name>a</file_name><file_path>b</file_path>" * 200, "more files than any build"),
+        (f"<file_name>{'a' * 5000}</file_name><file_path/>", "1: the path is too long"),
+    ],
+)
+def test_builds_that_are_made_to_exhaust_memory(more: str, why: str) -> None:
+    with pytest.raises(DocumentError, match=why):
+        read_metabuild(contents(f"<download_file>{more}</download_file>"), "contents.xml")
+
+
+def test_variables_without_end_take_no_time() -> None:
+    found = read_metabuild(contents(element("download_file", "${" * 1500, "x")), "contents.xml")
+    assert any("${${" in entry.path for entry in found.entries)
+
+
 FILES = {
     "META/contents.xml": contents(),
     "META/common/emmc/rawprogram0.xml": rawprogram({"boot": "boot.img", "tz": "tz.mbn"}),

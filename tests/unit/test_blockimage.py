@@ -44,6 +44,11 @@ def test_a_whole_image(version: int) -> None:
     assert runs == [(2 * BLOCK, 2 * BLOCK), (6 * BLOCK, BLOCK)]
 
 
+def test_blanks_around_numbers_do_not_matter() -> None:
+    # U+001F is a blank for str.strip(), and none for int()
+    assert blockimage.read(b"2\x1f\n1\n0\n0\nnew 2,0, 1\x1f\n").new == ((0, 1),)
+
+
 def test_data_in_another_order_than_their_blocks() -> None:
     found = blockimage.read(b"4\n3\n0\n0\nnew 2,4,5\nnew 2,0,2\n")
     assert not found.in_order

@@ -56,6 +56,12 @@ def test_pieces_of_one_image_stand_in_the_order_of_their_numbers() -> None:
     assert [step.filename for step in found.steps] == names
 
 
+def test_capitals_in_the_names_of_pieces_do_not_matter() -> None:
+    names = ["system.img_SparseChunk.10", "system.img_SparseChunk.9"]
+    found = read(*(f"<step operation='flash' partition='x' filename='{name}'/>" for name in names))
+    assert [step.filename for step in found.steps] == names[::-1]
+
+
 def test_the_header_is_told() -> None:
     header = """<header><phone_model model="x"/><subsidy_lock_config name="a"/>
       <regulatory_config name="b"/><cid_value value="0x32"/><sparsing enabled="true"/></header>"""

@@ -136,3 +136,8 @@ def test_real_lists_of_checksums() -> None:
 def test_what_is_no_list(data: bytes, why: str) -> None:
     with pytest.raises(DocumentError, match=why):
         read_crclist(data, "crclist.txt")
+
+
+def test_a_line_of_blanks_takes_no_time() -> None:
+    line = b"fastboot getvar product | product:" + b" " * 200_000
+    assert read_script(line, "flash_all.sh").devices == ()

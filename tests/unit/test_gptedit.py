@@ -81,6 +81,12 @@ def test_a_disk_of_the_same_size_leaves_all_partitions_as_they_are() -> None:
     assert refit(empty, 500).header.last_usable_sector == 466
 
 
+def test_a_disk_without_sectors_has_no_room() -> None:
+    table = parse(phone().images().primary, 512)
+    with pytest.raises(DocumentError, match="A disk of 0 sectors has no room"):
+        refit(table, 0)
+
+
 def test_what_only_stands_for_the_end_of_the_disk_is_no_content() -> None:
     dummy = part(3, 300, 966, "last_parti", UUID(int=0))
     table = create(512, 1000, DISK, [part(1, 34, 299, "persist"), dummy])
