@@ -39,3 +39,99 @@ def test_faults_are_for_virtual_phones(edl: Edl) -> None:
     refused = edl("--virtual", PROFILE, "--fault", "explode", "info")
     assert refused.status == 2
     assert "edl virtual faults" in refused.err
+
+
+NOTHING_WRONG = "verified   "
+# What a user is told of each kind in the main job: fault, exit status, words.
+MET = [
+    ("unplug@program:1", 4, "error[device-gone]"),
+    ("reset@program:1", 4, "error[device-gone]"),
+    ("reset@program:1:system", 4, "error[device-gone]"),
+    ("reset@program:1:crash", 4, "error[device-gone]"),
+    ("reset@program:1:off", 4, "error[device-gone]"),
+    ("stall@in-transfer:1", 4, "error[transport]: Could not read from"),
+    ("freeze@out:30000", 4, "takes no data"),
+    ("timeout@in-transfer:3", 0, NOTHING_WRONG),
+    ("short@out-transfer:7:512", 0, NOTHING_WRONG),
+    ("overflow@in:3000", 4, "sent more than a packet: data was lost"),
+    ("swallow@in-transfer:0", 0, NOTHING_WRONG),
+    ("zlp-lost@out-transfer:30", 4, "error[timeout]"),
+    ("zlp-extra@in-transfer:9", 0, NOTHING_WRONG),
+    ("corrupt@out:20000:01", 6, "error[programmer-refused]"),
+    ("garbage@in-transfer:30", 0, NOTHING_WRONG),
+    ("busy", 4, "error[access]"),
+    ("denied", 4, "error[access]"),
+    ("nak@configure:0", 6, "The programmer refused <configure>."),
+    ("nak@program:0", 6, "The programmer refused <program>."),
+    ("nak@power:0", 0, "refused <power>. Everything is on the phone"),
+    ("late-nak@program:0", 6, "The programmer failed at <program>"),
+    ("mute@program:0", 4, "The programmer did not answer <program>."),
+    ("late@program:0:60", 4, "The programmer did not answer <program>."),
+    ("early@program:0", 0, NOTHING_WRONG),
+    ("glued@program:0", 0, NOTHING_WRONG),
+    ("split@program:0", 0, NOTHING_WRONG),
+    ("malformed@program:0", 5, "The programmer's answer to <program> is garbled"),
+    ("flood@program:0:300", 0, NOTHING_WRONG),
+    ("digest@getsha256digest:0", 0, NOTHING_WRONG),
+    ("sector-size@getstorageinfo:0", 6, "error[wrong-sector-size]"),
+    ("sectors@getstorageinfo:0:1000", 7, "do not fit: LUN 0 has 1000"),
+    ("forget@program:0", 0, "differs from what was sent: writing it again"),
+    ("unreadable@getsha256digest:0", 0, NOTHING_WRONG),
+    ("slow@program:0:600", 4, "The programmer did not answer <program>."),
+    ("source-changed@source:100", 7, "boot.img has changed since it was checked."),
+    ("source-cut@source:100", 7, "boot.img has become shorter while it was being used."),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "words"), MET)
+def test_what_a_user_is_told(edl: Edl, mini: Path, fault: str, status: int, words: str) -> None:
+    ended = edl("--virtual", PROFILE, "--fault", fault, "rawprogram", mini, "--yes")
+    assert words in ended.out + ended.err
+    assert ended.status == status
+
+
+def test_logs_without_end(edl: Edl, mini: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edl.device.dialogue._MAX_LOGS", 500)
+    line = ("--virtual", PROFILE, "--fault", "flood@program:0:0", "rawprogram", mini, "--yes")
+    ended = edl(*line)
+    assert ended.status == 5
+    assert "The phone logs without end" in ended.err
+
+
+def test_more_sectors_than_were_asked_for(edl: Edl, tmp_path: Path) -> None:
+    line = ("--virtual", PROFILE, "--fault", "overflow@read:0", "read", "0/0+8", tmp_path / "x")
+    assert edl(*line).status == 0
+    assert (tmp_path / "x").read_bytes() == bytes(8 * 512)
+
+
+def test_sectors_that_cannot_be_read(edl: Edl, tmp_path: Path) -> None:
+    line = ("--virtual", PROFILE, "--fault", "unreadable@read:0", "read", "0/0+8", tmp_path / "x")
+    ended = edl(*line)
+    assert ended.status == 6
+    assert "error[read-failed]" in ended.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_full_disk(edl: Edl, tmp_path: Path, whole: Path) -> None:
+    line = ("--virtual", whole, "--fault", "disk-full@disk:5000", "backup", tmp_path / "saved")
+    ended = edl(*line)
+    assert ended.status == 7
+    assert "error[disk]" in ended.err
+    assert "No space left on device" in ended.err
+
+
+def test_faults_of_one_run_are_gone_in_the_next(edl: Edl, phone: Path, mini: Path) -> None:
+    faults = ("--fault", "nak@program:0", "--fault", "unplug@out:900000000")
+    assert edl("--virtual", phone, *faults, "rawprogram", mini, "--yes").status == 6
+    assert edl("--virtual", phone, "rawprogram", mini, "--yes").status == 0
+
+
+def test_edl_is_killed_and_the_phone_lives_on(edl: Edl, phone: Path, mini: Path) -> None:
+    program = shutil.which("edl", path=str(Path(sys.executable).parent))
+    assert program is not None
+    line = (program, "--virtual", phone, "--fault", "kill@program:1", "rawprogram", mini, "--yes")
+    killed = subprocess.run([*map(str, line)], capture_output=True, text=True, check=False)
+    assert killed.returncode == -9
+    again = edl("--virtual", phone, "rawprogram", mini, "--resume", "--yes")
+    assert again.status == 0
+    assert "verified " in again.out
