@@ -29,6 +29,7 @@ from edl.plan.model import Covered, Plan, ReadOut
 if TYPE_CHECKING:
     from edl.cli.app import App
 
+_FIRST_YEAR, _LAST_YEAR = 2000, 9000
 _OF_THE_PHONE = ("loader", "memory", "vid", "pid", "max_payload", "no_identify")
 
 
@@ -53,12 +54,14 @@ class Again:
         try:
             how = record.kept.about["how"]
             parameters = {str(name): _tupled(value) for name, value in how["parameters"].items()}
-            return cls(
+            again = cls(
                 record, tuple(map(str, how["words"])), parameters, dict(how["settings"]),
                 Path(how["folder"]), datetime.fromisoformat(how["begun"]),
             )  # fmt: skip
+            _require_sense(again)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
+        return again
 
     @property
     def job(self) -> Job:
@@ -78,19 +81,21 @@ class Again:
 
         Raises:
             UsageError: that folder is gone, or there is no such command.
+            click.BadParameter: what it was given then is nothing that it takes.
         """
         settings = context.ensure_object(Settings)
+        command = self._command(context)
+        options = {str(param.name): param for param in command.params}
         for name in _OF_THE_PHONE:
-            if name in self.settings and name not in settings.given:
-                setattr(settings, name, self.settings[name])
+            value = self.settings.get(name)
+            if value is not None and name in options and name not in settings.given:
+                setattr(settings, name, options[name].type(value, options[name], context))
         _absolute(settings)
         settings.resuming = self
-        command: click.Command = context.find_root().command
-        for word in self.words:
-            found = command.get_command(context, word) if isinstance(command, click.Group) else None
-            if found is None:
-                raise UsageError(f"There is no command 'edl {' '.join(self.words)}'.")
-            command = found
+        given = {
+            name: _taken(options.get(name), name, value, context)
+            for name, value in self.parameters.items()
+        }
         with contextlib.ExitStack() as moved:
             try:
                 moved.enter_context(contextlib.chdir(self.folder))
@@ -100,8 +105,24 @@ class Again:
                     f" ({error.strerror})."
                 ) from error
             # whatever is asked before the first write was answered before this one
-            agreed = {"yes": True} if "yes" in self.parameters else {}
-            context.invoke(command, **{**self.parameters, **agreed})
+            agreed = {"yes": True} if "yes" in given else {}
+            context.invoke(command, **{**given, **agreed})
+
+    def _command(self, context: click.Context) -> click.Command:
+        """Return the command that began it.
+
+        Raises:
+            UsageError: there is none that could have.
+        """
+        command: click.Command = context.find_root().command
+        for word in self.words:
+            found = command.get_command(context, word) if isinstance(command, click.Group) else None
+            if found is None:
+                raise UsageError(f"There is no command 'edl {' '.join(self.words)}'.")
+            command = found
+        if isinstance(command, click.Group) or command is context.command:
+            raise UsageError(f"'edl {' '.join(self.words)}' is no command that writes.")
+        return command
 
 
 def told(record: Record) -> str:
@@ -201,6 +222,38 @@ def traced(rules: Rules, **changes: Any) -> Rules:  # noqa: ANN401
 def _lasting(virtual: str | None) -> bool:
     """Tell whether the phone outlives this process: a virtual one does in a folder only."""
     return virtual is None or Path(virtual).is_dir()
+
+
+def _require_sense(again: Again) -> None:
+    """Make sure that again is something that a job can have noted.
+
+    Raises:
+        ValueError, TypeError, AttributeError: it is not; somebody has edited the journal.
+    """
+    if again.begun.tzinfo is None or not _FIRST_YEAR <= again.begun.year < _LAST_YEAR:
+        raise ValueError("no job began then")
+    if "\0" in str(again.folder):
+        raise ValueError("no folder has such a name")
+    for name, path, size_bytes, mtime_ns in again.record.kept.about.get("files", ()):
+        if not (isinstance(name, str) and isinstance(path, str)):
+            raise TypeError("files have names")
+        int(size_bytes), int(mtime_ns)
+
+
+def _taken(
+    param: click.Parameter | None, name: str, value: object, context: click.Context
+) -> object:
+    """Return value as the command gets it from its line, where it was given for param.
+
+    Raises:
+        click.BadParameter: it is nothing that param takes.
+        UsageError: there is no param of that name.
+    """
+    if param is None:
+        raise UsageError(f"The interrupted command has no parameter '{name}'.")
+    many = param.multiple or param.nargs != 1
+    one = value is not None and many and not isinstance(value, tuple)  # one of them was picked
+    return param.process_value(context, (value,) if one else value)
 
 
 def _absolute(settings: Settings) -> None:

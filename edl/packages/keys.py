@@ -70,7 +70,7 @@ def read_keys(choices: Choices) -> Keys:
         raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
     try:
         table = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
         raise DocumentError(f"{path} is no TOML document: {error}.") from error
     return Keys(
         path,

@@ -40,6 +40,7 @@ from edl.units import MIB
 _TELLING = frozenset({"modemst1", "modemst2", "persist"})
 _MAX_TELLING_BYTES = 128 * MIB
 _LEAST_TELLING_BYTES = 4096  # with less than that in it, a partition is as good as empty
+_MAX_MANIFEST_BYTES = 1024 * 1024
 _NO_SERIALS = frozenset({0, 0xFFFFFFFF})
 _USER_DATA = (
     "User data is encrypted with keys inside the chip of the phone that wrote it: this phone could"
@@ -245,11 +246,12 @@ def _saved(phone: Phone) -> Iterator[tuple[str, str]]:
         return
     for path in phone_folder(phone.serial).glob("saved-*/manifest.json"):
         try:
-            files = json.loads(path.read_text(encoding="utf-8"))["files"]
+            with path.open("rb") as file:
+                files = json.loads(file.read(_MAX_MANIFEST_BYTES))["files"]
             for name, entry in files.items():
                 if any(name.endswith(f"-{safe_name(each)}.bin") for each in _TELLING):
                     yield str(entry["sha256"]), name
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
 
 

@@ -67,7 +67,7 @@ def saved_dump(folder: Path) -> Dump:
     data = _manifest(folder)
     try:
         digests = {
-            str(name): bytes.fromhex(entry["sha256"])
+            _plain(name): bytes.fromhex(entry["sha256"])
             for name, entry in data["files"].items()  # type: ignore[attr-defined]
         }
         hwid, pk_hash, serial = data["hwid"], data["pk_hash"], data["serial"]
@@ -84,6 +84,17 @@ def saved_dump(folder: Path) -> Dump:
     files = tuple(on_disk(folder / name) for name in (_MANIFEST, *digests))
     storage = StorageRecord(memory, unit, block_bytes=GIB)
     return Dump(str(folder), owner, storage, luns, files, made)
+
+
+def _plain(name: str) -> str:
+    """Return name if it is that of a file in the folder itself.
+
+    Raises:
+        ValueError: it is not; somebody has edited the manifest.
+    """
+    if name in {"", ".."} or "\0" in name or Path(name).name != name:
+        raise ValueError(name)
+    return name
 
 
 def _lun(folder: Path, number: int, unit: int, digests: dict[str, bytes]) -> DumpLun | None:

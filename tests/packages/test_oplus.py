@@ -435,6 +435,8 @@ def test_a_loader_larger_than_any(kind: str, tmp_path: Path, data_home: Path) ->
         ('[[ofp]]\nkey="xx"', "'key' should have 32 hexadecimal digits"),
         ("[[lenovo]]", "has no 'word'"),
         ("[", "is no TOML document"),
+        ("a = " + "[" * 100_000, "is no TOML document"),
+        ("a = " + "9" * 5000, "is no TOML document"),
     ],
 )
 def test_key_files_that_are_no_good(text: str, words: str, tmp_path: Path, data_home: Path) -> None:

@@ -52,7 +52,7 @@ def test_what_is_known_of_a_phone_is_kept() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "[]", "null", "7", '"text"', "{}", "\x00",
+        "", "{", "[]", "null", "7", '"text"', "{}", "\x00", "[" * 50_000, "9" * 50_000,
         json.dumps({"hwid": "1", "pk_hash": None, "sahara_version": 2, "soc_version": 1}),
         json.dumps({"hwid": 1, "pk_hash": None, "sahara_version": [2], "soc_version": 1}),
         json.dumps({"hwid": 1, "pk_hash": "no hex", "sahara_version": 2, "soc_version": 1}),

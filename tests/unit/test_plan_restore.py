@@ -256,6 +256,8 @@ def test_records_of_what_was_saved_may_be_damaged(alices: Path) -> None:
     folder = home() / "phones" / f"{BOB:08x}" / "saved-1"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text('{"files": {"lun0-persist.bin": 5}}')
+    (folder.parent / "saved-2").mkdir()
+    (folder.parent / "saved-2" / "manifest.json").write_text("[" * 100_000)
     with phones.plug(emmc(BOB)) as bench:
         live(bench.flash, "bob")
         verdict = foreign.judge(bare(alices / "image"), bench.storage())
@@ -939,11 +941,20 @@ def test_saves_that_contradict_each_other_are_not(alices: Path) -> None:
         assert own.merged(found) is None, why
 
 
+def _naming(name: str) -> str:
+    """Return the record of a saved file of that name."""
+    return json.dumps({
+        "files": {name: {"sha256": "00"}}, "hwid": None, "pk_hash": None, "serial": "unknown",
+        "sector_bytes": 512, "made": "", "memory": "",
+    })  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", '{"files": {"x": {"sha256": "zz"}}, "hwid": null}', '{"files": 1}',
      '{"files": {}, "hwid": null, "pk_hash": null, "serial": "x", "sector_bytes": 512}',
-     '{"files": {}, "hwid": null, "pk_hash": null, "serial": "unknown", "sector_bytes": 7}'],
+     '{"files": {}, "hwid": null, "pk_hash": null, "serial": "unknown", "sector_bytes": 7}',
+     "[" * 100_000, *map(_naming, ("../secret", "/etc/passwd", "a\0b", "..", ""))],
 )  # fmt: skip
 def test_records_that_cannot_be_understood(text: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(text)
