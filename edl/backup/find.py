@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,11 @@ def _noted(index: Path) -> dict[Path, str]:
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
             data = json.loads(line)
-            noted[Path(str(data["path"]))] = str(data["made"])
+            path = str(data["path"])
+            if "\0" in path:
+                continue  # nothing can be called so
+            os.fsencode(path)
+            noted[Path(path)] = str(data["made"])
     return noted
 
 

@@ -71,7 +71,7 @@ class Record:
         """All that it was to change; nothing if its journal does not tell."""
         try:
             return [Area(*map(int, row)) for row in self.kept.about["areas"]]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return []
 
     def require_readable(self) -> None:

@@ -156,6 +156,8 @@ def test_finding_what_was_saved(tmp_path: Path) -> None:
     note(None, tmp_path / "other")
     with (phone_folder("1a2b3c4d") / "backups.jsonl").open("a") as file:
         file.write("torn\n[]\n{}\n")
+        for path in ("\0", "\ud800"):  # nothing can be called so
+            file.write(json.dumps({"path": path, "made": "2026-01-01T00:00:00Z"}) + "\n")
     saved = phone_folder("1a2b3c4d") / "saved-20260101T000000.000000Z"
     saved.mkdir()
     (saved / "manifest.json").write_text(

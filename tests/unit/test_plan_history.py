@@ -102,7 +102,7 @@ def test_areas_are_merged() -> None:
     assert rows == [[0, 64, 64, 512], [1, 0, 16, 512], [0, 0, 1, 4096]]
 
 
-@pytest.mark.parametrize("areas", [7, [[1]], [["x", 1, 2, 3]], {}])
+@pytest.mark.parametrize("areas", [7, [[1]], [["x", 1, 2, 3]], {}, [[float("inf"), 1, 2, 3]]])
 def test_areas_that_make_no_sense(areas: object) -> None:
     journal = history.begin(SERIAL, "write", "job", {"areas": areas}, {})
     journal.begin(AREA, "boot", 4096)
