@@ -31,8 +31,9 @@ class Stamp:
         """
         try:
             state = os.stat(path)  # noqa: PTH116  # path.stat() costs twice as much, a file each row
-        except OSError as error:
-            raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
+        except (OSError, ValueError) as error:  # ValueError: nothing can be called so
+            reason = getattr(error, "strerror", None) or "no file can be called so"
+            raise ImageError(f"{path} cannot be read: {reason}.") from error
         return cls(path, state.st_size, state.st_mtime_ns)
 
 

@@ -14,6 +14,7 @@ import pytest
 from edl.chunks import BytesContent, Content, FileContent, FillContent, read_all
 from edl.contents import Joined, Slice, SparseContent, as_file, data_runs, is_blank
 from edl.errors import ImageError
+from edl.files import on_disk
 from edl.formats.sparse import SparseImage
 from edl.units import MIB
 
@@ -142,3 +143,9 @@ def test_a_content_as_a_file() -> None:
         assert file.read(2) == b"01"
         assert file.tell() == 2
         assert file.seekable()
+
+
+@pytest.mark.parametrize("name", ["a\0", "\ud800"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ImageError, match="no file can be called so"):
+        on_disk(tmp_path / name)
