@@ -38,8 +38,8 @@ from edl.virtual.profiles import PhoneSpec, Profile, parse_spec
 from edl.virtual.programmer import programmer
 from edl.virtual.programmer.board import Board
 from edl.virtual.saved import FILE_NAME, Saved, State
-from edl.virtual.states import CONDITIONS, CRASH_IDS, CRASHED, hung, programmer_in
-from edl.virtual.storage import EmmcProduct, Storage, UfsProduct, emmc, ext_csd, ufs
+from edl.virtual.states import CONDITIONS, CRASH_IDS, CRASHED, hung, owing, programmer_in
+from edl.virtual.storage import EmmcProduct, Extent, Storage, UfsProduct, emmc, ext_csd, ufs
 from edl.virtual.usb import VirtualBackend
 
 _HELLO = Command.HELLO.to_bytes(4, "little")
@@ -86,6 +86,8 @@ class Phone:
         self._held = ExitStack()
         self._closed = False
         self._starts = 0  # of the boot ROM
+        self._board: Board | None = None  # of the last programmer
+        self._owed, self._heard = saved.owed, self._injector.counts[Place.OUT]
         self._condition = self.profile.state if saved.condition is None else saved.condition
         if self._condition:
             self._begin(self._condition)
@@ -94,7 +96,10 @@ class Phone:
             case State.BOOT_ROM:
                 self._start_boot_rom(hello_eaten=saved.hello_taken)
             case State.PROGRAMMER:
-                self._appear(self._programmer(greet=False), super_speed=self.profile.usb3)
+                software = self._programmer(greet=False)
+                if saved.owed is not None:
+                    software = owing(software, saved.owed, self.profile.sector_bytes)
+                self._appear(software, super_speed=self.profile.usb3)
             case State.HUNG:
                 self._appear(hung())
 
@@ -220,11 +225,17 @@ class Phone:
         self._state = State.UNPLUGGED
         self.save()
 
-    def save(self) -> None:
-        """Keep the phone as it is now, if it has a folder."""
+    def save(self, owed: Extent | None = None) -> None:
+        """Keep the phone as it is now, if it has a folder.
+
+        owed: sectors whose data its programmer waits for. Nobody else keeps it waiting, unless
+        it was found so and has not been talked to.
+        """
         if self._folder is None:
             return
         self.storage.flush()
+        if self._injector.counts[Place.OUT] == self._heard:
+            owed = self._owed
         Saved(
             self._spec,
             self._state,
@@ -233,6 +244,7 @@ class Phone:
             self._injector.counts,
             self.storage.bootable,
             self._lasting_condition,
+            owed,
         ).write(self._folder)
 
     def close(self) -> None:
@@ -305,7 +317,7 @@ class Phone:
 
     def _kill_host(self) -> None:
         """End this process as kill -9 does; the phone, which notices nothing, is kept."""
-        self.save()
+        self.save(self._board.owed if self._board is not None else None)
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def _restart(self) -> None:
@@ -358,7 +370,7 @@ class Phone:
             self._controller.load(software)
 
     def _programmer(self, *, greet: bool) -> Firmware:
-        board = Board(
+        self._board = board = Board(
             self.storage,
             chip_serial=self.profile.rom.fuses.serial,
             packet_bytes=_packet_bytes(super_speed=self.profile.usb3),
@@ -399,6 +411,7 @@ class Phone:
         )
 
     def _leave(self) -> None:
+        self._owed = None
         if self._controller is not None:
             self._controller.unplug()
             self._controller = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from edl.errors import ImageError, UsageError
 from edl.virtual.faults import UNLIMITED, Fault, Place, parse_fault
 from edl.virtual.profiles import PhoneSpec, parse_spec
 from edl.virtual.states import CONDITIONS
+from edl.virtual.storage import Extent
 
 FILE_NAME = "phone.json"
 _FORMAT = 1
@@ -38,7 +39,7 @@ class Saved:
     hello_taken: the boot ROM's HELLO has been read, and it awaits the answer. faults: those that
     have not struck. counts: what has passed over USB so far. bootable: LUN that was chosen to boot
     from. condition: the name in `states` of how other programs have left it, empty for none; None
-    for a new phone, which is as its spec says.
+    for a new phone, which is as its spec says. owed: sectors whose data the programmer waits for.
     """
 
     spec: PhoneSpec
@@ -48,6 +49,7 @@ class Saved:
     counts: Mapping[Place, int] = field(default_factory=dict)
     bootable: int | None = None
     condition: str | None = None
+    owed: Extent | None = None
 
     def write(self, folder: Path) -> None:
         """Keep it in folder; a process that dies meanwhile leaves the old file."""
@@ -60,6 +62,7 @@ class Saved:
             "counts": dict(self.counts),
             "bootable": self.bootable,
             "condition": self.condition or "",
+            "owed": None if self.owed is None else astuple(self.owed),
         }
         new = folder / f"{FILE_NAME}.new"
         new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -109,7 +112,16 @@ class Saved:
             counts=counts,
             bootable=bootable,
             condition=_condition(content.get("condition", "")),
+            owed=_extent(content.get("owed")),
         )
+
+
+def _extent(numbers: Any) -> Extent | None:  # noqa: ANN401
+    if numbers is None:
+        return None
+    if not all(type(number) is int and 0 <= number < UNLIMITED for number in numbers):
+        raise ValueError(f"{numbers!r} are no sectors")
+    return Extent(*numbers)
 
 
 def _condition(name: str) -> str:

@@ -15,6 +15,7 @@ from edl.virtual.bootrom import RomConfig
 from edl.virtual.crashdump import CrashDump, Region
 from edl.virtual.descriptors import QUALCOMM
 from edl.virtual.link import Firmware, Receive, Request, Send, Sleep
+from edl.virtual.storage import Extent
 
 _AWAITED_BYTES = 4096  # of an image that an earlier program has begun to send
 _SECTORS = 256
@@ -104,6 +105,15 @@ def programmer_in(condition: Condition, software: Firmware, sector_bytes: int) -
     if not said:
         return software
     return _told(software, f"{_PROLOG}<data>{said}</data>".encode(), unread=condition.unread)
+
+
+def owing(software: Firmware, extent: Extent, sector_bytes: int) -> Firmware:
+    """Return a programmer that waits for the data of extent, as a killed host has left it."""
+    said = (
+        f'<program SECTOR_SIZE_IN_BYTES="{sector_bytes}" num_partition_sectors="{extent.count}"'
+        f' physical_partition_number="{extent.lun}" start_sector="{extent.start}" />'
+    )
+    return _told(software, f"{_PROLOG}<data>{said}</data>".encode(), unread=False)
 
 
 def hung() -> Firmware:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from edl.virtual.faultkinds import TABLE, Kind
-from tests.cli.conftest import Edl
+from edl.virtual.phone import Phone
+from tests.cli.conftest import Edl, write_rows
 from tests.cli.test_json import held
 from tests.conftest import REPO
 
@@ -126,12 +127,25 @@ def test_faults_of_one_run_are_gone_in_the_next(edl: Edl, phone: Path, mini: Pat
     assert edl("--virtual", phone, "rawprogram", mini, "--yes").status == 0
 
 
-def test_edl_is_killed_and_the_phone_lives_on(edl: Edl, phone: Path, mini: Path) -> None:
+@pytest.mark.parametrize("profile", ["msm8953", "qcm2290"])
+def test_edl_is_killed_and_the_phone_lives_on(edl: Edl, tmp_path: Path, profile: str) -> None:
+    phone, package = tmp_path / "phone", tmp_path / "package"
+    assert edl("virtual", "new", phone, f"{profile},size=16MiB").status == 0
+    package.mkdir()
+    image = bytes(range(256)) * 1200
+    (package / "boot.img").write_bytes(image)
+    write_rows(package, ("boot.img", 2048, 600, "boot"))
     program = shutil.which("edl", path=str(Path(sys.executable).parent))
     assert program is not None
-    line = (program, "--virtual", phone, "--fault", "kill@program:1", "rawprogram", mini, "--yes")
+    line = (program, "--virtual", phone, "--fault", "kill@out:200000", "rawprogram", package, "-y")
     killed = subprocess.run([*map(str, line)], capture_output=True, text=True, check=False)
     assert killed.returncode == -9
-    again = edl("--virtual", phone, "rawprogram", mini, "--resume", "--yes")
+    with Phone.open(phone) as left:
+        assert left.storage.luns[0].read(2048, 600) != image
+    # it takes everything for data, also a question: only the journal knows how much it waits for
+    again = edl("--virtual", phone, "resume")
     assert again.status == 0
+    assert "still waits for data" in again.err
     assert "verified " in again.out
+    with Phone.open(phone) as left:
+        assert left.storage.luns[0].read(2048, 600) == image

@@ -13,7 +13,7 @@ from edl.virtual.pace import seconds
 from edl.virtual.programmer import mishaps
 from edl.virtual.programmer.board import Board
 from edl.virtual.programmer.mishaps import Suffering
-from edl.virtual.storage import Lun
+from edl.virtual.storage import Extent, Lun
 
 XML_BYTES = 4096  # MaxXMLSizeInBytes of all: real-programmer.md 2.3
 
@@ -76,6 +76,7 @@ class Programmer(ABC):
         self.buffer = bytearray(XML_BYTES)
         self.handlers: dict[str, Handler] = {}
         self._suffering = Suffering()
+        self._left: Extent | None = None  # of the write that is being carried out
         self._told: dict[Kind, int | None] = {}  # lies about the storage
 
     @abstractmethod
@@ -124,6 +125,7 @@ class Programmer(ABC):
         is not lost then is inferred: hosts which end only the last payload with a zero-length
         packet work (firehose.md 1.3), and payloads of 12288 bytes too (UFS fact 3).
         """
+        self.board.owed = self._left
         packet_bytes = self.board.packet_bytes
         got, self._ahead = self._ahead[:max_bytes], self._ahead[max_bytes:]
         if len(got) % packet_bytes:
@@ -140,12 +142,15 @@ class Programmer(ABC):
     def perform(self, name: str, attributes: Attributes) -> Steps:
         """Carry out one command that this programmer knows, with the faults that strike it."""
         faults = self.board.injector.commands(name)
-        self._suffering = mishaps.suffering(faults, self.announced(attributes))
+        extent = self.announced(attributes)
+        self._suffering = mishaps.suffering(faults, extent.count)
+        self._left = extent if name == "program" else None
         lies = (Kind.SECTORS, Kind.SECTOR_SIZE)
         self._told |= {fault.kind: fault.count for fault in faults if fault.kind in lies}
         yield from mishaps.strikes(faults)
         work = self._carry_out(name, attributes, faults)
         yield from mishaps.changed(work, faults, self.log, self.storage.sector_bytes)
+        self._left = None
 
     def _carry_out(self, name: str, attributes: Attributes, faults: Iterable[Fault]) -> Steps:
         try:
@@ -157,10 +162,11 @@ class Programmer(ABC):
         except UnansweredError as unanswered:
             yield from map(self.log, unanswered.logs)
 
-    def announced(self, attributes: Attributes) -> int:
-        """Return of how many sectors a command is said to be; 0 where it is not said plainly."""
-        text = attributes.get("num_partition_sectors", "")
-        return int(text) if text.isdecimal() else 0
+    def announced(self, attributes: Attributes) -> Extent:
+        """Return the sectors of a command; numbers that are not said plainly are 0."""
+        names = ("physical_partition_number", "start_sector", "num_partition_sectors")
+        texts = (attributes.get(name, "") for name in names)
+        return Extent(*(int(text) if text.isdecimal() else 0 for text in texts))
 
     def told(self, lun: Lun) -> Lun:
         """Return a LUN of the size that is told of lun; it holds nothing."""
@@ -215,6 +221,9 @@ class Programmer(ABC):
             StorageError: nothing was written.
         """
         yield from self.wait(lun, start, count, self.storage.pace.write)
+        if self._left is not None:
+            self._left = Extent(lun, start + count, self._left.count - count)
+            self.board.owed = self._left if self._left.count else None
         size_bytes = count * self.storage.sector_bytes
         if not self._suffering.forgets:
             self.storage.write(lun, start, memoryview(self.buffer)[:size_bytes])

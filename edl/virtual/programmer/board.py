@@ -79,6 +79,7 @@ class Board:
         payload_bytes: largest payload that the programmer supports, a multiple of 512; None: that
             of the real one.
         quirks: how this programmer differs from the real one.
+        owed: sectors whose data the programmer waits for now, whatever else is sent to it.
         injector: the faults that strike its commands.
         memory: bytes that peek reads and poke writes, by address; others are zero.
     """
@@ -88,5 +89,6 @@ class Board:
     packet_bytes: int = 512
     payload_bytes: int | None = None
     quirks: Quirks = Quirks()
+    owed: Extent | None = None
     injector: Injector = field(default_factory=Injector)
     memory: dict[int, int] = field(default_factory=dict)

@@ -22,11 +22,12 @@ from edl.virtual.programmer.board import Board
 from edl.virtual.programmer.generation2.attributes import Attributes
 from edl.virtual.programmer.generation2.text import ScanError, Scanner, evaluate
 from edl.virtual.programmer.info import common_texts, emmc_texts, raw_texts, ufs_texts
-from edl.virtual.storage import EmmcProduct, Lun, StorageError
+from edl.virtual.storage import EmmcProduct, Extent, Lun, StorageError
 
 _DEFAULT_PAYLOAD_BYTES = 131072  # more than the buffer holds: configure without a size fails
 _MAX_DIGEST_TABLE_BYTES = 8192
 _MAX_POKE_BYTES = 8
+_COUNT = "num_partition_sectors"
 _PEEK_BYTES = 107  # in one log
 _RAW_LASTS = (265, 531)  # last bytes of the pieces in which EXT_CSD is logged
 
@@ -177,10 +178,11 @@ class Session(Programmer):
             )
         return number, self.storage.luns[number]
 
-    def announced(self, _: NoAttributes) -> int:
+    def announced(self, _: NoAttributes) -> Extent:
         """See Programmer."""
-        text = self.attributes.text("num_partition_sectors")
-        return int(text) if text.isdecimal() else 0
+        texts = {name: self.attributes.text(name) for name in ("start_sector", _COUNT)}
+        number = self.attributes.number("physical_partition_number")
+        return super().announced({**texts, "physical_partition_number": str(number)})
 
     def device_type(self) -> int:
         """Return the number by which logs call the storage."""
