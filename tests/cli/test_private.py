@@ -62,7 +62,7 @@ def test_a_journal(edl: Edl, mini: Path, tmp_path: Path) -> None:
         (mini / "rawprogram0.xml").read_text().replace('"64"', '"4096"', 1)
     )
     edl("--virtual", phone, "rawprogram", mini)
-    (journal,) = home().rglob("journal.jsonl")
+    (journal,) = home().rglob("rawprogram-*.jsonl")
     assert stat.S_IMODE(journal.stat().st_mode) == 0o600
     assert open_to_others(home()) == {}
 
