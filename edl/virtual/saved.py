@@ -121,7 +121,8 @@ def _extent(numbers: Any) -> Extent | None:  # noqa: ANN401
         return None
     if not all(type(number) is int and 0 <= number < UNLIMITED for number in numbers):
         raise ValueError(f"{numbers!r} are no sectors")
-    return Extent(*numbers)
+    lun, start, count = numbers
+    return Extent(lun, start, count)
 
 
 def _condition(name: str) -> str:

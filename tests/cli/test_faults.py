@@ -113,6 +113,13 @@ def test_sectors_that_cannot_be_read(edl: Edl, tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+def test_a_file_that_changes_while_it_is_written(edl: Edl, mini: Path) -> None:
+    line = ("--virtual", PROFILE, "--fault", "source-changed@source:100", "write", "0/2048+16")
+    ended = edl(*line, mini / "boot.img", "--yes")
+    assert ended.status == 7
+    assert "boot.img has changed since it was checked." in ended.err
+
+
 def test_a_full_disk(edl: Edl, tmp_path: Path, whole: Path) -> None:
     line = ("--virtual", whole, "--fault", "disk-full@disk:5000", "backup", tmp_path / "saved")
     ended = edl(*line)

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +12,16 @@ import usb.core
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edl.errors import UsageError
+from edl.errors import ImageError, UsageError
 from edl.virtual.controller import Controller
 from edl.virtual.descriptors import UsbDevice
 from edl.virtual.faultkinds import TABLE, WIRE, every
 from edl.virtual.faults import Fault, Injector, Kind, Place, parse_fault
 from edl.virtual.link import Firmware, Receive, Send
 from edl.virtual.pace import Clock
+from edl.virtual.profiles import parse_spec
+from edl.virtual.saved import FILE_NAME, Saved
+from edl.virtual.storage import Extent
 from edl.virtual.usb import VirtualBackend
 
 IN, OUT = 0x81, 0x01
@@ -431,8 +436,21 @@ def test_what_is_no_fault(text: str) -> None:
         {"kind": Kind.UNPLUG, "place": Place.OUT, "at": -1},
         {"kind": Kind.GARBAGE, "place": Place.IN_TRANSFER, "data": b""},
         {"kind": Kind.GARBAGE, "place": Place.IN_TRANSFER, "data": bytes(4097)},
+        {"kind": Kind.FLOOD, "place": Place.READ, "count": 10**12 + 1},
     ],
 )
 def test_a_fault_is_within_bounds(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"is no number|has 1 to"):
+    with pytest.raises(ValueError, match=r"is no number|has 1 to|is not between"):
         Fault(**fields)
+
+
+def test_what_a_phone_is_owed_is_kept(tmp_path: Path) -> None:
+    saved = Saved(parse_spec("qcm2290"), owed=Extent(0, 8, 4))
+    saved.write(tmp_path)
+    assert Saved.read(tmp_path).owed == Extent(0, 8, 4)
+    file = tmp_path / FILE_NAME
+    for wrong in ("[0, 8, -4]", "[0, 8]", '"x"', "7"):
+        saved.write(tmp_path)
+        file.write_text(re.sub(r'"owed": \[[^]]*\]', f'"owed": {wrong}', file.read_text()))
+        with pytest.raises(ImageError):
+            Saved.read(tmp_path)

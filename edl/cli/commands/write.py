@@ -22,7 +22,7 @@ from edl.device.connect import Phone
 from edl.device.storage import Place, Storage, Target, parse_targets
 from edl.errors import ImageError, PackageError, UsageError
 from edl.events import Stage
-from edl.files import on_disk
+from edl.files import File, on_disk
 from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage, SparseKind, is_sparse
 from edl.formats.super import is_empty_super
@@ -83,12 +83,14 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         if not is_file(file):
             raise ImageError(f"There is no file '{file}'.", remedies=("Check its name.",))
     parsed = parse_targets(targets)
+    sources = tuple(map(on_disk, files))
     with app.running():
         files = [_unpacked(file, app) for file in files]
     with app.phone() as phone:
         storage = Storage(phone)
         if _inside_super(storage, parsed):
-            carry_out(app, _logical(storage, parsed, files), phone, storage, arguments)
+            plan = _logical(storage, parsed, files)
+            carry_out(app, plan, phone, storage, arguments, sources=sources)
             return
         places = [storage.place(target) for target in parsed]
         unpack = arguments.get("unsparse", "auto") == "auto"
@@ -106,7 +108,7 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         whole = ", ".join(place.label for place in places if place.whole_lun)
         size = format_size(plan.write_bytes)
         question = f"This overwrites {whole} from the first sector on ({size})." if whole else ""
-        carry_out(app, plan, phone, storage, arguments, question=question)
+        carry_out(app, plan, phone, storage, arguments, question=question, sources=sources)
 
 
 def _inside_super(storage: Storage, targets: list[Target]) -> bool:
@@ -187,8 +189,9 @@ def carry_out(
     arguments: dict[str, Any],
     *,
     question: str = "",
+    sources: tuple[File, ...] = (),
 ) -> None:
-    """Show plan and carry it out, asking question first."""
+    """Show plan and carry it out, asking question first. sources: the files that it writes."""
     rules = rules_of(arguments)
     app.emit(Stage("check", "looking at what exists only once on this phone"))
     plan, found = job.prepare(plan, storage, rules)
@@ -203,7 +206,9 @@ def carry_out(
         app.confirm(question, yes=arguments["yes"])
     heed(app, plan, phone.serial, rules, yes=arguments["yes"])
     with app.gentle(plan) as cancel:
-        outcome = job.carry_out(plan, phone, found, rules, emit=app.emit, cancel=cancel)
+        outcome = job.carry_out(
+            plan, phone, found, rules, emit=app.emit, cancel=cancel, sources=sources
+        )
     app.result(show.outcome_data(outcome), show.outcome_text(outcome))
 
 
