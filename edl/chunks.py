@@ -18,6 +18,7 @@ from typing import Protocol, Self
 from edl.errors import ImageError
 from edl.units import MIB
 
+STILL_CHANGING = "Let the other program finish with it, see that it is whole, and start again."
 CHUNK_BYTES = MIB
 _AHEAD = 4
 
@@ -60,7 +61,10 @@ class FileContent:
                     offset += len(piece)
                     length -= len(piece)
         except OSError as error:
-            raise ImageError(f"{self.path} cannot be read: {error.strerror}.") from error
+            raise ImageError(
+                f"{self.path} cannot be read: {error.strerror}.",
+                remedies=("Copy it to a disk of this computer, and start again from there.",),
+            ) from error
 
     def _fill(self, descriptor: int, piece: memoryview, offset: int) -> None:
         wanted = max(0, min(len(piece), self.length - offset))
@@ -68,7 +72,10 @@ class FileContent:
         while done < wanted:
             count = pread(descriptor, piece[done:wanted], self.offset + offset + done)
             if count == 0:
-                raise ImageError(f"{self.path} has become shorter while it was being used.")
+                raise ImageError(
+                    f"{self.path} has become shorter while it was being used.",
+                    remedies=(STILL_CHANGING,),
+                )
             done += count
         piece[wanted:] = bytes(len(piece) - wanted)
 
