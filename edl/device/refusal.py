@@ -14,6 +14,11 @@ from edl.errors import (
 from edl.firehose import loglines
 
 _SHOWN_LINES = 8
+_UNEXPLAINED = (
+    "Run the command once more: after a bad transfer the phone may have refused a wrong one.",
+    "If it says no again: hold the power button for 15 seconds and enter EDL mode again.",
+    "If it still does, another variant of the programmer (ddr, lite) may be right.",
+)
 
 
 def refused(
@@ -36,10 +41,13 @@ def refused(
     reason = f" {meaning.text}" if meaning else ""
     if not logs and not meaning:
         reason = " It gave no reason."
+    remedies = meaning.remedies if meaning else None
+    if remedies is None and not kind.remedies:
+        remedies = _UNEXPLAINED
     verb = "failed at" if after_data else "refused"
     return kind(
         f"The programmer {verb} {subject}.{reason}",
-        remedies=meaning.remedies if meaning else None,
+        remedies=remedies,
         device_log=tuple(logs)[-_SHOWN_LINES:],
     )
 

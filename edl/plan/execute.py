@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from edl.chunks import CHUNK_BYTES, Content, FillContent, ReadAhead
+from edl.chunks import CHUNK_BYTES, STILL_CHANGING, Content, FillContent, ReadAhead
 from edl.device.firehose import Programmer
 from edl.errors import (
     CancelledError,
@@ -505,7 +505,10 @@ class Executor:
         self._emit(Notice(f"'{piece.label}' differs from what was sent: writing it again."))
         digest = self._program(piece.area, piece.content, piece.offset, piece.label)
         if digest != piece.digest:
-            raise ImageError(f"The image for '{piece.label}' has changed while it was being used.")
+            raise ImageError(
+                f"The image for '{piece.label}' has changed while it was being used.",
+                remedies=(STILL_CHANGING,),
+            )
         self.report.rewritten.append(piece.label)
 
     def _holds(self, checker: Checker, piece: Piece) -> bool:

@@ -70,6 +70,7 @@ def test_a_file_that_has_shrunk_is_an_image_error(image: Path) -> None:
     with pytest.raises(ImageError) as caught:
         read_all(content, 0, len(DATA))
     assert caught.value.message == f"{image} has become shorter while it was being used."
+    assert "see that it is whole" in caught.value.remedies[0]
 
 
 def test_a_file_that_is_gone_is_an_image_error(image: Path) -> None:

@@ -646,3 +646,10 @@ def test_a_storage_that_trails_its_answer() -> None:
         Script(xml(ACK), xml('<log value="num_partition_sectors=4096" />'))
     ).storage_info(0)
     assert info.sectors == 4096
+
+
+def test_a_refusal_that_nothing_explains_says_what_to_do() -> None:
+    with pytest.raises(DeviceRefusedError) as caught:
+        Programmer(Script(xml('<log value="ERROR: no" />', NAK))).storage_info(0)
+    assert type(caught.value) is DeviceRefusedError
+    assert "once more" in caught.value.remedies[0]
