@@ -118,7 +118,8 @@ class Device:
 
     def disks(self) -> Disks:
         """Return what it holds."""
-        return {lun: self._file(lun).read_bytes() for lun in range(6 if self.model.ufs else 3)}
+        luns = len(list(self.folder.glob("*.img")))
+        return {lun: self._file(lun).read_bytes() for lun in range(luns)}
 
     def put(self, lun: int, offset: int, data: bytes) -> None:
         """Change what it holds."""
@@ -139,6 +140,13 @@ class Device:
         counts = self._saved()["counts"]
         assert isinstance(counts, dict)
         return counts
+
+    @property
+    def pending(self) -> list[str]:
+        """The faults that have not struck."""
+        pending = self._saved()["faults"]
+        assert isinstance(pending, list)
+        return pending
 
     @property
     def bootable(self) -> object:

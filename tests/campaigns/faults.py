@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every kind of fault at every transfer of a job: see docs/reliability.md.
+
+python -m tests.campaigns.faults                          # all of it
+python -m tests.campaigns.faults --sample 500             # so many cases, spread evenly
+python -m tests.campaigns.faults --only 1234              # one again; its folder is kept
+python -m tests.campaigns.faults --only "restore sdm660 unplug@in-transfer:12"
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edl.virtual.faults import Fault, Kind
+from tests.campaigns import claims, faultlist
+from tests.campaigns.bench import PROFILES, Device
+from tests.campaigns.inside import Ran, edl_here, edl_that_dies, no_waiting
+from tests.campaigns.jobs import Backup, Job
+from tests.campaigns.tiny import Package, Tiny, WholeBackup, WriteBack, WritePackage, make_phone
+
+_LOGGED = 8  # each so many cases is run with its log in full, which takes a fifth of the time
+JOBS = ("rawprogram", "backup", "restore")
+
+
+class Scene:
+    """One job on one model of phone, ready to be repeated."""
+
+    def __init__(self, folder: Path, job: str, profile: str) -> None:
+        self.name = f"{job} {profile}"
+        self._job = job
+        self._folder = folder / self.name.replace(" ", "-")
+        self._folder.mkdir(parents=True)
+        self.model = Tiny(profile)
+        self._phone = make_phone(self._folder / "phone", self.model, "v1")
+        self.before = self._phone.disks()
+        self.wanted = self.before
+        match job:
+            case "rawprogram":
+                self._package = Package(self._folder / "package", self.model)
+                self.wanted = self._package.applied(self.before)
+            case "restore":
+                self._damage()
+
+    def _damage(self) -> None:
+        """Save the phone, then let it have another firmware and a broken table."""
+        saving = WholeBackup(self._phone, self._folder)
+        self._dump = saving.target
+        ran = self.run(saving, self._folder / "home", again=False)
+        if ran.status:
+            raise RuntimeError(ran.out)
+        old = self._phone
+        self._phone = make_phone(self._folder / "other", self.model, "v2")
+        unit = self.model.sector_bytes
+        self._phone.put(0, unit, bytes(unit))
+        for lun, disk in old.disks().items():
+            if lun not in self.model.layouts:
+                self._phone.put(lun, 0, disk)
+        self.before = self._phone.disks()
+
+    def make(self, folder: Path) -> Job:
+        """Return the job with a phone of its own."""
+        device = self._phone.copy(folder / "phone")
+        match self._job:
+            case "rawprogram":
+                package = shutil.copytree(self._package.folder, folder / "package")
+                job: Job = WritePackage(device, folder, package, self.wanted)
+            case "backup":
+                job = WholeBackup(device, folder)
+            case _:
+                dump = shutil.copytree(self._dump, folder / "dump")
+                job = WriteBack(device, folder, dump, self.wanted)
+        job.before = self.before
+        return job
+
+    def run(self, job: Job, home: Path, *, again: bool, fault: Fault | None = None) -> Ran:
+        """Carry the job out."""
+        line = job.arguments(again=again)
+        if fault is None:
+            return self.edl(job.device, home, *line)
+        run = edl_that_dies if fault.kind is Kind.KILL else edl_here
+        return run(home, *line, *self._options(job.device), "--fault", fault)
+
+    def edl(self, device: Device, home: Path, *line: str) -> Ran:
+        """Run a command line on device."""
+        return edl_here(home, *line, *self._options(device))
+
+    def _options(self, device: Device) -> tuple[object, ...]:
+        return "--json", "--virtual", device.folder, "--loader", self.model.loader
+
+    def traffic(self) -> faultlist.Traffic:
+        """Carry the job out undisturbed; return what passes over the cable.
+
+        Raises:
+            RuntimeError: it does not end right.
+        """
+        folder = self._folder / "undisturbed"
+        folder.mkdir()
+        job = self.make(folder)
+        with faultlist.Watching() as traffic:
+            ran = self.run(job, folder / "home", again=False, fault=faultlist.NEVER)
+        if found := [*claims.odd(ran), *job.wrong()] or ran.status:
+            raise RuntimeError(f"{self.name}: {found}\n{ran.out}")
+        shutil.rmtree(folder)
+        return traffic
+
+
+@dataclass
+class Case:
+    """A fault in a job, and what came of it.
+
+    ended: code of the error that the fault led to, empty if the job ended right in spite of it.
+    """
+
+    number: int
+    scene: Scene
+    fault: Fault
+    problems: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    ended: str = ""
+    struck: bool = False
+    step_s: float = 0.0
+    runs: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.scene.name} {self.fault}"
+
+    def run(self, folder: Path) -> None:
+        """Let the fault strike, and bring the job to its end."""
+        self._folder = folder
+        self._home = folder / "home"
+        self._job = self.scene.make(folder)
+        device = self._job.device
+        ran = self.scene.run(self._job, self._home, again=False, fault=self.fault)
+        self._ran(ran)
+        self.struck = ran.struck
+        if self.problems:
+            return
+        if self._job.changes and not ran.killed:
+            now = device.disks()
+            self._note("called done: ", claims.false(ran, now, self._job.after(), self._unit))
+        if ran.status == 0:
+            self._note("said to be done, but ", self._job.wrong())
+            return
+        self.ended = "killed" if ran.killed else ran.lines[-1]["code"]
+        self._note(f"after {self.ended}: ", self._job.wrong_between())
+        if not ran.killed or self.number % 3:
+            device.enter_edl()
+        self._to_the_end()
+
+    @property
+    def _unit(self) -> int:
+        return self.scene.model.sector_bytes
+
+    def _to_the_end(self) -> None:
+        """Do what the user is told: resume, or the same command; that has to do."""
+        ran = self._go_on()
+        if ran.status == 4:  # after it was killed: now the keys are held
+            self._job.device.enter_edl()
+            ran = self._go_on()
+        if isinstance(self._job, Backup) and self._job.done and ran.status == 2:
+            pass  # it was whole already
+        elif ran.status != 0:
+            self.problems.append(f"goes on with status {ran.status}: {ran.out.splitlines()[-1:]}")
+            return
+        self._note("at the end: ", self._job.wrong())
+        self._note("at the end: ", self._job.left_over())
+
+    def _go_on(self) -> Ran:
+        ran = None
+        if self._job.changes and self.number % 2:
+            ran = self._ran(self.scene.edl(self._job.device, self._home, "resume"), resume=True)
+        if ran is None or ran.status == 2:  # no job had begun
+            ran = self._ran(self.scene.run(self._job, self._home, again=True))
+        return ran
+
+    def _ran(self, ran: Ran, *, resume: bool = False) -> Ran:
+        self.runs += 1
+        self.step_s = max(self.step_s, ran.step_s)
+        self.log += [f"$ edl {' '.join(ran.arguments)}", ran.out, ran.err, f"[{ran.status}]"]
+        self._note("resume: " if resume else "", claims.odd(ran))
+        return ran
+
+    def _note(self, when: str, found: Iterator[str]) -> None:
+        self.problems += [when + text for text in found]
+
+
+@dataclass
+class Tally:
+    """What a campaign has come to. cases, struck: by job and kind. ends: by code."""
+
+    cases: Counter[tuple[str, str]] = field(default_factory=Counter)
+    struck: int = 0
+    right: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    runs: int = 0
+    step_s: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, case: Case) -> None:
+        """Take a case in."""
+        self.cases[case.scene.name.split()[0], case.fault.kind] += 1
+        self.struck += case.struck
+        self.runs += case.runs
+        self.step_s = max(self.step_s, case.step_s)
+        if case.ended:
+            self.ends[case.ended] += 1
+        else:
+            self.right += 1
+        if case.problems:
+            self.failures.append(f"{case.number} ({case}): {'; '.join(case.problems)}")
+
+    def merge(self, other: Tally) -> None:
+        """Take in what another process has come to."""
+        self.cases += other.cases
+        self.struck += other.struck
+        self.right += other.right
+        self.ends += other.ends
+        self.runs += other.runs
+        self.step_s = max(self.step_s, other.step_s)
+        self.failures += other.failures
+
+    def report(self, seconds: float) -> str:
+        """Return it in words."""
+        total = sum(self.cases.values())
+        rows = [
+            f"{total} cases, {self.runs} runs of edl, {seconds:.0f} s;"
+            f" longest silence {self.step_s:.0f} s of the phone's time",
+            f"struck: {self.struck}; right at once: {self.right}; failures: {len(self.failures)}",
+            "ends: " + ", ".join(f"{code} {count}" for code, count in self.ends.most_common()),
+            "| kind | " + " | ".join(JOBS) + " |",
+            "|---" * (len(JOBS) + 1) + "|",
+        ]
+        table: dict[str, dict[str, int]] = defaultdict(dict)
+        for (job, kind), count in self.cases.items():
+            table[kind][job] = count
+        for kind, counts in table.items():
+            cells = " | ".join(str(counts.get(job, 0)) for job in JOBS)
+            rows.append(f"| `{kind}` | {cells} |")
+        return "\n".join(rows)
+
+
+class Campaign:
+    """All cases, in a folder of their own."""
+
+    def __init__(self, folder: Path, jobs: Sequence[str], profiles: Sequence[str]) -> None:
+        self.folder = folder
+        self.cases: list[tuple[Scene, Fault]] = []
+        logging.disable(logging.DEBUG)
+        with no_waiting():
+            for job in jobs:
+                for profile in profiles:
+                    scene = Scene(folder, job, profile)
+                    found = faultlist.faults(scene.traffic())
+                    self.cases += [(scene, fault) for fault in found]
+
+    def numbers(self, sample: int | None = None, kinds: Sequence[str] = ()) -> list[int]:
+        """Return the numbers of all cases of these kinds, or of a sample, spread evenly."""
+        found = [
+            number
+            for number, (_, fault) in enumerate(self.cases)
+            if not kinds or fault.kind in kinds
+        ]
+        if sample is None or sample >= len(found):
+            return found
+        return [found[index * len(found) // sample] for index in range(sample)]
+
+    def number(self, text: str) -> int:
+        """Return the number of the case that text names.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if text.isdigit() and int(text) < len(self.cases):
+            return int(text)
+        return [f"{scene.name} {fault}" for scene, fault in self.cases].index(text)
+
+    def run(self, numbers: Sequence[int], *, keep: bool = False) -> Tally:
+        """Run these cases and say what goes wrong."""
+        tally = Tally()
+        with no_waiting():
+            for number in numbers:
+                tally.add(self._case(number, keep=keep))
+        return tally
+
+    def _case(self, number: int, *, keep: bool) -> Case:
+        case = Case(number, *self.cases[number])
+        logging.disable(logging.DEBUG if number % _LOGGED else logging.NOTSET)
+        folder = self.folder / f"case-{number}"
+        folder.mkdir()
+        case.run(folder)
+        if case.problems or keep:
+            (folder / "log.txt").write_text("\n".join(case.log))
+            _say(f"{number} ({case}): {'; '.join(case.problems) or case.ended or 'right'}")
+        else:
+            shutil.rmtree(folder)
+        return case
+
+    def run_all(self, numbers: Sequence[int], workers: int) -> Tally:
+        """Run these cases in several processes."""
+        tally, size = Tally(), 25
+        chunks = [numbers[at : at + size] for at in range(0, len(numbers), size)]
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            for part in pool.map(self.run, chunks):
+                tally.merge(part)
+        return tally
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the campaign that the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sample", type=int, metavar="CASES")
+    parser.add_argument("--only", metavar="NUMBER|DESCRIPTION", help="repeat this case")
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=JOBS)
+    parser.add_argument("--profiles", nargs="+", choices=PROFILES, default=PROFILES)
+    parser.add_argument("--kinds", nargs="+", metavar="KIND", default=())
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    shared = Path("/dev/shm")  # noqa: S108  # mkdtemp makes a folder of its own there
+    place = shared if shared.is_dir() else None
+    start = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="edl-faults-", dir=place))
+    campaign = Campaign(folder, options.jobs, options.profiles)
+    alone = options.only is not None
+    if alone:
+        tally = campaign.run([campaign.number(options.only)], keep=True)
+    else:
+        numbers = campaign.numbers(options.sample, options.kinds)
+        tally = campaign.run_all(numbers, options.workers)
+    _say(tally.report(time.monotonic() - start))
+    if tally.failures or alone:
+        _say(f"kept: {folder}")
+    else:
+        shutil.rmtree(folder)
+    return 1 if tally.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
