@@ -98,8 +98,8 @@ class Reach:
     def _connect(self, found: Seen) -> Phone:
         known = self._see(found)
         claim = owed.claim(place_of(found), found.serial)
-        if known is None and claim is not None:
-            known = home.recall(claim.serial)
+        if known is None and (serial := owed.who(place_of(found))) is not None:
+            known = home.recall(serial)
 
         def images(identity: PhoneIdentity) -> Mapping[int, bytes]:
             _remember(identity)

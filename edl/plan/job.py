@@ -266,6 +266,12 @@ def _require_same(meant: Job, phone: Phone, sources: tuple[File, ...]) -> None:
         ImageError: files have changed.
     """
     if phone.serial != meant.serial:
+        if phone.serial == "unknown":
+            raise SafetyError(
+                f"The interrupted job is of the phone {meant.serial}; which one this is, its"
+                " programmer does not tell.",
+                remedies=("Enter EDL mode again, so that the phone tells it; then: edl resume",),
+            )
         raise SafetyError(
             f"The interrupted job is of the phone {meant.serial}; this is {phone.serial}.",
             remedies=("Connect the phone of the interrupted job.",),

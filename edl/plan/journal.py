@@ -148,11 +148,12 @@ class Journal:
                 self.done, self.changed, self._crc = kept.done, kept.changed, kept.crc
                 self._file.truncate(kept.good_bytes)  # behind it may stand a torn line
                 self._file.seek(kept.good_bytes)
-                if not resume:
-                    self._line({"version": _VERSION, "job": job, "about": about or {}})
+                if resume:
+                    self._line({"session": session or {}})
+                else:
+                    head = {"version": _VERSION, "job": job, "about": about or {}}
+                    self._line({**head, "session": session or {}})
                     _sync_folder(path.parent)
-                if session is not None:
-                    self._line({"session": session})
                 on_failure.pop_all()
         except Taken as error:
             raise DiskError(
@@ -323,7 +324,8 @@ def _take(kept: Kept, row: Any) -> None:  # noqa: ANN401
     if not kept.good_bytes:
         if row["version"] != _VERSION:
             raise ValueError
-        kept.job, kept.about = _text(row["job"]), _mapping(row["about"])
+        job, kept.about = _text(row["job"]), _mapping(row["about"])
+        kept.session, kept.job = _mapping(row["session"]), job
         kept.changed = "continues" in kept.about
     elif "session" in row:
         kept.session, kept.flight = _mapping(row["session"]), None  # the programmer listens

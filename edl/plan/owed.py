@@ -18,7 +18,7 @@ from edl.errors import DiskError
 from edl.events import Emit, ignore
 from edl.plan import history
 from edl.plan.history import Record
-from edl.plan.journal import NOTE_BYTES, Flight, note_sent
+from edl.plan.journal import NOTE_BYTES, Flight, is_held, note_sent
 from edl.transport import QUEUED_BYTES, Transport
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -75,18 +75,36 @@ def claim(place: str, serial: str | None) -> Claim | None:
 
     A journal that is damaged proves nothing: what was sent later may be noted in what is lost.
     """
+    last = _last_at(place, serial)
+    if last is None or last.kept.flight is None or last.kept.damaged:
+        return None
+    return Claim(last, last.kept.flight)
+
+
+def who(place: str) -> str | None:
+    """Return the serial number of the phone at place, if it has not left it since its last job.
+
+    Some programmers do not tell it.
+    """
+    last = _last_at(place, None)
+    return last.serial if last is not None else None
+
+
+def _last_at(place: str, serial: str | None) -> Record | None:
+    """Return the job that was interrupted last with a phone at place, in this run of the computer.
+
+    serial: of the phone, if it is known.
+    """
     now = session(place)
     here = [
         record
         for name in (history.serials() if place else [])
         if serial in {None, name}
-        for record in history.interrupted(name)
-        if all(record.kept.session.get(key) == now[key] for key in ("boot", "place"))
+        for record in history.records(name)
+        if not is_held(record.path)
+        and all(record.kept.session.get(key) == now[key] for key in ("boot", "place"))
     ]
-    last = max(here, key=_begun, default=None)
-    if last is None or last.kept.flight is None or last.kept.damaged:
-        return None
-    return Claim(last, last.kept.flight)
+    return max(here, key=_begun, default=None)
 
 
 def _begun(record: Record) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -18,13 +19,16 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import edl as package
 from edl.cli.main import run as run_edl
+from edl.plan import journal
+from edl.transport import Buffer
+from edl.transport.serial import SerialTransport
 from edl.virtual.faults import Injector, Place
 
 LIMIT_S = 120.0  # of the computer's time: whatever takes longer hangs
@@ -45,6 +49,7 @@ class Moment(enum.StrEnum):
 
     BYTES = "bytes"  # over the cable, both ways
     FILES = "files"  # changes to the computer's files; it happens just before one
+    NOTES = "notes"  # lines of journals; it happens before, within or after one
     SECONDS = "seconds"
 
 
@@ -62,7 +67,8 @@ class Ended:
     """How a run ended.
 
     status: exit status, None if it was killed. hung: it was killed because it took too long.
-    moved_bytes, file_events: what passed in all; 0 if it was killed. seconds: of the computer.
+    moved_bytes, file_events, notes: what passed in all; 0 if it was killed. seconds: of the
+    computer.
     """
 
     arguments: tuple[str, ...]
@@ -73,6 +79,7 @@ class Ended:
     moved_bytes: int = 0
     file_events: int = 0
     seconds: float = 0.0
+    notes: int = 0
 
     @property
     def last(self) -> dict[str, Any]:
@@ -112,7 +119,8 @@ def edl(
     if signals is not None and (real or signals.moment is Moment.SECONDS):
         due = start + signals.at[0]
     status, hung = _wait(pid, start, due)
-    counted = json.loads(told.read_text()) if told.exists() else {"bytes": 0, "files": 0}
+    nothing = {"bytes": 0, "files": 0, "notes": 0}
+    counted = json.loads(told.read_text()) if told.exists() else nothing
     return Ended(
         line,
         status,
@@ -122,6 +130,7 @@ def edl(
         counted["bytes"],
         counted["files"],
         time.monotonic() - start,
+        counted["notes"],
     )
 
 
@@ -197,7 +206,8 @@ def _child(
     if file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     counter.stop()
-    told.write_text(json.dumps({"bytes": counter.bytes, "files": counter.files}))
+    counted = {"bytes": counter.bytes, "files": counter.files, "notes": counter.notes}
+    told.write_text(json.dumps(counted))
     return status
 
 
@@ -205,7 +215,7 @@ class _Counter:
     """Counts what this process does, and sends it its signals."""
 
     def __init__(self, signals: Signals | None) -> None:
-        self.bytes = self.files = 0
+        self.bytes = self.files = self.notes = 0
         self._due: list[tuple[float, signal.Signals]] = []
         self._moment = signals.moment if signals else Moment.SECONDS
         if signals is not None and signals.moment is not Moment.SECONDS:
@@ -223,7 +233,62 @@ class _Counter:
                 self._strike(Moment.BYTES, self.bytes)
 
         Injector.passed = count  # type: ignore[assignment,method-assign]
+        self._watch_port()
+        self._watch_journals()
         sys.addaudithook(lambda event, arguments: self._audit(str(folder), event, arguments))
+
+    def _watch_port(self) -> None:
+        """Count at a serial port too, where the phone is in another process."""
+        write, read = SerialTransport.write, SerialTransport.read
+
+        def counted_write(
+            port: SerialTransport, data: Buffer, timeout_s: float, *, zlp: bool = False
+        ) -> None:
+            view = memoryview(data).cast("B")
+            part = self._due_within(len(view))
+            if part is not None:
+                write(port, view[:part], timeout_s)
+            else:
+                write(port, view, timeout_s, zlp=zlp)
+            self.bytes += len(view) if part is None else part
+            self._strike(Moment.BYTES, self.bytes)
+
+        def counted_read(port: SerialTransport, timeout_s: float) -> memoryview:
+            data = read(port, timeout_s)
+            self.bytes += len(data)
+            self._strike(Moment.BYTES, self.bytes)
+            return data
+
+        SerialTransport.write = counted_write  # type: ignore[assignment,method-assign]
+        SerialTransport.read = counted_read  # type: ignore[assignment,method-assign]
+
+    def _due_within(self, count: int) -> int | None:
+        """Return how many of count bytes pass until the next signal; None if all of them do."""
+        if not (self._on and self._moment is Moment.BYTES and self._due):
+            return None
+        left = int(self._due[0][0]) - self.bytes
+        return max(0, left) if left < count else None
+
+    def _watch_journals(self) -> None:
+        """Count lines of journals. A moment with a fraction comes within a line, as far as that."""
+        append = journal._append
+
+        def counted(
+            file: BinaryIO, crc: int, data: Mapping[str, object], *, sync: bool = True
+        ) -> int:
+            self.notes += 1
+            due = self._due[0][0] if self._moment is Moment.NOTES and self._due else 0.0
+            if self._on and due and self.notes - 1 < due < self.notes:
+                whole = io.BytesIO()
+                append(whole, crc, data, sync=False)
+                file.write(whole.getvalue()[: int(due % 1 * len(whole.getvalue()))])
+                file.flush()
+                self._strike(Moment.NOTES, self.notes)
+            result = append(file, crc, data, sync=sync)
+            self._strike(Moment.NOTES, self.notes)
+            return result
+
+        journal._append = counted
 
     def stop(self) -> None:
         """Count no more."""

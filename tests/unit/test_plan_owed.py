@@ -70,6 +70,15 @@ def test_nothing_is_owed_when_a_piece_is_done(path: Path) -> None:
     assert owed.claim(PLACE, None) is None
 
 
+def test_who_is_at_a_place_is_known_between_pieces_too(path: Path) -> None:
+    assert (owed.who(PLACE), owed.who(""), owed.who("usb 1-1 1 8")) == ("1a2b3c4d", None, None)
+    journal = Journal(path, "job", resume=True, session=owed.session(PLACE))
+    assert owed.who(PLACE) is None  # another process is at it
+    journal.close()
+    assert owed.claim(PLACE, None) is None
+    assert owed.who(PLACE) == "1a2b3c4d"
+
+
 def test_a_damaged_journal_proves_nothing(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole + b"{}")  # cut short
@@ -149,6 +158,16 @@ def test_only_the_same_job_goes_on(serial: str | None, files: list[list[str]], t
             phones.carry_out(bench, phones.plan_of(storage, write), storage,
                              job.Rules(resume=True, only=meant))  # fmt: skip
         assert bench.changes == []
+
+
+def test_a_phone_that_does_not_tell_who_it_is_must_do_so() -> None:
+    with plug("msm8916", running=True) as bench:
+        storage = bench.storage()
+        write = Write(AREA, BytesContent(bytes(AREA.size_bytes)), "boot", "x", "")
+        with pytest.raises(EdlError, match="does not tell") as caught:
+            phones.carry_out(bench, phones.plan_of(storage, write), storage,
+                             job.Rules(resume=True, only=job.Job("1a2b3c4d", [])))  # fmt: skip
+        assert "Enter EDL mode again" in caught.value.remedies[0]
 
 
 # -- delivering ---------------------------------------------------------------------------------

@@ -69,8 +69,7 @@ def _of_phone(serial: str | None, place: str) -> list[Record]:
     Raises:
         UsageError: there are none, or several phones have some.
     """
-    if serial is None and (claim := owed.claim(place, None)) is not None:
-        serial = claim.serial
+    serial = serial or owed.who(place)
     serials = history.serials() if serial is None else [serial.lower()]
     jobs = {each: _jobs(each) for each in serials}
     jobs = {each: found for each, found in jobs.items() if found}
