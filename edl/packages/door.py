@@ -352,5 +352,6 @@ def _explained(message: str, remedies: tuple[str, ...], tree: Tree) -> PackageEr
     rows = [path for path in rows if not any(PurePosixPath(path).name in it for it in remedies)]
     if rows:
         others = [*others, f"Not named like a complete set: {', '.join(rows)}."]
-        remedies = (*remedies[:2], "If some of these XML files are meant, unpack and name them.")
+        how = "name" if tree.kind == "folder" else "unpack and name"
+        remedies = (*remedies[:2], f"If some of these XML files are meant, {how} them.")
     return PackageError(" ".join([message, *others]), remedies=remedies)

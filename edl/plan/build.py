@@ -35,7 +35,9 @@ from edl.plan.model import (
 )
 from edl.plan.patching import number, require_fit
 
-__all__ = ["Options", "assumed_geometry", "build"]
+__all__ = ["USER_DATA", "Options", "assumed_geometry", "build"]
+
+USER_DATA = frozenset({"userdata", "metadata", "cache"})
 
 _BOOT_LABELS = {"xbl", "xbl_a", "sbl1", "sbl1_a"}
 _MAX_NAME_BYTES = 200  # of a file to read into; file systems take 255 with what is appended
@@ -45,15 +47,16 @@ _MAX_NAME_BYTES = 200  # of a file to read into; file systems take 255 with what
 class Options:
     """What the user wants of a package.
 
-    luns, only, skip: restrict the rows (labels in lower case; only empty = all). allow_missing:
-    leave out rows whose file is missing. zero_holes: blank what sparse images leave open.
-    erase_luns: LUNs that rows without a range may erase as a whole.
-    read_folder: where <read> rows put their files.
+    luns, only, skip: restrict the rows (labels in lower case; only empty = all). keep: labels whose
+    rows are taken only if `only` names them. allow_missing: leave out rows whose file is missing.
+    zero_holes: blank what sparse images leave open. erase_luns: LUNs that rows without a range may
+    erase as a whole. read_folder: where <read> rows put their files.
     """
 
     luns: frozenset[int] = frozenset()
     only: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
+    keep: frozenset[str] = frozenset()
     allow_missing: bool = False
     zero_holes: bool = False
     erase_luns: frozenset[int] = frozenset()
@@ -210,7 +213,14 @@ class _Builder:
             return True
         name = getattr(row, "label", "").lower()
         options = self._options
-        return name not in options.skip and (not options.only or name in options.only)
+        if name in options.skip or (options.only and name not in options.only):
+            return False
+        if name not in options.keep - options.only or not isinstance(row, ProgramRow | EraseRow):
+            return True
+        if isinstance(row, EraseRow) or row.filename:
+            told = (row.label, "it replaces your data; --wipe takes it as well")
+            self._left_out += [] if told in self._left_out else [told]
+        return False
 
     def _take(self, row: Row) -> None:
         if not self._wanted(row):

@@ -11,6 +11,7 @@ import pytest
 from edl.firehose.commands import Area, Power
 from edl.package import open_package
 from edl.plan.assumed import assumed_geometry
+from edl.plan.build import USER_DATA
 from edl.plan.model import Erase, Geometry, ReadOut, Severity, Write
 from tests import packs
 from tests.packs import EMMC, document, erase, found, only, patch, plan, program, put, read
@@ -287,6 +288,25 @@ def test_only_and_skip_go_by_names_in_any_capitals(tmp_path: Path) -> None:
     made = plan(tmp_path, only=frozenset({"modem", "tz"}), skip=frozenset({"tz"}))
     assert [step.label for step in made.steps] == ["Modem"]
     assert made.findings == ()
+
+
+def test_the_users_data_are_kept_unless_they_are_named(tmp_path: Path) -> None:
+    rows = [
+        program("a.img", 100, 8, "boot"), program("a.img", 200, 8, "UserData"),
+        program("a.img", 210, 8, "UserData"), program("", 300, 8, "metadata"),
+        erase(400, 8, "cache"), read("x.bin", 500, 8).replace('label="read"', 'label="cache"'),
+    ]  # fmt: skip
+    rom(tmp_path, *rows, a=b"a")
+    made = plan(tmp_path, keep=USER_DATA, read_folder=tmp_path / "out")
+    assert [(step.label, type(step)) for step in made.steps] == [
+        ("boot", Write),
+        ("cache", ReadOut),
+    ]
+    told = "it replaces your data; --wipe takes it as well"
+    assert made.left_out == (("UserData", told), ("cache", told))
+    named = plan(tmp_path, keep=USER_DATA, only=frozenset({"userdata", "cache"}))
+    assert [step.label for step in named.steps] == ["UserData", "UserData", "cache", "cache"]
+    assert len(plan(tmp_path).steps) == 5
 
 
 def test_a_name_that_no_row_has_is_told(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from edl.packages import door, whole
 from edl.packages.model import Choices, Description
 from edl.plan import byname, job
 from edl.plan.assumed import assumed_geometry
-from edl.plan.build import Options, build
+from edl.plan.build import USER_DATA, Options, build
 from edl.plan.check import checked
 from edl.plan.job import Rules
 from edl.plan.model import Plan, left_out_data
@@ -225,6 +225,7 @@ def read_request(settings: Settings, arguments: dict[str, Any], emit: Emit = ign
         luns=frozenset(arguments["lun"]),
         only=names(arguments["only"]),
         skip=names(arguments["skip"]),
+        keep=frozenset() if arguments.get("wipe") else USER_DATA,
         allow_missing=arguments["allow_missing"],
         zero_holes=arguments.get("holes") == "zero",
         erase_luns=frozenset(arguments.get("erase_lun", ())),
