@@ -12,23 +12,28 @@ from typing import BinaryIO
 
 from edl.contents import is_zero
 from edl.errors import DiskError
+from edl.home import open_private
 from edl.units import MIB, format_size
 
 
 @contextlib.contextmanager
-def new_file(path: Path, partial: Path | None = None, *, size_bytes: int = 0) -> Iterator[BinaryIO]:
+def new_file(
+    path: Path, partial: Path | None = None, *, size_bytes: int = 0, private: bool = False
+) -> Iterator[BinaryIO]:
     """Give a file that gets the name path when all of it is on the disk.
 
     Until then it has the name partial (NAME.partial). A file that has the name path already is
     replaced only by a whole one; what failed leaves nothing behind. size_bytes: how large it
-    becomes, for the error; 0 if that is unknown.
+    becomes, for the error; 0 if that is unknown. private: nobody else may read it.
 
     Raises:
         DiskError: the file cannot be written, for example because the disk is full.
     """
     partial = partial or path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as file:
+        if partial.is_symlink():  # it would be written through
+            partial.unlink()
+        with open_private(partial, "wb") if private else partial.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -13,11 +13,13 @@ def temporary_name(name: str) -> str:
     return name + ".new"
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, *, private: bool = False) -> None:
     """Write text to path, which has that name only when all is on the disk.
+
+    private: nobody else may read it.
 
     Raises:
         DiskError: it cannot be written.
     """
-    with new_file(path, path.with_name(temporary_name(path.name))) as file:
+    with new_file(path, path.with_name(temporary_name(path.name)), private=private) as file:
         file.write(text.encode())

@@ -17,6 +17,7 @@ from edl.errors import DiskError
 from edl.firehose.commands import Area
 from edl.formats.manifest import Verified
 from edl.formats.seekable import Frame
+from edl.home import open_private
 
 FILE_NAME = "progress.jsonl"
 _MAX_LINE = 1 << 20
@@ -89,7 +90,7 @@ class Progress:
         self._path = folder / FILE_NAME
         self.found = _read(self._path) if resume else {}
         try:
-            self._file = self._path.open("ab" if resume else "wb")
+            self._file = open_private(self._path, "ab" if resume else "wb")
             self._file.write(b"\n")  # ends a line that an earlier run could not end
         except OSError as error:
             raise DiskError(f"{self._path} cannot be written: {error.strerror}.") from error

@@ -34,8 +34,8 @@ def write(folder: Path, manifest: Manifest) -> tuple[str, ...]:
         rows = [_row(lun, extent, manifest.storage) for extent in _worth(lun, manifest.storage)]
         if rows:
             names += [f"rawprogram{lun.lun}.xml", f"patch{lun.lun}.xml"]
-            write_whole(folder / names[-2], _document("data", rows))
-            write_whole(folder / names[-1], _document("patches", []))
+            write_whole(folder / names[-2], _document("data", rows), private=True)
+            write_whole(folder / names[-1], _document("patches", []), private=True)
     return tuple(names)
 
 

@@ -223,7 +223,7 @@ class _Job:
             self.report.manifest = self._result()
             self._drop_files_without_data()
             self.report.documents = rows.write(self._folder, self.report.manifest)
-            write_whole(self._folder / MANIFEST, self.report.manifest.text())
+            write_whole(self._folder / MANIFEST, self.report.manifest.text(), private=True)
             (self._folder / UNFINISHED).unlink()
             progress.remove()
         finally:
@@ -405,7 +405,7 @@ def open_folder(folder: Path, planned: Manifest, *, resume: bool) -> None:
         private_folder(folder)
     except OSError as error:
         raise DiskError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-    write_whole(unfinished, planned.text())
+    write_whole(unfinished, planned.text(), private=True)
 
 
 def check_folder(folder: Path, *, resume: bool) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from edl.cli import bugs
 from edl.home import home, open_private, private_folder
-from tests.cli.conftest import LOADER, Edl
+from edl.outfile import new_file
+from tests.cli.conftest import LOADER, Edl, write_rows
 from tests.conftest import REPO
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
@@ -54,14 +55,12 @@ def test_all_that_a_rescue_keeps(edl: Edl, whole: Path, board: Path, tmp_path: P
     assert open_to_others(kept.parent) == {}
 
 
-def test_a_journal(edl: Edl, mini: Path, tmp_path: Path) -> None:
+def test_an_interrupted_job(edl: Edl, mini: Path, tmp_path: Path) -> None:
     phone = tmp_path / "phone"
-    assert edl("virtual", "new", phone, "qcm2290,fault=unplug@out:1500000").status == 0
-    (mini / "boot.img").write_bytes(b"b" * (2 << 20))
-    (mini / "rawprogram0.xml").write_text(
-        (mini / "rawprogram0.xml").read_text().replace('"64"', '"4096"', 1)
-    )
-    edl("--virtual", phone, "rawprogram", mini)
+    assert edl("virtual", "new", phone, "qcm2290,size=8MiB,fault=unplug@out:1500000").status == 0
+    (mini / "boot.img").write_bytes(os.urandom(2 << 20))
+    write_rows(mini, ("boot.img", 2048, 8192, "boot"))
+    assert edl("--virtual", phone, "rawprogram", mini).status == 4
     (journal,) = home().rglob("rawprogram-*.jsonl")
     assert stat.S_IMODE(journal.stat().st_mode) == 0o600
     assert open_to_others(home()) == {}
@@ -75,8 +74,17 @@ def test_folders_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
     with open_private(shared / "file", "xb") as file:
         file.write(b"x")
     assert modes(shared)["file"] == 0o600
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError):  # it is a file
         private_folder(shared / "file" / "c")
+
+
+def test_a_link_in_the_place_of_a_new_file_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "out.partial").symlink_to(tmp_path / "victim")
+    with new_file(tmp_path / "out") as file:
+        file.write(b"new")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert (tmp_path / "out").read_bytes() == b"new"
 
 
 # -- what leaves the machine ----------------------------------------------------------------------
