@@ -50,7 +50,7 @@ check: $(STAMP)
 	$(BIN)/ruff check edl tests loaders
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/codespell edl tests docs loaders README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell edl tests docs loaders README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md
 
 # Compiles the tests once, before several workers do; what is wrong with them, they say later.
 compiled: $(STAMP)
