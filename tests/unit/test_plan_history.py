@@ -42,6 +42,7 @@ def test_each_job_has_a_journal_of_its_own() -> None:
     assert history.serials() == [SERIAL]
     (first, *_) = history.interrupted(SERIAL)
     assert (first.title, first.progress) == ("rom", "4 KiB of 32 KiB written")
+    first.require_readable()
 
 
 def test_one_that_runs_is_not_interrupted() -> None:

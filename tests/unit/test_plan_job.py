@@ -334,6 +334,14 @@ def test_an_erase_is_noted_before_it_is_done(monkeypatch: pytest.MonkeyPatch) ->
         assert left.areas == [Area(0, 8, 8, 512)]
 
 
+def test_a_job_that_was_not_noted_may_be_interrupted_too() -> None:
+    with plug("sdm660") as bench:
+        storage = bench.storage()
+        plan = plan_of(storage, write(bench, 64, noise(3 * PIECE)))
+        _interrupted(storage, plan, pieces=1, rules=Rules(journal=False))
+        assert history.records("1a2b3c4d") == []
+
+
 # -- several jobs of a phone ----------------------------------------------------------------------
 
 
