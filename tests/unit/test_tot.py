@@ -54,4 +54,4 @@ def test_damaged_ones(content: BytesContent, told: str) -> None:
 
 
 def test_as_many_as_there_can_be() -> None:
-    assert len(read_tot(BytesContent(lgs.tot(*[("x", 1, b"x")] * 529)))) == 529
+    assert len(read_tot(BytesContent(lgs.tot(*[("x", 1, b"x")] * 545)))) == 545
