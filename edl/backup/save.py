@@ -114,7 +114,13 @@ def prepare(storage: Storage, request: Request) -> Manifest:
     luns = with_files(records, request.form, request.compression, unit)
     if not any(extent.file for lun in luns for extent in lun.extents):
         raise DeviceRefusedError(
-            "There is nothing to save: " + (left_out[0].reason if left_out else "all is skipped.")
+            "There is nothing to save: " + (left_out[0].reason if left_out else "all is skipped."),
+            remedies=(
+                "Hold the power button for 15 seconds, enter EDL mode again, and repeat the command.",
+                "If it is the same again, look at the flash: edl doctor --storage.",
+            )
+            if left_out
+            else ("Leave less out: see --only, --skip and --lun.",),
         )
     return Manifest(
         made=f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",

@@ -179,8 +179,9 @@ def test_nothing_to_save(tmp_path: Path) -> None:
     with plug(small("sdm660")) as bench:
         fill(bench)
         storage = bench.storage()
-        with pytest.raises(DeviceRefusedError, match="nothing to save: all is skipped"):
+        with pytest.raises(DeviceRefusedError, match="nothing to save: all is skipped") as caught:
             prepare(storage, Request(tmp_path, Choice(skip=("*",))))
+        assert "--skip" in caught.value.remedies[0]
 
 
 def test_whose_it_is(tmp_path: Path) -> None:
