@@ -29,6 +29,7 @@ from tests.campaigns.inside import Ran, edl_here, edl_that_dies, no_waiting
 from tests.campaigns.jobs import Backup, Job
 from tests.campaigns.tiny import Package, Tiny, WholeBackup, WriteBack, WritePackage, make_phone
 
+_REFUSED = 6  # exit status
 _LOGGED = 8  # each so many cases is run with its log in full, which takes a fifth of the time
 JOBS = ("rawprogram", "backup", "restore")
 
@@ -153,10 +154,25 @@ class Case:
             self._note("said to be done, but ", self._job.wrong())
             return
         self.ended = "killed" if ran.killed else ran.lines[-1]["code"]
+        if self._is_partial(ran):
+            shutil.rmtree(folder / "saved")
         self._note(f"after {self.ended}: ", self._job.wrong_between())
         if not ran.killed or self.number % 3:
             device.enter_edl()
         self._to_the_end()
+
+    def _is_partial(self, ran: Ran) -> bool:
+        """Tell whether this is a backup that is complete but for what the phone did not give.
+
+        It says so itself, with an error; there is nothing to resume, and only a new one is better.
+        """
+        job = self._job
+        if not (isinstance(job, Backup) and job.done and ran.status == _REFUSED):
+            return False
+        result = next((line for line in ran.lines if line["type"] == "result"), None)
+        if result is None or not result["lost"]:
+            self.problems.append("a backup is called partial, and nothing is lost")
+        return True
 
     @property
     def _unit(self) -> int:
