@@ -116,7 +116,7 @@ def prepare(storage: Storage, request: Request) -> Manifest:
         raise DeviceRefusedError(
             "There is nothing to save: " + (left_out[0].reason if left_out else "all is skipped."),
             remedies=(
-                "Hold the power button for 15 seconds, enter EDL mode again, and repeat the command.",
+                "Hold the power button for 15 seconds, enter EDL mode, and repeat the command.",
                 "If it is the same again, look at the flash: edl doctor --storage.",
             )
             if left_out
