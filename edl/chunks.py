@@ -150,6 +150,31 @@ def regular(chunks: Iterable[memoryview]) -> Iterator[bytes]:
         yield bytes(rest)
 
 
+class Hasher:
+    """SHA-256 in a thread of its own: hashlib lets others work while it computes."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._queue: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
+        self._thread = threading.Thread(target=self._run, name="hasher", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            self._hash.update(data)
+
+    def update(self, data: bytes) -> None:
+        """Hash data; waits only while there is much to do already."""
+        self._queue.put(data)
+
+    def digest(self) -> bytes:
+        """Return the digest of everything, and end the thread. May be called again."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+        return self._hash.digest()
+
+
 @dataclass
 class _Work:
     """What reader and consumer of a ReadAhead share."""
@@ -161,38 +186,47 @@ class _Work:
 
 
 class ReadAhead:
-    """Reads and hashes a piece of content in a thread, while the consumer sends what is there.
+    """Reads and hashes a piece of content in threads, while the consumer sends what is there.
 
-    Use as a context manager; `digest()` after the last chunk.
+    Use as a context manager; `digest()` after the last chunk. What is one chunk only is read when
+    it is asked for: starting threads would take longer.
     """
 
     def __init__(self, content: Content, offset: int, length: int) -> None:
-        self._hash = hashlib.sha256()
+        self._source = content, offset, length
         self._work = _Work()
-        self._thread = threading.Thread(
-            target=self._run, args=(content, offset, length), name="read-ahead", daemon=True
-        )
+        self._digest = b""
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._source[2] > CHUNK_BYTES:
+            self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(self, *details: object) -> None:
+        if self._thread is None:
+            return
         self._work.stop.set()
         with contextlib.suppress(queue.Empty):
             while True:
                 self._work.full.get_nowait()
         self._thread.join()
 
-    def _run(self, content: Content, offset: int, length: int) -> None:
+    def _run(self) -> None:
+        hasher = Hasher()
         try:
+            content, offset, length = self._source
             for data in regular(content.chunks(offset, length)):
-                self._hash.update(data)
+                hasher.update(data)
                 if not self._put(data):
                     return
+            self._digest = hasher.digest()
             self._put(None)
         except BaseException as error:  # noqa: BLE001  # raised again in the consumer's thread
             self._put(error)
+        finally:
+            hasher.digest()
 
     def _put(self, item: bytes | BaseException | None) -> bool:
         while not self._work.stop.is_set():
@@ -207,6 +241,13 @@ class ReadAhead:
         Raises:
             ImageError: the content could not be read.
         """
+        if self._thread is None:
+            content, offset, length = self._source
+            data = b"".join(regular(content.chunks(offset, length)))
+            self._digest = hashlib.sha256(data).digest()
+            if data:
+                yield memoryview(data)
+            return
         while (item := self._work.full.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
@@ -214,4 +255,4 @@ class ReadAhead:
 
     def digest(self) -> bytes:
         """Return the SHA-256 of all chunks; only when they all have been taken."""
-        return self._hash.digest()
+        return self._digest

@@ -8,6 +8,7 @@ bring along, and reasons before the trailers that follow all of them.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -319,6 +320,7 @@ def is_limit(logs: Sequence[str]) -> bool:
     return explain(logs) in _LIMITS
 
 
+@functools.lru_cache(maxsize=256)  # each command brings much the same lines
 def is_sign(line: str) -> bool:
     """Tell whether line speaks of a maker's lock or limit, or of secure boot."""
     return _LOCKS.search(line) is not None or secure_boot([line]) is not None

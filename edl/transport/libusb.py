@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from usb.backend import libusb1
 
 if TYPE_CHECKING:
     from edl.transport.queue import Transfer
+
+_log = logging.getLogger(__name__)
 
 _PENDING = -1  # no status of libusb
 _COMPLETED, _CANCELLED = 0, 3
@@ -32,7 +35,7 @@ _FAILURES = {  # enum libusb_transfer_status
 }
 _BULK = 2
 _CANCEL_S = 5.0
-_lost: list[object] = []  # transfers that never ended: their memory must stay
+_under_way: dict[Transfer, Any] = {}  # their memory must stay, whatever becomes of the queue
 
 
 class _TimeValue(ctypes.Structure):
@@ -62,7 +65,6 @@ class LibusbQueue:
         self._callback = ctypes.cast(
             library["libusb_transfer_get_stream_id"], libusb1._libusb_transfer_cb_fn_p
         )
-        self._under_way: dict[Transfer, Any] = {}
 
     def submit(self, transfer: Transfer) -> None:
         """See Queue."""
@@ -85,7 +87,7 @@ class LibusbQueue:
         except BaseException:
             self._free(pointer)
             raise
-        self._under_way[transfer] = pointer
+        _under_way[transfer] = pointer
 
     def wait(self, transfer: Transfer, timeout_s: float) -> bool:
         """See Queue."""
@@ -103,22 +105,23 @@ class LibusbQueue:
         """See Queue. The last ones first, so that none begins when the one before has ended."""
         for transfer in reversed(transfers):
             if not self._ended(transfer):
-                self._cancel(self._under_way[transfer])
-        stuck = [transfer for transfer in transfers if not self.wait(transfer, _CANCEL_S)]
-        _lost.extend((transfer, self._under_way.pop(transfer)) for transfer in stuck)
+                self._cancel(_under_way[transfer])
+        for transfer in transfers:
+            if not self.wait(transfer, _CANCEL_S):
+                _log.warning("a USB transfer does not end")
 
     def _ended(self, transfer: Transfer) -> bool:
         """Look whether transfer has ended, and take its result."""
         if transfer.done:
             return True
-        pointer = self._under_way[transfer]
+        pointer = _under_way[transfer]
         status = pointer.contents.status
         if status == _PENDING:
             return False
-        del self._under_way[transfer]
+        del _under_way[transfer]
         transfer.done, transfer.count = True, pointer.contents.actual_length
         self._free(pointer)
         if status not in {_COMPLETED, _CANCELLED}:
             number, text = _FAILURES.get(status, (errno.EIO, "Input/Output Error"))
-            transfer.error = usb.core.USBError(text, status, number)
+            transfer.failure = text, status, number
         return True

@@ -26,7 +26,9 @@ class Transfer:
         endpoint: its address.
         buffer: holds what goes out, or has room for what comes in; stays as it is until `done`.
         size: how much of it.
-        done: it has ended; then count says how much has moved, and error why not all of it.
+        done: it has ended; then count says how much has moved.
+        failure: why not all of it has: text, libusb's number, errno. No exception, which would
+            keep the device alive with its traceback.
     """
 
     endpoint: int
@@ -34,7 +36,7 @@ class Transfer:
     size: int
     done: bool = False
     count: int = 0
-    error: Exception | None = None
+    failure: tuple[str, int | None, int | None] | None = None
 
 
 class Queue(Protocol):

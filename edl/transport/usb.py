@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 READ_BYTES = 1024 * 1024 + 16 * 1024  # the largest payload, and more: one read is one transfer
 WRITE_BYTES = 1024 * 1024
 _BLOCK_BYTES = 16 * 1024
+_READS = 4  # an answer has as many transfers: log, answer, and what trails them
 _GONE = {errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.EPROTO}
 _ZLP_TIMEOUT_S = (
     10.0  # a zero-length packet is taken when the last data is in the flash: 1.7 s seen
@@ -106,7 +107,7 @@ class UsbTransport:
 
     def _post_reads(self, queue: Queue) -> None:
         size = self._incoming_bytes
-        while len(self._coming_in) < max(2, QUEUED_BYTES // size):
+        while len(self._coming_in) < max(_READS, QUEUED_BYTES // size):
             transfer = Transfer(self._in.bEndpointAddress, self._room(size), size)
             queue.submit(transfer)
             self._coming_in.append(transfer)
@@ -121,8 +122,8 @@ class UsbTransport:
             raise usb.core.USBTimeoutError("Operation timed out", None, errno.ETIMEDOUT)
         self._coming_in.popleft()
         self._shown = transfer.buffer
-        if transfer.error is not None:
-            raise transfer.error
+        if transfer.failure is not None:
+            raise usb.core.USBError(*transfer.failure)
         return memoryview(transfer.buffer)[: transfer.count]
 
     def listen(self, transfer_bytes: int) -> None:
@@ -186,8 +187,8 @@ class UsbTransport:
             self._going_out.popleft()
             self._spare.append(transfer.buffer)
             underway -= transfer.size
-            if transfer.error is not None:
-                raise self._failed(transfer.error, "write to") from transfer.error
+            if transfer.failure is not None:
+                raise self._failed(usb.core.USBError(*transfer.failure), "write to")
 
     def abandon(self) -> None:
         """See Queueing."""

@@ -298,7 +298,7 @@ class Submitted(Protocol):
     size: int
     done: bool
     count: int
-    error: Exception | None
+    failure: tuple[str, int | None, int | None] | None
 
 
 class Queued:
@@ -350,7 +350,7 @@ class Queued:
             if status in _STATUS:
                 _fail(_STATUS[status])
         except usb.core.USBError as error:
-            transfer.error = error
+            transfer.failure = error.strerror, error.backend_error_code, error.errno
         transfer.done = True
         return True
 

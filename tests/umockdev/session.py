@@ -139,6 +139,28 @@ class Session:
         transport = self._open_transport()
         return attempt(lambda: transport.write(data, timeout_s, zlp=zlp))
 
+    def pour(self, data: bytes, payload_bytes: int, timeout_s: float) -> Any:  # noqa: ANN401
+        """Post data in payloads, each with its zero-length packet; return what is not out."""
+        transport = self._open_transport()
+
+        def go() -> int:
+            try:
+                for at in range(0, len(data), payload_bytes):
+                    transport.post(data[at : at + payload_bytes], timeout_s, zlp=True)
+                transport.finish(timeout_s)
+            except TransportTimeoutError:
+                left = transport.underway_bytes
+                transport.abandon()
+                return left
+            return transport.underway_bytes
+
+        return attempt(go)
+
+    def listen(self, transfer_bytes: int) -> Any:  # noqa: ANN401
+        """Keep reads posted through our own transport."""
+        transport = self._open_transport()
+        return attempt(lambda: transport.listen(transfer_bytes))
+
     def disconnect(self) -> None:
         """Close our own transport, twice."""
         transport = self._open_transport()

@@ -145,3 +145,59 @@ def test_a_phone_that_another_program_has(host: Host) -> None:
 def test_a_phone_that_may_not_be_opened(host: Host) -> None:
     host.plug(echo(), "denied")
     assert host.session().connect() == failure(AccessError)
+
+
+# --- Queued transfers
+
+
+def test_queued_transfers_arrive_whole_and_in_order(host: Host) -> None:
+    heard: list[bytes | None] = []
+    session = connected(host, listener(heard, 16384))
+    assert session.pour(LARGE[: 40 * 16384], 16384, LATE_S) == 0
+    assert b"".join(data or b"" for data in heard) == LARGE[: 40 * 16384]
+    assert heard[1::2] == [b""] * 40
+
+
+def test_what_a_phone_does_not_take_is_taken_back(host: Host) -> None:
+    heard: list[bytes | None] = []
+
+    def two_payloads() -> Firmware:
+        yield Receive(16384)
+        yield Receive(16384)
+        yield Receive(16384)
+        yield Send(b"enough")
+        yield from listener(heard)
+
+    session = connected(host, two_payloads())
+    assert session.pour(LARGE[: 4 * 16384], 16384, SOON_S) in {2 * 16384, 3 * 16384}
+    assert session.receive(LATE_S) == b"enough"
+    assert session.send(b"command", LATE_S) is None
+    assert heard[-1] == b"command"
+
+
+def test_posted_reads_get_what_comes_in_order(host: Host) -> None:
+    sendings = [Send(bytes([number]) * 16384) for number in range(12)]
+    session = connected(host, speaker(*sendings, Send(b"answer")))
+    assert session.listen(16384) is None
+    assert [session.receive(LATE_S) for _ in range(13)] == [
+        *(bytes([number]) * 16384 for number in range(12)),
+        b"answer",
+    ]
+    assert session.receive(SOON_S) == failure(TransportTimeoutError, 0)
+
+
+def test_posted_transfers_end_with_the_phone(host: Host) -> None:
+    session = connected(host, listener([], 16384), "unplug@out:16384")
+    assert session.listen(16384) is None
+    assert session.pour(LARGE[: 8 * 16384], 16384, LATE_S) == failure(DeviceGoneError)
+    assert session.receive(LATE_S) == failure(DeviceGoneError)
+
+
+def test_a_stall_ends_what_was_posted(host: Host) -> None:
+    heard: list[bytes | None] = []
+    session = connected(host, listener(heard, 16384), "stall@out:16384")
+    assert session.listen(16384) is None
+    stalled = session.pour(LARGE[: 8 * 16384], 16384, LATE_S)
+    assert stalled.kind == "TransportError"
+    assert session.send(b"again", LATE_S) is None
+    assert heard[-1] == b"again"
