@@ -104,8 +104,9 @@ class Again:
                     f"The folder of the interrupted job cannot be entered: {self.folder}"
                     f" ({error.strerror})."
                 ) from error
-            # whatever is asked before the first write was answered before this one
-            agreed = {"yes": True} if "yes" in given else {}
+            # whatever is asked before the first write was answered before, of this phone
+            known = self.record.serial != "unknown" and "yes" in given
+            agreed = {"yes": True} if known else {}
             context.invoke(command, **{**given, **agreed})
 
     def _command(self, context: click.Context) -> click.Command:

@@ -170,6 +170,16 @@ def test_a_phone_that_does_not_tell_who_it_is_must_do_so() -> None:
         assert "Enter EDL mode again" in caught.value.remedies[0]
 
 
+def test_a_job_of_a_nameless_phone_begins_anew_on_one_with_a_name() -> None:
+    with plug("qcm2290") as bench:
+        storage = bench.storage()
+        write = Write(AREA, BytesContent(bytes(range(256)) * 512), "boot", "x", "")
+        rules = job.Rules(resume=True, only=job.Job("unknown", [], "rawprogram-1"))
+        plan = phones.plan_of(storage, write)
+        report = phones.carry_out(bench, plan, storage, rules).report
+        assert (report.resumed_bytes, report.verified_bytes) == (0, AREA.size_bytes)
+
+
 # -- delivering ---------------------------------------------------------------------------------
 
 
