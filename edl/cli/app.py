@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edl.cli import loading, logs, reaching, terminal
+from edl.cli import logs, terminal
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
-from edl.device.connect import Phone, Wishes
 from edl.errors import (
     EdlError,
     PackageError,
@@ -29,13 +28,16 @@ from edl.errors import (
 )
 from edl.events import Notice, StepStarted
 from edl.identity import PhoneIdentity
-from edl.plan.model import Finding, Plan, Severity, findings_data, plural
 from edl.transport import discovery
 from edl.transport.discovery import Found
 from edl.units import parse_size
 
+# What works on phones and packages is imported where that begins: `edl list` shall not wait for it.
 if TYPE_CHECKING:
+    from edl.cli import loading
+    from edl.device.connect import Phone, Wishes
     from edl.package import Package
+    from edl.plan.model import Finding, Plan
     from edl.virtual.phone import Phone as VirtualPhone
 
 _log = logging.getLogger(__name__)
@@ -109,6 +111,8 @@ class App:
         Raises:
             SafetyError, EdlError: a finding stops the job; all of them have been shown.
         """
+        from edl.plan.model import findings_data  # noqa: PLC0415
+
         self._display.pause()
         for row in findings_data(plan.findings):
             self.json_line("finding", row)
@@ -120,7 +124,7 @@ class App:
             raise _stop(errors)
 
     def _show_finding(self, finding: Finding) -> None:
-        if self.settings.json or (self.settings.quiet and finding.severity is not Severity.ERROR):
+        if self.settings.json or (self.settings.quiet and str(finding.severity) != "error"):
             return
         where = f"{finding.where}: " if finding.where else ""
         terminal.err(f"  {finding.severity}: {where}{finding.message}")
@@ -245,6 +249,8 @@ class App:
         A phone that must enter EDL mode again is waited for, where somebody can hold its keys.
         package: its loader and sector size are hints. resume: an interrupted job goes on.
         """
+        from edl.cli import reaching  # noqa: PLC0415
+
         with self.running(), self.plugged(), contextlib.ExitStack() as opened:
             resume = resume or self.settings.resuming is not None
             yield reaching.Reach(self, package, opened, resume=resume).phone()
@@ -254,6 +260,8 @@ class App:
 
         A phone whose boot ROM cannot be asked any more told it to an earlier run, or nobody.
         """
+        from edl.cli import reaching  # noqa: PLC0415
+
         with self.running(), self.plugged(), contextlib.ExitStack() as opened:
             return reaching.Reach(self, None, opened).identity()
 
@@ -269,6 +277,8 @@ class App:
 
     def wishes(self, package: Package | None, loader: loading.Loader) -> Wishes:
         """Return what the user, the package and the loader say about the phone."""
+        from edl.device.connect import Wishes  # noqa: PLC0415
+
         settings = self.settings
         hints = list(loader.storage_hints())
         if package is not None and package.sector_bytes:
@@ -298,7 +308,7 @@ def _stop(errors: tuple[Finding, ...]) -> EdlError:
     """Return the error that ends a job because of errors among the findings."""
     first, *others = errors
     where = f"{first.where}: " if first.where else ""
-    more = f" ({plural(len(others), 'more error')} above.)" if others else ""
+    more = f" ({len(others)} more error{'s' * (len(others) > 1)} above.)" if others else ""
     return _KINDS.get(first.code, PackageError)(
         f"{where}{first.message}{more} Nothing was written.",
         remedies=(first.remedy,) if first.remedy else (),
