@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whole jobs: many small files, sparse images, and the host's own work beside the link."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backports import zstd
+
+from benchmarks.bench import PATTERN, ROUNDS, Result, Rig, rig
+from edl.chunks import BytesContent, Content, FileContent
+from edl.firehose.commands import Area
+from edl.formats.streams import Budget, FileStream, Unpacked, compression
+from edl.plan.compare import Verify
+from edl.plan.execute import Executor
+from edl.plan.model import Geometry, Plan, Step, Write
+from edl.plan.readout import read_to_file
+from edl.streamed import StreamContent
+from edl.units import GIB, KIB, MIB
+
+_FILES, _FILE_BYTES = 200, 16 * KIB
+
+
+def run(phone: Rig, steps: list[Step], *, verify: str = Verify.AUTO) -> None:
+    """Carry steps out."""
+    programmer = phone.phone.programmer
+    sectors = phone.virtual.storage.luns[0].sectors
+    geometry = Geometry(programmer.memory, phone.phone.sector_bytes, {0: sectors})
+    Executor(
+        programmer, Plan("rawprogram", "benchmark", geometry, tuple(steps)), verify=verify
+    ).run()
+
+
+def write_of(phone: Rig, start: int, content: Content, label: str) -> Write:
+    """Return the step that writes content to sector start."""
+    unit = phone.phone.sector_bytes
+    return Write(Area(0, start, content.size_bytes // unit, unit), content, label, "", "")
+
+
+def small_files() -> Iterator[Result]:
+    """Yield what a file costs beyond link and flash: in modelled time, with ours as measured."""
+    link, write, read, digest = 40e6, 60e6, 200e6, 400e6
+    rates = "link=40MB/s,flash-write=60MB/s,flash-read=200MB/s,flash-hash=400MB/s"
+    for profile in ("msm8953", "sdm660", "qcm2290"):
+        costs = []
+        for _ in range(ROUNDS):
+            with rig(f"{profile},{rates}", host=True) as phone:
+                content = BytesContent(PATTERN[:_FILE_BYTES])
+                steps: list[Step] = [
+                    write_of(phone, index * MIB // phone.phone.sector_bytes, content, f"p{index}")
+                    for index in range(_FILES)
+                ]
+                begin = phone.now_s
+                run(phone, steps)
+                if phone.taken_bytes != _FILES * _FILE_BYTES:
+                    raise RuntimeError("the phone did not get all bytes")
+                needed = _FILE_BYTES * (1 / link + 1 / write + 1 / read + 1 / digest)
+                costs.append((phone.now_s - begin) / _FILES - needed)
+        cost = statistics.median(costs)
+        name = f"{_FILES} files of 16 KiB, each above link and flash, {profile}"
+        yield Result(name, f"{cost * 1e3:.3f} ms", "<= 1 ms", cost <= 0.001)
+
+
+def _data(size_bytes: int) -> bytes:
+    """Return data that packs to about half."""
+    noise = random.Random(1)
+    blocks = [noise.randbytes(32 * KIB) for _ in range(32)]
+    return b"".join(noise.choice(blocks) + bytes(32 * KIB) for _ in range(size_bytes // 64 // KIB))
+
+
+_PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gz": lambda data: gzip.compress(data, 1),
+    "bz2": lambda data: bz2.compress(data, 1),
+    "xz": lambda data: lzma.compress(data, preset=0),
+    "zst": lambda data: zstd.compress(data, 3),
+}
+
+
+@contextmanager
+def _packed(kind: str, data: bytes, folder: Path) -> Iterator[Callable[[], Content]]:
+    """Give what makes the content of a file that holds data."""
+    path = folder / f"image.{kind}"
+    if kind == "raw":
+        path.write_bytes(data)
+        yield lambda: FileContent(path, 0, len(data), len(data))
+        return
+    path.write_bytes(_PACK[kind](data))
+    magic = compression(path.read_bytes()[:64])
+    if magic is None:
+        raise RuntimeError(f"{kind} is not known")
+    with path.open("rb") as file:
+
+        def start() -> Unpacked:
+            file.seek(0)
+            return Unpacked(FileStream(file), magic, Budget(GIB))
+
+        yield lambda: StreamContent(path.name, len(data), start)
+
+
+def _alone(content: Content) -> float:
+    """Return how long reading, unpacking and hashing take by themselves."""
+    begin = time.perf_counter()
+    digest = hashlib.sha256()
+    for chunk in content.chunks(0, content.size_bytes):
+        digest.update(chunk)
+    return time.perf_counter() - begin
+
+
+def overlap(size_bytes: int = 96 * MIB) -> Iterator[Result]:
+    """Yield a job's time beside the slower of its halves: the link, and the host's work.
+
+    The link is modelled, but the waiting for it is real, so that the host can work meanwhile. What
+    the virtual phone itself computes counts for nothing.
+    """
+    data = _data(size_bytes)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for rate in (40, 400):
+            for kind in ("raw", *_PACK):
+                with _packed(kind, data, folder) as make:
+                    ratios = [_overlap(make, data, rate) for _ in range(ROUNDS)]
+                total, slower, ratio = sorted(ratios, key=lambda row: row[2])[ROUNDS // 2]
+                text = f"{total:.2f} / {slower:.2f} s = {ratio:.3f}"
+                name = f"write and unpack and hash, {kind}, {rate} MB/s"
+                yield Result(name, text, "<= 1.05", ratio <= 1.05)
+            ratios = [_read_overlap(folder, size_bytes, rate) for _ in range(ROUNDS)]
+            total, slower, ratio = sorted(ratios, key=lambda row: row[2])[ROUNDS // 2]
+            text = f"{total:.2f} / {slower:.2f} s = {ratio:.3f}"
+            yield Result(f"read, hash and store, {rate} MB/s", text, "<= 1.05", ratio <= 1.05)
+
+
+def _overlap(make: Callable[[], Content], data: bytes, rate: int) -> tuple[float, float, float]:
+    alone = _alone(make())
+    spec = f"msm8953,usb3={'yes' if rate > 100 else 'no'},link={rate}MB/s"
+    with rig(spec, pattern=False, real=True) as phone:
+        step = write_of(phone, 0, make(), "image")
+        begin = phone.now_s
+        run(phone, [step], verify=Verify.NONE)
+        total = phone.now_s - begin
+        if phone.virtual.storage.luns[0].read(0, len(data) // 512) != data:
+            raise RuntimeError("the phone holds other bytes")
+    slower = max(alone, len(data) / rate / 1e6)
+    return total, slower, total / slower
+
+
+def _read_overlap(folder: Path, size_bytes: int, rate: int) -> tuple[float, float, float]:
+    spec = f"msm8953,usb3={'yes' if rate > 100 else 'no'},link={rate}MB/s"
+    path = folder / "dump.bin"
+    with rig(spec, real=True) as phone:
+        unit = phone.phone.sector_bytes
+        begin = phone.now_s
+        digest = read_to_file(phone.phone.programmer, Area(0, 0, size_bytes // unit, unit), path)
+        total = phone.now_s - begin
+    good = hashlib.sha256(PATTERN * (size_bytes // MIB)).hexdigest()
+    if digest != good or hashlib.sha256(path.read_bytes()).hexdigest() != good:
+        raise RuntimeError("the file holds other bytes")
+    begin = time.perf_counter()
+    with path.open("rb") as file:
+        hashlib.file_digest(file, "sha256")
+    alone = time.perf_counter() - begin
+    slower = max(alone, size_bytes / rate / 1e6)
+    return total, slower, total / slower
