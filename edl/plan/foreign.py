@@ -47,6 +47,11 @@ _USER_DATA = (
     " never read it"
 )
 
+_OTHER_MODEL = (
+    "Look whose dump it is: edl image info DUMP.",
+    "If it is this phone's: hold the power button for 15 seconds, enter EDL mode, and repeat it.",
+)
+
 
 class Whose(StrEnum):
     """Whose a dump is."""
@@ -86,11 +91,13 @@ def require_same_model(dump: Dump, phone: Phone) -> None:
         raise WrongSectorSizeError(
             f"{dump.title} has sectors of {unit} bytes, the phone's storage has sectors of"
             f" {phone.sector_bytes}: they are of different models. Nothing was written.",
+            remedies=_OTHER_MODEL,
         )
     if dump.storage.type not in {"", memory}:
         raise WrongStorageError(
             f"{dump.title} is of a phone with {dump.storage.type}, this one has {memory}:"
             " they are of different models. Nothing was written.",
+            remedies=_OTHER_MODEL,
         )
     theirs, ours = dump.owner.hwid, phone.identity.hwid
     if theirs and ours and Hwid(theirs).part != Hwid(ours).part:

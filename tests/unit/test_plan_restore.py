@@ -575,8 +575,9 @@ def test_another_model_is_refused(alices: Path) -> None:
         with pytest.raises(WrongStorageError, match="of a phone with ufs"):
             restore.build(replace(dump, storage=record), storage, Wish())
         record = replace(dump.storage, sector_bytes=4096)
-        with pytest.raises(WrongSectorSizeError, match="sectors of 4096 bytes"):
+        with pytest.raises(WrongSectorSizeError, match="sectors of 4096 bytes") as caught:
             restore.build(replace(dump, storage=record), storage, Wish())
+        assert "edl image info" in caught.value.remedies[0]
         assert not bench.changes
 
 
