@@ -10,9 +10,12 @@ python -m tests.campaigns.faults --only "restore sdm660 unplug@in-transfer:12"
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import multiprocessing
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -24,96 +27,17 @@ from pathlib import Path
 
 from edl.virtual.faults import Fault, Kind
 from tests.campaigns import claims, faultlist
-from tests.campaigns.bench import PROFILES, Device
-from tests.campaigns.inside import Ran, edl_here, edl_that_dies, no_waiting
-from tests.campaigns.jobs import Backup, Job
-from tests.campaigns.tiny import Package, Tiny, WholeBackup, WriteBack, WritePackage, make_phone
+from tests.campaigns.bench import PROFILES
+from tests.campaigns.inside import Ran, no_waiting
+from tests.campaigns.jobs import Backup
+from tests.campaigns.scene import JOBS, Scene
+from tests.campaigns.tiny import WriteBack, WritePackage
 
 _REFUSED = 6  # exit status
+# of these faults other data than meant gets to the phone; the job has to notice that
+_OTHER_DATA = {Kind.SOURCE_CHANGED, Kind.SOURCE_CUT, Kind.CORRUPT}
+_BATCH, _TOLD = 24, 20  # cases; batches
 _LOGGED = 8  # each so many cases is run with its log in full, which takes a fifth of the time
-JOBS = ("rawprogram", "backup", "restore")
-
-
-class Scene:
-    """One job on one model of phone, ready to be repeated."""
-
-    def __init__(self, folder: Path, job: str, profile: str) -> None:
-        self.name = f"{job} {profile}"
-        self._job = job
-        self._folder = folder / self.name.replace(" ", "-")
-        self._folder.mkdir(parents=True)
-        self.model = Tiny(profile)
-        self._phone = make_phone(self._folder / "phone", self.model, "v1")
-        self.before = self._phone.disks()
-        self.wanted = self.before
-        match job:
-            case "rawprogram":
-                self._package = Package(self._folder / "package", self.model)
-                self.wanted = self._package.applied(self.before)
-            case "restore":
-                self._damage()
-
-    def _damage(self) -> None:
-        """Save the phone, then let it have another firmware and a broken table."""
-        saving = WholeBackup(self._phone, self._folder)
-        self._dump = saving.target
-        ran = self.run(saving, self._folder / "home", again=False)
-        if ran.status:
-            raise RuntimeError(ran.out)
-        old = self._phone
-        self._phone = make_phone(self._folder / "other", self.model, "v2")
-        unit = self.model.sector_bytes
-        self._phone.put(0, unit, bytes(unit))
-        for lun, disk in old.disks().items():
-            if lun not in self.model.layouts:
-                self._phone.put(lun, 0, disk)
-        self.before = self._phone.disks()
-
-    def make(self, folder: Path) -> Job:
-        """Return the job with a phone of its own."""
-        device = self._phone.copy(folder / "phone")
-        match self._job:
-            case "rawprogram":
-                package = shutil.copytree(self._package.folder, folder / "package")
-                job: Job = WritePackage(device, folder, package, self.wanted)
-            case "backup":
-                job = WholeBackup(device, folder)
-            case _:
-                dump = shutil.copytree(self._dump, folder / "dump")
-                job = WriteBack(device, folder, dump, self.wanted)
-        job.before = self.before
-        return job
-
-    def run(self, job: Job, home: Path, *, again: bool, fault: Fault | None = None) -> Ran:
-        """Carry the job out."""
-        line = job.arguments(again=again)
-        if fault is None:
-            return self.edl(job.device, home, *line)
-        run = edl_that_dies if fault.kind is Kind.KILL else edl_here
-        return run(home, *line, *self._options(job.device), "--fault", fault)
-
-    def edl(self, device: Device, home: Path, *line: str) -> Ran:
-        """Run a command line on device."""
-        return edl_here(home, *line, *self._options(device))
-
-    def _options(self, device: Device) -> tuple[object, ...]:
-        return "--json", "--virtual", device.folder, "--loader", self.model.loader
-
-    def traffic(self) -> faultlist.Traffic:
-        """Carry the job out undisturbed; return what passes over the cable.
-
-        Raises:
-            RuntimeError: it does not end right.
-        """
-        folder = self._folder / "undisturbed"
-        folder.mkdir()
-        job = self.make(folder)
-        with faultlist.Watching() as traffic:
-            ran = self.run(job, folder / "home", again=False, fault=faultlist.NEVER)
-        if found := [*claims.odd(ran), *job.wrong()] or ran.status:
-            raise RuntimeError(f"{self.name}: {found}\n{ran.out}")
-        shutil.rmtree(folder)
-        return traffic
 
 
 @dataclass
@@ -156,10 +80,22 @@ class Case:
         self.ended = "killed" if ran.killed else ran.lines[-1]["code"]
         if self._is_partial(ran):
             shutil.rmtree(folder / "saved")
-        self._note(f"after {self.ended}: ", self._job.wrong_between())
+        self._note(f"after {self.ended}: ", self._between())
         if not ran.killed or self.number % 3:
             device.enter_edl()
         self._to_the_end()
+
+    def _between(self) -> Iterator[str]:
+        """Yield what is wrong after the error."""
+        job = self._job
+        if self.fault.kind not in _OTHER_DATA or isinstance(job, Backup):
+            yield from job.wrong_between()
+            return
+        assert isinstance(job, WritePackage | WriteBack)
+        now, was = job.device.disks(), {lun: bytearray(d) for lun, d in job.before.items()}
+        for lun, start, end in job.extents:
+            was[lun][start:end] = now[lun][start:end]
+        yield from (f"LUN {lun} changed beside the plan" for lun in now if now[lun] != was[lun])
 
     def _is_partial(self, ran: Ran) -> bool:
         """Tell whether this is a backup that is complete but for what the phone did not give.
@@ -272,11 +208,13 @@ class Campaign:
     def __init__(self, folder: Path, jobs: Sequence[str], profiles: Sequence[str]) -> None:
         self.folder = folder
         self.cases: list[tuple[Scene, Fault]] = []
+        seen: dict[bytes, bytes] = {}
         logging.disable(logging.DEBUG)
         with no_waiting():
             for job in jobs:
                 for profile in profiles:
                     scene = Scene(folder, job, profile)
+                    scene.share(seen)
                     found = faultlist.faults(scene.traffic())
                     self.cases += [(scene, fault) for fault in found]
 
@@ -322,15 +260,24 @@ class Campaign:
             shutil.rmtree(folder)
         return case
 
-    def run_all(self, numbers: Sequence[int], workers: int) -> Tally:
-        """Run these cases in several processes."""
-        tally, size = Tally(), 25
-        chunks = [numbers[at : at + size] for at in range(0, len(numbers), size)]
+    def run_all(self, numbers: Sequence[int], workers: int, minutes: float | None = None) -> Tally:
+        """Run these cases in several processes. minutes: after so many, no more are begun.
+
+        Each batch is spread over all of them, so that a run that ends early has seen some of all.
+        """
+        tally, count = Tally(), -(-len(numbers) // _BATCH)
+        batches = [numbers[first::count] for first in range(count)]
+        end = time.monotonic() + 60 * minutes if minutes else float("inf")
         context = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            for part in pool.map(self.run, chunks):
+            for done, part in enumerate(pool.map(self._batch, batches, itertools.repeat(end)), 1):
                 tally.merge(part)
+                if not done % _TOLD:
+                    _say(f"... {done} of {count} batches, failures: {len(tally.failures)}")
         return tally
+
+    def _batch(self, numbers: Sequence[int], end: float) -> Tally:
+        return self.run(numbers) if time.monotonic() < end else Tally()
 
 
 def _say(text: str) -> None:
@@ -349,7 +296,9 @@ def main() -> int:
     parser.add_argument("--profiles", nargs="+", choices=PROFILES, default=PROFILES)
     parser.add_argument("--kinds", nargs="+", metavar="KIND", default=())
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--minutes", type=float, help="begin no more cases after so many")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     shared = Path("/dev/shm")  # noqa: S108  # mkdtemp makes a folder of its own there
     place = shared if shared.is_dir() else None
     start = time.monotonic()
@@ -360,8 +309,10 @@ def main() -> int:
         tally = campaign.run([campaign.number(options.only)], keep=True)
     else:
         numbers = campaign.numbers(options.sample, options.kinds)
-        tally = campaign.run_all(numbers, options.workers)
+        tally = campaign.run_all(numbers, options.workers, options.minutes)
+    used = sum(os.times()[:4])
     _say(tally.report(time.monotonic() - start))
+    _say(f"processor time: {used:.0f} s")
     if tally.failures or alone:
         _say(f"kept: {folder}")
     else:

@@ -8,6 +8,7 @@ no time either. So what hangs is seen by the phone's clock, or by what it costs.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -53,7 +54,7 @@ class Ran:
     struck: bool = False
     killed: bool = False
 
-    @property
+    @functools.cached_property
     def lines(self) -> list[dict[str, Any]]:
         """The JSON lines.
 

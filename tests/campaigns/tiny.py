@@ -13,7 +13,7 @@ from typing import Any
 from edl.units import MIB
 from edl.virtual.phone import Phone
 from tests import dumps
-from tests.campaigns.bench import Device, Disks, Model
+from tests.campaigns.bench import Device, Disks, Model, entries, places
 from tests.campaigns.jobs import Backup, Job, Restore
 from tests.conftest import REPO
 from tests.virtual.handmade import LOADERS
@@ -92,6 +92,14 @@ class Package:
             after[lun] = bytes(disk)
         return after
 
+    def extents(self) -> list[tuple[int, int, int]]:
+        """Return LUN, first byte and end of what the package changes."""
+        return [
+            (lun, offset, offset - (-len(data) // self._unit) * self._unit)
+            for lun, writes in self._written.items()
+            for offset, data in writes
+        ]
+
     def _make(self, lun: int) -> None:
         made = self._model.table(lun, "new disk")
         images, rows = made.images(), []
@@ -141,7 +149,7 @@ class Package:
         entry = 128 * (len(self._model.layouts[lun]) - 1)
         end = f"NUM_DISK_SECTORS-{reserved + 2}."
         last = self._model.table(lun, "").partitions[-1].last_sector
-        for entries, header, own in (
+        for table, header, own in (
             ("2", "1", (32, "NUM_DISK_SECTORS-1.")),
             (
                 f"NUM_DISK_SECTORS-{reserved + 1}.",
@@ -149,12 +157,12 @@ class Package:
                 (24, "NUM_DISK_SECTORS-1."),
             ),
         ):
-            sector = _plus(entries, entry // self._unit)
+            sector = _plus(table, entry // self._unit)
             for where, offset, size, value in (
                 (sector, entry % self._unit + 40, 8, last),
                 (header, 48, 8, end),
                 (header, own[0], 8, own[1]),
-                (header, 88, 4, f"CRC32({entries},{_ENTRIES_BYTES})"),
+                (header, 88, 4, f"CRC32({table},{_ENTRIES_BYTES})"),
                 (header, 16, 4, "0"),
                 (header, 16, 4, f"CRC32({header},92)"),
             ):
@@ -198,9 +206,10 @@ class WritePackage(Job):
 
     name = "rawprogram"
 
-    def __init__(self, device: Device, folder: Path, package: Path, wanted: Disks) -> None:
+    def __init__(self, device: Device, folder: Path, package: Package, wanted: Disks) -> None:
         super().__init__(random.Random(0), device, folder)
-        self.package = package
+        self.package = package.folder
+        self.extents = package.extents()
         self.wanted = wanted
 
     def arguments(self, *, again: bool) -> list[str]:
@@ -223,3 +232,25 @@ class WriteBack(Restore):
         only = () if device.model.ufs or device.model.profile == "msm8953" else ("--lun", "0")
         super().__init__(random.Random(0), device, folder, dump, wanted, *only, variant="own")
         self.resumes = True
+
+    @property
+    def extents(self) -> list[tuple[int, int, int]]:
+        """All but what exists only once, which is as in the dump: LUN, first byte and end."""
+        unit = self.device.model.sector_bytes
+        return [
+            (lun, start, end)
+            for lun, disk in self.wanted.items()
+            for start, end in _without_unique(disk, unit)
+        ]
+
+
+def _without_unique(disk: bytes, unit: int) -> Iterator[tuple[int, int]]:
+    if entries(disk, unit) is None:  # no table: nothing is unique
+        yield 0, len(disk)
+        return
+    at = 0
+    for name, (start, end) in sorted(places(disk, unit).items(), key=lambda item: item[1]):
+        if name in dumps.KEPT:
+            yield at, start
+            at = end
+    yield at, len(disk)
