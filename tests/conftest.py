@@ -32,6 +32,7 @@ UNCOUNTED = (
     "tests/cli/test_resume.py::test_a_killed_host_owes_bytes",
     "tests/faults/test_interrupts.py",
     "tests/faults/test_main_job.py",
+    "tests/fuzz/",
     "tests/peers/",
     "tests/property/",
     "tests/cli/test_breaking.py",
