@@ -166,10 +166,11 @@ class Executor:
         self._ledger = ledger or NoLedger()
         self._cancel = cancel or threading.Event()
         self._verify = verify
+        digests = verify in {Verify.AUTO, Verify.DIGEST}  # else nobody wants them
         self._finder = (
-            None
-            if unchanged == Unchanged.WRITE or verify == Verify.READBACK
-            else Finder(programmer, thorough=unchanged == Unchanged.SKIP)
+            Finder(programmer, thorough=unchanged == Unchanged.SKIP)
+            if unchanged == Unchanged.SKIP or (unchanged == Unchanged.AUTO and digests)
+            else None
         )
         self._done_before = dict(self._ledger.done)
         self._pieces: list[Piece] = []
@@ -408,6 +409,7 @@ class Executor:
         if self._verify != Verify.NONE:
             self.report.verified_bytes += size
             self._checker.ways.add(BY_DIGEST)
+            self.report.how = self._checker.how
         self._emit(BytesMoved(size))
 
     def _program(self, area: Area, content: Content, offset: int, label: str) -> bytes:

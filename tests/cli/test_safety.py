@@ -281,7 +281,8 @@ def test_a_job_goes_on_after_an_unplug(edl: Edl, tmp_path: Path, sample: Path) -
     assert "try: Then finish the job: edl resume, or the same command with --resume." in broken.err
     assert "repeat the command" not in broken.err.lower()  # that would begin anew
     fates = re.findall(r"^    ([a-z ,]+): (.+)$", broken.err, re.MULTILINE)
-    assert [state for state, _ in fates] == ["sent, not verified", "incomplete", "not done"]
+    states = [state for state, _ in fates if state != "unchanged"]  # zeros of a new phone
+    assert states == ["sent, not verified", "incomplete", "not done"]
     assert edl("--virtual", phone, "list").status == 3
     assert edl("virtual", "edl", phone).status == 0
     done = edl("--virtual", phone, "rawprogram", sample, "--resume")

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -503,11 +505,16 @@ def test_a_small_package(profile: str, tmp_path: Path) -> None:
         assert [file.path for file in made.files] == [tmp_path / "rom" / "boot.img"]
 
 
-def test_a_disk_that_fills_up_while_rows_are_read(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_while_rows_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     with plug("sdm660") as bench:
         bench.flash.luns[0].write(0, b"x" * 4096)
         storage = bench.storage()
-        (tmp_path / "x.partial").symlink_to("/dev/full")
+        monkeypatch.setattr(os, "fsync", full)
         plan = plan_of(storage, ReadOut(Area(0, 0, 8, 512), tmp_path / "x", "x", ""))
         with pytest.raises(ImageError, match="No space left") as caught:
             carry_out(bench, plan, storage)
