@@ -13,9 +13,31 @@ from dataclasses import dataclass, field
 
 from edl.chunks import CHUNK_BYTES, Content
 from edl.errors import DocumentError, ImageError
+from edl.formats.sparse import SparseImage
 from edl.formats.streams import Stream
 
 Start = Callable[[], Stream]
+
+
+class Pieces:
+    """The bytes of a content from offset on, in order. See Stream."""
+
+    def __init__(self, content: Content, offset: int = 0, length: int | None = None) -> None:
+        length = content.size_bytes - offset if length is None else length
+        self._pieces = content.chunks(offset, length)
+        self._rest = memoryview(b"")
+
+    def read(self, size_bytes: int) -> bytes:
+        """See Stream."""
+        if not self._rest:
+            self._rest = memoryview(bytes(next(self._pieces, b"")))
+        data, self._rest = self._rest[:size_bytes], self._rest[size_bytes:]
+        return bytes(data)
+
+    def skip(self, size_bytes: int) -> None:
+        """See Stream."""
+        while size_bytes and (data := self.read(min(size_bytes, CHUNK_BYTES))):
+            size_bytes -= len(data)
 
 
 @dataclass
@@ -32,13 +54,17 @@ class StreamContent:
 
     name: of what it unpacks, for errors. direct: returns the same bytes where they can be read
     anywhere, for those that are packed but not compressed; the stream then is for `verify` only. A
-    stream that checks what it gives (a CRC at its end) is read to its very end.
+    stream that checks what it gives (a CRC at its end) is read to its very end. layout: of a sparse
+    image, once somebody has read it, as that may mean to unpack all of it. crc: the CRC-32 that all
+    of it has for certain; None if nobody has looked.
     """
 
     name: str
     size_bytes: int
     start: Start
     direct: Callable[[], Content] | None = None
+    layout: SparseImage | None = None
+    crc: int | None = None
     _live: _Live | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _whole: bool = field(default=False, init=False)
@@ -61,6 +87,11 @@ class StreamContent:
             raise ImageError(f"{self.name} cannot be read: {error.strerror}.") from error
         with self._lock:
             self._live = live
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all checks of the stream have been made."""
+        return self._whole
 
     def verify(self) -> None:
         """Read what nobody has read yet, so that all checks of the stream have been made.

@@ -12,6 +12,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from edl.errors import DocumentError
@@ -149,6 +150,12 @@ class _GzipUnit:
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)
 
+    def copy(self) -> _GzipUnit:
+        """Return another one that goes on from here; it takes about 40 KiB."""
+        other = _GzipUnit()
+        other._inner = self._inner.copy()
+        return other
+
     @property
     def eof(self) -> bool:
         return self._inner.eof
@@ -174,34 +181,68 @@ def _zstd_unit() -> _Unit:
     return zstd.ZstdDecompressor(options=options)
 
 
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = b"\x2a\x4d\x18"
 COMPRESSIONS: dict[bytes, Callable[[], _Unit]] = {
     b"\x1f\x8b\x08": _GzipUnit,
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": _xz_unit,
-    b"\x28\xb5\x2f\xfd": _zstd_unit,
+    _ZSTD: _zstd_unit,
 }
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where unpacking can begin: at byte unpacked of what comes out, with byte packed of the file.
+
+    first: what a new decompressor is fed before that. unit: the decompressor as it was there, to be
+    copied; None where a new one serves.
+    """
+
+    unpacked: int
+    packed: int
+    first: bytes = b""
+    unit: _GzipUnit | None = None
+
+
+START = Point(0, 0)
 
 
 class Unpacked:
     """What a compressed stream unpacks to. magic: one of COMPRESSIONS, with which it begins.
 
-    A file may be several compressed ones in a row; anything else behind them is left alone.
+    A file may be several compressed ones in a row; anything else behind them is left alone. start:
+    where the stream stands, if it is not at its beginning. at: position in what comes out. begun:
+    where the last compressed unit began.
     """
 
-    def __init__(self, stream: Stream, magic: bytes, budget: Budget) -> None:
+    def __init__(self, stream: Stream, magic: bytes, budget: Budget, start: Point = START) -> None:
         self._stream = stream
         self._magic = magic
         self._budget = budget
-        self._unit: _Unit | None = COMPRESSIONS[magic]()
-        self._pending = b""
+        self._unit: _Unit | None = (
+            COMPRESSIONS[magic]() if start.unit is None else start.unit.copy()
+        )
+        self._pending = start.first
+        self.at = start.unpacked
+        self.packed_at = start.packed
+        self.begun = start
 
     def read(self, size_bytes: int) -> bytes:
         """See Stream."""
         while (unit := self._unit or self._next_unit()) is not None:
             if piece := self._step(unit, size_bytes):
                 self._budget.spend(len(piece))
+                self.at += len(piece)
                 return piece
         return b""
+
+    def point(self) -> Point | None:
+        """Return the point here, where the decompressor can be copied and has no input left."""
+        unit = self._unit
+        if isinstance(unit, _GzipUnit) and unit.needs_input and not self._pending:
+            return Point(self.at, self.packed_at, unit=unit.copy())
+        return None
 
     def _step(self, unit: _Unit, size_bytes: int) -> bytes:
         """Return what some more input unpacks to, which may be nothing."""
@@ -209,6 +250,7 @@ class Unpacked:
         ended = False
         if unit.needs_input and not fed:
             fed = self._stream.read(CHUNK_BYTES)
+            self.packed_at += len(fed)
             ended = not fed
         try:
             piece = unit.decompress(fed, size_bytes)
@@ -222,9 +264,12 @@ class Unpacked:
 
     def _next_unit(self) -> _Unit | None:
         """Return the compressed unit that follows the last one, or None."""
-        self._pending += take(self._stream, max(0, len(self._magic) - len(self._pending)))
-        if self._pending.startswith(self._magic):
+        more = take(self._stream, max(0, len(self._magic) - len(self._pending)))
+        self._pending += more
+        self.packed_at += len(more)
+        if compression(self._pending) == self._magic:
             self._unit = COMPRESSIONS[self._magic]()
+            self.begun = Point(self.at, self.packed_at - len(self._pending))
         return self._unit
 
     def skip(self, size_bytes: int) -> None:
@@ -234,5 +279,10 @@ class Unpacked:
 
 
 def compression(head: bytes) -> bytes | None:
-    """Return the one of COMPRESSIONS with which head begins, if any."""
+    """Return the one of COMPRESSIONS with which head begins, if any.
+
+    Frames of Zstandard without data (RFC 8878, 3.1.2), which pzstd puts before others, are its too.
+    """
+    if head[1:4] == _SKIPPABLE and 0x50 <= head[0] <= 0x5F:
+        return _ZSTD
     return next((magic for magic in COMPRESSIONS if head.startswith(magic)), None)

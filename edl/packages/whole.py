@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from edl.errors import ImageError
 from edl.events import Emit, Stage, ignore
 from edl.files import File
+from edl.packages import tarreader
 from edl.plan.model import plural
 from edl.streamed import StreamContent
 from edl.units import MIB, format_size
@@ -21,7 +22,9 @@ def verify(files: Iterable[File], emit: Emit = ignore) -> int:
     Raises:
         ImageError: some are damaged; all of them are told.
     """
+    files = tuple(files)
     packed = [(file, file.content) for file in files if isinstance(file.content, StreamContent)]
+    packed = [each for each in packed if not each[1].is_whole]
     size = sum(file.size_bytes for file, _ in packed)
     if size >= _TOLD_BYTES:
         what = plural(len(packed), "file")
@@ -36,4 +39,5 @@ def verify(files: Iterable[File], emit: Emit = ignore) -> int:
         raise ImageError(
             "\n".join(error.message for error in damaged), remedies=damaged[0].remedies
         )
+    tarreader.expect(files)
     return len(packed)

@@ -10,7 +10,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -21,7 +21,7 @@ from edl.errors import DocumentError, ImageError, PackageError
 from edl.files import File, on_disk
 from edl.formats.streams import Budget, Stream, Unpacked
 from edl.packages.tree import Tree
-from edl.streamed import StreamContent
+from edl.streamed import Pieces, StreamContent
 from edl.units import MIB
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -173,7 +173,7 @@ class _Member:
 
     def start(self) -> Stream:
         """Return its bytes from the beginning, checked."""
-        pieces = _Pieces(self.packed())
+        pieces = Pieces(self.packed())
         stream: Stream = pieces
         if self.compression == zipfile.ZIP_DEFLATED:
             stream = _Inflated(pieces)
@@ -214,29 +214,10 @@ def _skip(stream: _Readable, size_bytes: int) -> None:
         size_bytes -= len(data)
 
 
-class _Pieces:
-    """The bytes of a content, in order."""
-
-    def __init__(self, content: Content) -> None:
-        self._pieces: Iterator[memoryview] = content.chunks(0, content.size_bytes)
-        self._rest = b""
-
-    def read(self, size_bytes: int) -> bytes:
-        """See Stream."""
-        if not self._rest:
-            self._rest = bytes(next(self._pieces, b""))
-        data, self._rest = self._rest[:size_bytes], self._rest[size_bytes:]
-        return data
-
-    def skip(self, size_bytes: int) -> None:
-        """See Stream."""
-        _skip(self, size_bytes)
-
-
 class _Inflated:
     """What deflated bytes unpack to."""
 
-    def __init__(self, packed: _Pieces) -> None:
+    def __init__(self, packed: Pieces) -> None:
         self._packed = packed
         self._decoder = zlib.decompressobj(-15)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 from edl.chunks import Content, FileContent, FillContent, read_all
 from edl.contents import Joined, Slice, SparseContent
@@ -69,9 +68,6 @@ class Run:
         return Joined((part, FillContent(size_bytes - self.length)))
 
 
-_tables: WeakKeyDictionary[StreamContent, sparse.SparseImage] = WeakKeyDictionary()
-
-
 def _table(file: File, name: str) -> sparse.SparseImage:
     """Return the layout of a sparse image; of one that is compressed it is unpacked for once.
 
@@ -80,12 +76,12 @@ def _table(file: File, name: str) -> sparse.SparseImage:
         ImageError, OSError: it cannot be read.
     """
     content = file.content
-    found = _tables.get(content) if isinstance(content, StreamContent) else None
+    found = content.layout if isinstance(content, StreamContent) else None
     if found is None:
         with file.open() as opened:
             found = sparse.SparseImage.read(opened, file.size_bytes, name)
         if isinstance(content, StreamContent):
-            _tables[content] = found
+            content.layout = found
     return found
 
 
