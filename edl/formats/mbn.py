@@ -108,6 +108,13 @@ class Part:
         """Whether it is signed as the kind of image that boot ROMs take as a programmer."""
         return self.binding is None or self.binding.sw_id in PROGRAMMER_SW_IDS
 
+    @property
+    def root_hashes(self) -> tuple[RootHash, ...]:
+        """Digests that phones which accept the vendor's signature may report, likeliest first."""
+        if self.vendor is None or self.vendor.chain is None:
+            return ()
+        return tuple(_root_hashes(self.vendor.chain, self.version))
+
 
 @dataclass(frozen=True)
 class Image:
@@ -140,10 +147,7 @@ class Image:
     @property
     def root_hashes(self) -> tuple[RootHash, ...]:
         """Digests that phones which accept the main part's signer may report, likeliest first."""
-        signer = self.main.vendor
-        if signer is None or signer.chain is None:
-            return ()
-        return tuple(_root_hashes(signer.chain, self.main.version))
+        return self.main.root_hashes
 
     @property
     def pk_hash(self) -> bytes | None:
@@ -285,8 +289,26 @@ def _elf_part(view: memoryview, offset: int, image: elf.Elf, *, with_hashes: boo
     table = Checked(None)
     if with_hashes and not hashes.encrypted:
         table = check_table(view, image, hashes.table)
-    vendor, vendor_wrong = _signature(hashes, hashes.vendor, check=with_hashes)
-    second, second_wrong = _signature(hashes, hashes.chip_maker, check=with_hashes)
+    return _with_signers(part, hashes, table, check=with_hashes)
+
+
+def read_signers(image: elf.Elf, segment: bytes) -> Part:
+    """Return what the hash segment of image says, where the other segments have not been read.
+
+    Signatures are checked, hashes of segments are not: `digest` is None.
+
+    Raises:
+        DocumentError: its header is of an unknown version, or its sizes do not fit.
+    """
+    part = Part(0, image.end, image.header.bits)
+    hashes = hashsegment.read_hash_segment(segment)
+    return _with_signers(part, hashes, Checked(None), check=True)
+
+
+def _with_signers(part: Part, hashes: HashSegment, table: Checked, *, check: bool) -> Part:
+    """Return part with what hashes says. check: that the signatures are right."""
+    vendor, vendor_wrong = _signature(hashes, hashes.vendor, check=check)
+    second, second_wrong = _signature(hashes, hashes.chip_maker, check=check)
     bound, unclear = _binding(hashes, vendor or second)
     return replace(
         part,
@@ -298,7 +320,7 @@ def _elf_part(view: memoryview, offset: int, image: elf.Elf, *, with_hashes: boo
         digest=table.digest,
         bad_segments=table.bad_segments,
         encrypted=hashes.encrypted,
-        problems=(*cut, *vendor_wrong, *second_wrong, *unclear, *table.problems),
+        problems=(*part.problems, *vendor_wrong, *second_wrong, *unclear, *table.problems),
     )
 
 
