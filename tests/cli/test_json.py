@@ -97,6 +97,7 @@ def test_partitions(edl: Edl, whole: Path, tmp_path: Path) -> None:
 def test_without_a_phone(edl: Edl, tmp_path: Path) -> None:
     held(edl("explain", "--json"), "explain")
     held(edl("explain", "usage", "--json"), "explain CODE")
+    held(edl("explain", "flash write failure", "--json"), "explain LINE")
     held(edl("virtual", "profiles", "--json"), "virtual profiles")
     held(edl("virtual", "new", tmp_path / "p", "sdm660", "--json"), "virtual new")
     held(edl("virtual", "sample", tmp_path / "s", "--json"), "virtual sample")

@@ -180,7 +180,7 @@ def test_a_wrong_code_is_guessed(edl: Edl) -> None:
     result = edl("explain", "wrong-sektor-size")
     assert result.status == 2
     assert "try: Did you mean wrong-sector-size" in result.err
-    assert "try: See them all: edl explain" in edl("explain", "zzz").err
+    assert "try: See all codes: edl explain" in edl("explain", "zzz").err
 
 
 def test_interruptions_where_nothing_runs(

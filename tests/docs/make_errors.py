@@ -1,34 +1,34 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Makes docs/errors.md from the error classes: `python tests/docs/make_errors.py`."""
+"""Makes docs/errors.md from the pages of `edl explain`: `python -m tests.docs.make_errors`."""
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
-from edl.errors import EdlError, all_errors
+from edl.cli.explaining import Page, kinds, pages
 
 PATH = Path(__file__).parent.parent.parent / "docs" / "errors.md"
 _HEAD = """# Error codes
 
 Every error has a stable code, an exit status, and says what to do. `edl explain CODE` shows the
-same text. Made by `tests/docs/make_errors.py`.
+same text, and `edl explain 'LINE'` or `edl explain LOGFILE` finds the page that a line of a log
+belongs to, whichever tool wrote it. Made by `python -m tests.docs.make_errors`.
 """
 
 
 def page() -> str:
     """Return the text of docs/errors.md."""
-    kinds: dict[str, type[EdlError]] = {}
-    for kind in all_errors():
-        kinds.setdefault(kind.code, kind)
-    return _HEAD + "".join(_section(kind) for _, kind in sorted(kinds.items()))
+    return _HEAD + "".join(_section(each) for each in pages().values())
 
 
-def _section(kind: type[EdlError]) -> str:
-    text = (inspect.getdoc(kind) or "").split("\n\nAttributes:")[0]
+def _section(each: Page) -> str:
+    kind = kinds()[each.code]
     remedies = "".join(f"\n- {remedy}" for remedy in kind.remedies)
-    return f"\n## {kind.code}\n\nExit status {kind.status}. {text}\n" + (
-        f"{remedies}\n" if remedies else ""
+    seen = "".join(f"\n    {line}" for line in each.seen)
+    return (
+        f"\n## {each.code}\n\nExit status {kind.status}. {each.text}\n"
+        + (f"{remedies}\n" if remedies else "")
+        + (f"\nSeen as:\n{seen}\n" if seen else "")
     )
 
 
