@@ -145,6 +145,7 @@ def outcome_data(outcome: Outcome, boot: BootReport | None = None) -> dict[str, 
         "saved": str(outcome.saved.folder) if outcome.saved else None,
         "reset": outcome.plan.reset,
         "seconds": round(report.seconds, 3),
+        "pace": report.pace,
     }
     if boot is not None:
         data["virtual_boot"] = {"boots": boot.boots, "findings": list(boot.findings)}
@@ -160,6 +161,7 @@ def outcome_text(outcome: Outcome, boot: BootReport | None = None) -> list[str]:
     rows = [
         ("written", _written(outcome) if plan.writes else ""),
         ("erased", _erased(outcome)),
+        ("speed", report.pace),
         ("verified", _verified(outcome)),
         ("rewritten", ", ".join(report.rewritten)),
         ("read", ", ".join(report.files)),

@@ -51,6 +51,7 @@ class Programmer:
 
     def __init__(self, transport: Transport, emit: Emit = ignore) -> None:
         self._zlp = transport.sends_zlp
+        self.link_speed: int | None = getattr(transport, "link_speed", None)
         self._talk = Dialogue(transport, emit)
         self._talk.told = self._learn
         self.greeting = Greeting()

@@ -28,6 +28,7 @@ from edl.errors import (
 from edl.events import BytesMoved, Emit, Notice, Stage, StepStarted, ignore
 from edl.files import File
 from edl.firehose.commands import Area
+from edl.plan import pace
 from edl.plan.compare import BY_DIGEST, Checker, Verify, is_blank
 from edl.plan.journal import NOTE_BYTES
 from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
@@ -129,7 +130,7 @@ class Part:
 
 @dataclass
 class Report:
-    """What a job did. how: how it was verified, in words; empty if it was not."""
+    """What a job did. how: how it was verified, in words; empty if it was not. pace: how fast."""
 
     written_bytes: int = 0
     resumed_bytes: int = 0
@@ -141,6 +142,7 @@ class Report:
     files: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     seconds: float = 0.0
+    pace: str = ""
 
 
 class Executor:
@@ -174,6 +176,7 @@ class Executor:
         )
         self._done_before = dict(self._ledger.done)
         self._pieces: list[Piece] = []
+        self._writing_s = 0.0  # how long writes took
         self._compared = 0  # how many parts of the report have been compared
         self._begun_before = self._started = self._ledger.changed  # the first byte has gone out
         self._doing = ""
@@ -191,6 +194,8 @@ class Executor:
             EdlError: as the steps do; `state` then says what is on the phone.
         """
         begin = time.monotonic()
+        if slow := pace.slow_link(self._programmer.link_speed):
+            self._emit(Notice(slow))
         steps = ordered(self._plan.steps, self._plan.geometry)
         try:
             writes = (step for _, step in steps)
@@ -219,6 +224,12 @@ class Executor:
             raise self._stopped_at_once() from stop
         self._own_up()
         self.report.seconds = time.monotonic() - begin
+        self.report.pace = pace.told(
+            self.report.written_bytes,
+            self._writing_s,
+            self._programmer.link_speed,
+            self._programmer.payload_bytes,
+        )
         return self.report
 
     @property
@@ -434,8 +445,10 @@ class Executor:
         self._note(lambda ledger: ledger.begin(area, label, payload_bytes))
         begin = time.monotonic()
         self._programmer.program(area, sent, label=label, moved=moved)
+        seconds = time.monotonic() - begin
+        self._writing_s += seconds
         if self._finder is not None:
-            self._finder.moved(area.size_bytes, time.monotonic() - begin)
+            self._finder.moved(area.size_bytes, seconds)
         if sent.error is not None:
             raise sent.error
         self.report.written_bytes += area.size_bytes

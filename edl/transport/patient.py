@@ -20,6 +20,7 @@ class PatientTransport:
         self.packet_bytes = inner.packet_bytes
         self.sends_zlp = inner.sends_zlp
         self.description = inner.description
+        self.link_speed: int | None = getattr(inner, "link_speed", None)  # of USB alone
         self._inner = inner
         self._queueing = inner if isinstance(inner, Queueing) else None
         self._emit = emit

@@ -48,6 +48,7 @@ class UsbTransport:
 
     def __init__(self, device: Any, interface: Any, description: str) -> None:  # noqa: ANN401
         self.description = description
+        self.link_speed: int | None = getattr(device, "speed", None)  # usb.util.SPEED_...
         self._device = device
         self._interface = interface
         self._in, self._out = endpoints(interface)
