@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -77,12 +78,24 @@ def _table(file: File, name: str) -> sparse.SparseImage:
     """
     content = file.content
     found = content.layout if isinstance(content, StreamContent) else None
+    if found is None and file.path is not None and file.stamp is not None:
+        return _table_at(file, name)
     if found is None:
-        with file.open() as opened:
-            found = sparse.SparseImage.read(opened, file.size_bytes, name)
+        found = _read_table(file, name)
         if isinstance(content, StreamContent):
             content.layout = found
     return found
+
+
+@functools.lru_cache(maxsize=2)  # asked for by each who looks at a file; a large one takes seconds
+def _table_at(file: File, name: str) -> sparse.SparseImage:
+    """Return the layout of a file on the disk; once it has changed it is another File."""
+    return _read_table(file, name)
+
+
+def _read_table(file: File, name: str) -> sparse.SparseImage:
+    with file.open() as opened:
+        return sparse.SparseImage.read(opened, file.size_bytes, name)
 
 
 def size_bytes(file: File) -> int:

@@ -106,3 +106,46 @@ def test_it_looks_like_what_is_behind_it() -> None:
     patient.close()
     with pytest.raises(TransportTimeoutError):
         patient.read(1)
+
+
+def test_where_nothing_can_be_queued_it_is_written() -> None:
+    script = Script()
+    patient = PatientTransport(script, lambda _: None)
+    patient.post(b"data", 1.0, zlp=True)
+    patient.finish(1.0)
+    patient.listen(16384)
+    patient.abandon()
+    assert script.written == [b"data"]
+    assert patient.underway_bytes == 0
+
+
+class Full(Script):
+    """Queues nothing any more."""
+
+    underway_bytes = 512
+
+    def post(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
+        raise TransportTimeoutError("no room")
+
+    def finish(self, timeout_s: float) -> None:
+        raise TransportTimeoutError("not out")
+
+    def abandon(self) -> None:
+        self.underway_bytes = 0
+
+    def listen(self, transfer_bytes: int) -> None:
+        self.say(bytes(transfer_bytes))
+
+
+def test_a_queue_that_stays_full_is_told_of_once() -> None:
+    told: list[Event] = []
+    patient = PatientTransport(Full(), told.append)
+    assert patient.underway_bytes == 512
+    for wait in (lambda: patient.post(b"x", 2.0), lambda: patient.finish(2.0)):
+        with pytest.raises(TransportTimeoutError):
+            wait()
+    assert [type(event) for event in told] == [Stage]
+    patient.abandon()
+    assert patient.underway_bytes == 0
+    patient.listen(4)
+    assert bytes(patient.read(1.0)) == bytes(4)
