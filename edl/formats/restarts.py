@@ -24,6 +24,7 @@ _MOST = 512  # copies of gzip's decompressor take 20 MiB then
 _XZ_HEADER_BYTES = 12
 _XZ_FOOTER = struct.Struct("<II2s2s")  # CRC-32 of what follows, size of the index, flags, magic
 _MAX_XZ_INDEX_BYTES = 256 * KIB
+_MAX_SHIFT = 56  # numbers have nine bytes at most
 
 
 class Points:
@@ -118,7 +119,7 @@ def _number(data: io.BytesIO) -> int:
     value = shift = 0
     for byte in iter(lambda: data.read(1), b""):
         value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
+        if byte[0] < 0x80 or shift == _MAX_SHIFT:
             break
         shift += 7
     return value

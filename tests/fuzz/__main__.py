@@ -2,7 +2,7 @@
 """Fuzzes targets for a while: see `python -m tests.fuzz --help`.
 
 With atheris installed (pip install atheris) coverage guides the inputs; else they are random
-damages of the seeds. Each target runs in processes of its own, for a slice of the time, round
+damages of the seeds. Each target runs in processes of its own, for a slice of CPU time, round
 after round. What is reached is kept in a folder, so that several runs add up.
 """
 
@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-_MOST_WAIT_S = 120  # for a process that does not end by itself
+_MOST_WAIT_S = 1200  # by which a process may be late, on a busy computer
 
 
 def main() -> int:
@@ -42,12 +42,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--target", action="append", help="only this one; may be repeated")
     parser.add_argument("--seed", type=int, default=1, help="other inputs for another number")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes at a time")
-    parser.add_argument("--slice", type=float, default=30, help="seconds for a target in a round")
+    parser.add_argument(
+        "--slice", type=float, default=30, help="seconds of CPU time for a target in a round"
+    )
     parser.add_argument("--state", type=Path, default=Path(tempfile.gettempdir()) / "edl-fuzz",
                         help="folder for what is found")  # fmt: skip
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--modules", help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -57,9 +58,8 @@ def _all(options: argparse.Namespace) -> None:
     with ThreadPoolExecutor(options.jobs) as pool:
         while time.monotonic() < end:
             names = options.target or list(known)
-            share = (end - time.monotonic()) * options.jobs / len(names)
-            more = ["--state", str(options.state), "--seed", str(seed),
-                    "--seconds", str(max(1.0, min(options.slice, share)))]  # fmt: skip
+            seconds = min(options.slice, (end - time.monotonic()) * options.jobs / len(names))
+            more = ["--state", str(options.state), "--seed", str(seed), "--slice", f"{seconds:.1f}"]
             rounds = [
                 pool.submit(
                     _slice, options.state / name, [name, "--modules", known[name], *more], end
@@ -83,17 +83,18 @@ def _targets() -> dict[str, str]:
 
 def _slice(folder: Path, arguments: list[str], end: float) -> None:
     """Run a target, and add what came of it to its total in folder."""
-    if time.monotonic() > end:
+    left_s = end - time.monotonic()
+    if left_s < 0:
         return
     folder.mkdir(parents=True, exist_ok=True)
     last = folder / "result.json"
     last.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tests.fuzz", "--child", *arguments]
-    seconds = float(arguments[-1]) + _MOST_WAIT_S
+    command += ["--minutes", f"{left_s / 60:.2f}"]
     with (folder / "log.txt").open("wb") as log:
         try:
             status = subprocess.run(
-                command, stdout=log, stderr=log, timeout=seconds, check=False
+                command, stdout=log, stderr=log, timeout=left_s + _MOST_WAIT_S, check=False
             ).returncode
         except subprocess.TimeoutExpired:
             status = -1

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,10 +20,10 @@ from tests.fuzz.target import Target
 
 
 def run(options: argparse.Namespace) -> None:
-    """Give inputs to one target for some seconds.
+    """Give inputs to one target for some time.
 
     options: child, its name; modules, with commas between them; state, the folder for what comes of
-    it; seconds; seed.
+    it; seed; slice, seconds of CPU time; minutes, by the clock, whichever is over first.
     """
     folder = options.state / options.child
     if importlib.util.find_spec("atheris") is not None:
@@ -30,9 +31,15 @@ def run(options: argparse.Namespace) -> None:
         return
     one = running.Run(_target(options.child), folder)
     one.limit()
-    end = time.monotonic() + options.seconds
-    running.mutate(one, options.seed, lambda: time.monotonic() > end)
+    running.mutate(one, options.seed, _end(options))
     one.save()
+
+
+def _end(options: argparse.Namespace) -> Callable[[], bool]:
+    """Return what tells whether the time is over."""
+    clock = time.monotonic() + 60 * options.minutes
+    cpu = time.process_time() + options.slice
+    return lambda: time.process_time() > cpu or time.monotonic() > clock
 
 
 def _target(name: str) -> Target:
@@ -51,11 +58,11 @@ def _guided(options: argparse.Namespace, folder: Path) -> None:
     known = running.seeds(target)
     for number, data in enumerate(known):
         (corpus / f"seed-{number}").write_bytes(data)
-    end = time.monotonic() + options.seconds
+    over = _end(options)
 
     def give(data: bytes) -> None:
         one.give(data)
-        if time.monotonic() > end:
+        if over():
             one.save()
             os._exit(0)
 
@@ -67,7 +74,7 @@ def _guided(options: argparse.Namespace, folder: Path) -> None:
         return mutated(data, random, known, target.words, most_bytes)
 
     flags = [
-        f"-seed={options.seed}", f"-max_len={target.most_bytes}", "-timeout=60",
+        f"-seed={options.seed}", f"-max_len={target.most_bytes}", "-timeout=600",
         "-rss_limit_mb=2048",
         f"-artifact_prefix={folder}/", "-print_final_stats=0", "-use_value_profile=0",
     ]  # fmt: skip

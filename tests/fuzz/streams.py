@@ -25,6 +25,7 @@ from edl.formats.archive import HEAD_BYTES, foreign_kind, is_archive, members
 from edl.formats.brotli import Unbrotlied
 from edl.formats.checked import Checked, Pieces, Sum
 from edl.formats.cpio import read_cpio
+from edl.formats.restarts import Points, xz_blocks
 from edl.formats.seekable import Index, SeekableContent, Writer, read_table, unpack
 from edl.formats.streams import Budget, FileStream, Preread, Unpacked, compression
 from edl.formats.texts import field, printable
@@ -127,6 +128,42 @@ def _streams_seeds() -> Iterator[bytes]:
     yield gzip.compress(bytes(3_000_000), mtime=0)
 
 
+def _xz_index(data: bytes) -> None:
+    blocks, end = xz_blocks(file_of(data), len(data))
+    require(end <= len(data), "blocks behind the end")
+    points = Points(most=8, spacing_bytes=100)
+    for block in blocks:
+        points.add(block)
+        require(points.before(block.unpacked).unpacked <= block.unpacked, "a point too far on")
+    look_at(points.lasting(), points.widest(1 << 40))
+
+
+def _xz_indexes() -> Iterator[bytes]:
+    """Files of one block and of three, as `xz --block-size` makes them."""
+    whole = lzma.compress(_TEXT, check=lzma.CHECK_CRC32)
+    yield whole
+    index_bytes = 4 * (int.from_bytes(whole[-8:-4], "little") + 1)
+    block = whole[12 : -12 - index_bytes]
+    record = whole[-12 - index_bytes + 2 : -12 - index_bytes + 6]
+    index = b"\0\3" + record * 3
+    foot = bytes(4) + (20 // 4 - 1).to_bytes(4, "little") + whole[-4:]
+    yield _sealed_xz(whole[:12] + block * 3 + index.ljust(16, b"\0") + bytes(4) + foot)
+
+
+def _sealed_xz(data: bytes) -> bytes:
+    """Return data with right checksums over its footer and its index."""
+    fixed = bytearray(data)
+    if len(fixed) < 32:
+        return data
+    size = 4 * (int.from_bytes(fixed[-8:-4], "little") + 1)
+    fixed[-12:-8] = zlib.crc32(fixed[-8:-2]).to_bytes(4, "little")
+    if 4 < size <= len(fixed) - 24:
+        end = len(fixed) - 12
+        crc = zlib.crc32(fixed[end - size : end - 4])
+        fixed[end - 4 : end] = crc.to_bytes(4, "little")
+    return bytes(fixed)
+
+
 def _brotli(data: bytes) -> None:
     read_some(Unbrotlied(FileStream(file_of(data))))
 
@@ -202,6 +239,9 @@ TARGETS = (
     Target(
         "tar", ("edl.formats.tar", "edl.formats.streams"), _tar, _tars, words=_MAGICS,
         sealed=_sealed_tar,
+    ),
+    Target(
+        "xz-index", ("edl.formats.restarts",), _xz_index, _xz_indexes, (), sealed=_sealed_xz
     ),
     Target("compressed", ("edl.formats.streams",), _streams, _streams_seeds, words=_MAGICS),
     Target(

@@ -132,3 +132,13 @@ def test_pzstd_begins_with_a_frame_without_data() -> None:
     assert magic is not None
     stream = Unpacked(FileStream(io.BytesIO(packed)), magic, Budget(len(DATA)))
     assert take(stream, 1 << 20) == DATA
+
+
+def test_an_xz_index_with_a_number_without_end() -> None:
+    """It would take minutes to make a number of a quarter of a MiB out of it."""
+    index = b"\0" + b"\xff" * 200_003
+    index += zlib.crc32(index).to_bytes(4, "little")
+    sizes = (len(index) // 4 - 1).to_bytes(4, "little") + b"\0\1"
+    foot = zlib.crc32(sizes).to_bytes(4, "little") + sizes + b"YZ"
+    file = XZ + b"\0\1" + bytes(4) + index + foot
+    assert xz_blocks(io.BytesIO(file), len(file)) == ([], 0)
