@@ -1,7 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command line: `edl`, or `python -m edl`."""
 
-from edl.cli.main import main
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit; or tell a shell what the Tab key could complete."""
+    if "_EDL_COMPLETE" in os.environ:
+        from edl.cli import shells  # noqa: PLC0415  # nothing else is needed for it
+
+        sys.exit(shells.complete())
+    from edl.cli.main import main as run  # noqa: PLC0415
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import edl
 from edl import imageset, loaders
+from edl.cli import defaults
 from edl.cli.options import Settings
 from edl.cli.targets import is_file, is_folder
 from edl.collection.store import Collection
@@ -279,9 +280,7 @@ def own_folder() -> Path:
 
 def search_folders() -> Iterator[Path]:
     """Yield the folders in which loaders are looked for, the user's own first."""
-    for folder in os.environ.get("EDL_LOADERS", "").split(os.pathsep):
-        if folder:
-            yield Path(folder)
+    yield from defaults.folders("loaders")
     yield own_folder()
     yield from test_folders()
 

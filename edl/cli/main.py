@@ -13,9 +13,9 @@ import sys
 import click
 
 import edl
-from edl.cli import terminal
+from edl.cli import defaults, terminal
 from edl.cli.names import ALIASES, LATER, LEFT_OUT, translate
-from edl.cli.options import Settings, global_options
+from edl.cli.options import Settings, config_file, global_options
 from edl.errors import EdlError, UsageError
 
 # name -> (module, help line, section)
@@ -49,6 +49,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "convert": ("convert", "Convert an image: raw, sparse, compressed.", "Without a phone"),
     "diff": ("diff", "Compare packages, dumps, backups: what would change.", "Without a phone"),
     "explain": ("explain", "Explain an error code.", "Without a phone"),
+    "config": ("config", "Show the defaults that are in force.", "Without a phone"),
+    "completion": ("completion", "Let the Tab key complete commands.", "Without a phone"),
 }
 HIDDEN = dict.fromkeys(("rs", "ws", "es", "rf", "wf"), "sectors") | {"aliases": "aliases"}
 _KNOWN = frozenset((*COMMANDS, *ALIASES, *HIDDEN, *LATER, *LEFT_OUT))
@@ -87,6 +89,8 @@ class Commands(click.Group):
             raise UsageError(f"'{name}' is left out on purpose: {LEFT_OUT[name]}.")
         if name not in _KNOWN:
             raise _unknown(name)
+        if not ctx.resilient_parsing:
+            ctx.default_map = defaults.for_commands(config_file(ctx.ensure_object(Settings)))
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

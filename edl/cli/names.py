@@ -65,8 +65,6 @@ LATER = {
     "digests": "programmers that want signed digest tables (VIP) are recognised, not yet served",
     "create-digests": "programmers that want signed digest tables (VIP) are not yet served",
     "report": "'--log-file FILE' with any command keeps everything that a report needs",
-    "config": "options come from the command line and from EDL_... variables (README)",
-    "completion": "'edl --help' lists the commands",
     "web": "'--json' with any command serves other programs",
     "server": "'--json' with any command serves other programs",
     "replay": "'edl rehearse FOLDER' carries a package out on a virtual phone",

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Options that commands share. Those of the phone and of the output may stand on either side.
 
-Each has an environment variable: EDL_ and its long name. The command line wins. Given twice with
-two values, on whichever side, is an error: nobody can tell which phone was meant.
+Each has an environment variable: EDL_ and its long name; most may stand in the config file, too
+(`edl.cli.keys`). The command line wins. Given twice with two values, on whichever side, is an
+error: nobody can tell which phone was meant.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 import click
 
+from edl.cli import defaults
+from edl.cli.keys import KEYS, MEMORIES
 from edl.errors import UsageError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-MEMORIES = ("auto", "emmc", "ufs", "nvme", "spinor", "nand")
 _LONGEST_WAIT_S = 7 * 24 * 3600
 _SERIAL = re.compile(r"(0x)?[0-9a-f]{1,16}", re.IGNORECASE)
 
@@ -30,7 +31,7 @@ class Settings:
 
     given: by option name, to notice contradictions. changing: a job has begun to change the phone,
     so "nothing was written" would not be true. resuming: the interrupted job that `edl resume` goes
-    on with.
+    on with. file: the config file, once it was read.
     """
 
     loader: str | None = None
@@ -53,6 +54,7 @@ class Settings:
     given: dict[str, object] = field(default_factory=dict)
     changing: bool = False
     resuming: Any = None
+    file: defaults.File | None = None
 
 
 class Seconds(click.ParamType[float]):
@@ -119,7 +121,7 @@ def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:  # n
     given = one_of(param, value) if param.multiple else value or None
     if given is None:
         if name not in settings.given:
-            _from_environment(settings, ctx, param)
+            _from_elsewhere(settings, ctx, param)
         return
     if name == "verbose":
         given += settings.given.get(name, 0)
@@ -138,15 +140,29 @@ def _add_faults(ctx: click.Context, _param: click.Parameter, value: tuple[str, .
         settings.faults += value
 
 
-def _from_environment(settings: Settings, ctx: click.Context, param: click.Parameter) -> None:
-    variable = f"EDL_{str(param.name).upper()}"
-    text = os.environ.get(variable, "").strip()
-    if not text:
+def config_file(settings: Settings) -> defaults.File:
+    """Return the config file, read once.
+
+    Raises:
+        UsageError: see `defaults.read`.
+    """
+    if settings.file is None:
+        settings.file = defaults.read()
+    return settings.file
+
+
+def _from_elsewhere(settings: Settings, ctx: click.Context, param: click.Parameter) -> None:
+    """Take the value from the environment, or from the config file."""
+    name = str(param.name).replace("_", "-")
+    if name not in KEYS or ctx.resilient_parsing:
+        return
+    found = defaults.lookup(name, config_file(settings))
+    if found is None:
         return
     try:
-        value = param.type.convert(text, param, ctx)
+        value = param.type.convert(found.value, param, ctx)
     except click.BadParameter as error:
-        raise UsageError(f"The environment variable {variable}: {error.message}.") from error
+        raise UsageError(f"{found.where}: {error.message}.") from error
     setattr(settings, str(param.name), _checked(str(param.name), value))
 
 

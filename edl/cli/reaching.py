@@ -8,11 +8,12 @@ phone is back. Scripts, where nobody waits, get the error at once.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edl.cli import loading
+from edl.cli import loading, seen
 from edl.cli.finding import Finder, Seen, describe
 from edl.device import connect, ladder
 from edl.device.connect import Phone
@@ -126,6 +127,7 @@ class Reach:
                 raise MuteError(error.message, remedies=(_GO_ON, *error.remedies[:2])) from error
             raise
         phone.place = self._place
+        self._opened.callback(_keep_names, phone)
         return phone
 
     def _ask(self, found: Seen) -> PhoneIdentity:
@@ -215,6 +217,11 @@ def place_of(found: Seen) -> str:
     except OSError:  # COM ports are no files
         return ""
     return f"port {found.name} {node.st_rdev} {node.st_ino} {node.st_ctime_ns}"
+
+
+def _keep_names(phone: Phone) -> None:
+    """Keep what its partitions are called, for the Tab key."""
+    seen.keep(home.phone_folder(phone.serial), itertools.chain(*phone.seen.values()))
 
 
 def _remember(identity: PhoneIdentity) -> None:

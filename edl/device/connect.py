@@ -72,7 +72,7 @@ class Phone:
 
     luns: storage info by LUN, LUN 0 at least (where the programmer tells any). attached: the
     programmer had been running before. place: where it is, in words that change when it leaves the
-    bus; empty if that is not known.
+    bus; empty if that is not known. seen: names of the partitions that were read, by LUN.
     """
 
     transport: Transport
@@ -81,6 +81,7 @@ class Phone:
     luns: dict[int, StorageInfo] = field(default_factory=dict)
     attached: bool = False
     place: str = ""
+    seen: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def sector_bytes(self) -> int:

@@ -160,6 +160,8 @@ class Storage:
             if refusals and copies == [None, None]:
                 raise refusals[0]
             self._tables[lun] = Tables(lun, *copies)
+            if best := self._tables[lun].best:
+                self.phone.seen[lun] = tuple(partition.name for partition in best.partitions)
         return self._tables[lun]
 
     def _area(self, lun: int, start: int, sectors: int) -> Area:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,12 @@ from edl.backup.extents import Choice
 from edl.backup.find import room_of
 from edl.backup.folder import open_backup
 from edl.backup.save import Report, Request, check_folder, owner, prepare, save, saved_bytes
+from edl.cli import defaults
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import names
-from edl.cli.options import Settings, lun_option, once, phone_options
+from edl.cli.options import Settings, config_file, lun_option, once, phone_options
 from edl.device.storage import Storage
-from edl.errors import ReadFailedError
+from edl.errors import ReadFailedError, UsageError
 from edl.events import Notice, Stage
 from edl.formats.manifest import Compression, Form, Manifest, Verified
 from edl.plan.model import plural
@@ -34,7 +36,7 @@ _HOW = {
 
 
 @click.command("backup")
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR", required=False)
 @once(
     "--form", type=click.Choice([form.value for form in Form]), default=Form.IMAGES.value,
     help="One file a LUN, or one a partition [default: images].",
@@ -56,7 +58,7 @@ _HOW = {
 @click.pass_obj
 def command(
     settings: Settings,
-    folder: str,
+    folder: str | None,
     form: str,
     compress: bool,
     only: tuple[str, ...],
@@ -78,11 +80,26 @@ def command(
       edl backup my-phone --resume
       edl backup my-phone --form partitions --compress
       edl backup my-phone-in-may --since my-phone
+
+    Without DIR it goes to a new folder in backup.folder of the config file (docs/scripting.md).
     """
     choice = Choice(tuple(sorted(names(only))), tuple(sorted(names(skip))), lun)
     packed = Compression.ZSTD if compress else Compression.NONE
-    request = Request(Path(folder), choice, Form(form), packed, verify, resume)
+    target = Path(folder) if folder else _usual(settings, resume=resume)
+    request = Request(target, choice, Form(form), packed, verify, resume)
     backup(App(settings), request, since)
+
+
+def _usual(settings: Settings, *, resume: bool) -> Path:
+    """Return a new folder in the one that the user keeps backups in.
+
+    Raises:
+        UsageError: none is set, or an interrupted backup is to go on.
+    """
+    found = defaults.lookup("backup.folder", config_file(settings))
+    if found is None or resume:
+        raise UsageError("Missing argument 'DIR': where to save, or what to go on with.")
+    return Path(found.value) / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}"
 
 
 def backup(app: App, request: Request, since: str | None = "none") -> None:
