@@ -48,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, default=Path(tempfile.gettempdir()) / "edl-fuzz",
                         help="folder for what is found")  # fmt: skip
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--room", help=argparse.SUPPRESS)
     parser.add_argument("--modules", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -58,12 +59,11 @@ def _all(options: argparse.Namespace) -> None:
     with ThreadPoolExecutor(options.jobs) as pool:
         while time.monotonic() < end:
             names = options.target or list(known)
+            names.sort(key=lambda name: _total(options.state / name)["cpu_s"])
             seconds = min(options.slice, (end - time.monotonic()) * options.jobs / len(names))
             more = ["--state", str(options.state), "--seed", str(seed), "--slice", f"{seconds:.1f}"]
             rounds = [
-                pool.submit(
-                    _slice, options.state / name, [name, "--modules", known[name], *more], end
-                )
+                pool.submit(_slice, options.state / name, [*known[name], *more], end)
                 for name in names
             ]
             for each in rounds:
@@ -71,14 +71,18 @@ def _all(options: argparse.Namespace) -> None:
             known, seed = _targets(), seed + 1
 
 
-def _targets() -> dict[str, str]:
-    """Return the modules of all targets by their names, as the sources have them now."""
+def _targets() -> dict[str, list[str]]:
+    """Return what a child must be told about each target, by name, as the sources are now."""
     code = (
-        "from tests.fuzz.table import TARGETS\n"
-        "for each in TARGETS.values(): print(each.name, ','.join(each.modules))"
+        "from tests.fuzz.table import ROOM_OF, TARGETS\n"
+        "for name, each in TARGETS.items(): print(name, ROOM_OF[name], ','.join(each.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    return dict(line.split() for line in done.stdout.splitlines())
+    rows = (line.split() for line in done.stdout.splitlines())
+    return {
+        name: ["--child", name, "--room", room, "--modules", modules]
+        for name, room, modules in rows
+    }
 
 
 def _slice(folder: Path, arguments: list[str], end: float) -> None:
@@ -89,7 +93,7 @@ def _slice(folder: Path, arguments: list[str], end: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     last = folder / "result.json"
     last.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tests.fuzz", "--child", *arguments]
+    command = [sys.executable, "-m", "tests.fuzz", *arguments]
     command += ["--minutes", f"{left_s / 60:.2f}"]
     with (folder / "log.txt").open("wb") as log:
         try:
@@ -101,20 +105,24 @@ def _slice(folder: Path, arguments: list[str], end: float) -> None:
     _add(folder, json.loads(last.read_text()) if last.exists() else {}, status)
 
 
-def _add(folder: Path, result: dict[str, Any], status: int) -> None:
+def _total(folder: Path) -> dict[str, Any]:
+    """Return what all runs of a target have reached."""
     path = folder / "total.json"
-    total: dict[str, Any] = {"inputs": 0, "cpu_s": 0.0}
-    if path.exists():
-        total = json.loads(path.read_text())
+    total: dict[str, Any] = {"inputs": 0, "cpu_s": 0.0, "slowest_s": 0.0, "findings": {}}
+    return total | json.loads(path.read_text()) if path.exists() else total
+
+
+def _add(folder: Path, result: dict[str, Any], status: int) -> None:
+    total = _total(folder)
     for key in ("inputs", "cpu_s"):
         total[key] += result.get(key, 0)
-    total["slowest_s"] = max(total.get("slowest_s", 0), result.get("slowest_s", 0))
-    total["findings"] = total.get("findings", {}) | result.get("findings", {})
+    total["slowest_s"] = max(total["slowest_s"], result.get("slowest_s", 0))
+    total["findings"] |= result.get("findings", {})
     if status:  # killed for its memory, stuck in C code, or it could not be imported
         total["findings"][f"the process ended with {status}"] = "log.txt"
         kept = folder / f"log-{status}.txt"
         kept.write_bytes((folder / "log.txt").read_bytes())
-    path.write_text(json.dumps(total, indent=1))
+    (folder / "total.json").write_text(json.dumps(total, indent=1))
 
 
 def _report(state: Path) -> int:
@@ -123,7 +131,7 @@ def _report(state: Path) -> int:
     found = inputs = 0
     cpu_s = 0.0
     for path in sorted(state.glob("*/total.json")):
-        total = json.loads(path.read_text())
+        total = _total(path.parent)
         inputs, cpu_s = inputs + total["inputs"], cpu_s + total["cpu_s"]
         found += len(total["findings"])
         told = "; ".join(total["findings"]) or "-"

@@ -22,14 +22,15 @@ from tests.fuzz.target import Target
 def run(options: argparse.Namespace) -> None:
     """Give inputs to one target for some time.
 
-    options: child, its name; modules, with commas between them; state, the folder for what comes of
-    it; seed; slice, seconds of CPU time; minutes, by the clock, whichever is over first.
+    options: child, its name; room, the module that has it; modules, that it is for, with commas
+    between them; state, the folder for what comes of it; seed; slice, seconds of CPU time; minutes,
+    by the clock, whichever is over first.
     """
     folder = options.state / options.child
     if importlib.util.find_spec("atheris") is not None:
         _guided(options, folder)
         return
-    one = running.Run(_target(options.child), folder)
+    one = running.Run(_target(options), folder)
     one.limit()
     running.mutate(one, options.seed, _end(options))
     one.save()
@@ -42,16 +43,17 @@ def _end(options: argparse.Namespace) -> Callable[[], bool]:
     return lambda: time.process_time() > cpu or time.monotonic() > clock
 
 
-def _target(name: str) -> Target:
-    found: Target = importlib.import_module("tests.fuzz.table").TARGETS[name]
-    return found
+def _target(options: argparse.Namespace) -> Target:
+    """Return the target; importing all of them would take longer than many slices last."""
+    targets: tuple[Target, ...] = importlib.import_module(options.room).TARGETS
+    return next(target for target in targets if target.name == options.child)
 
 
 def _guided(options: argparse.Namespace, folder: Path) -> None:
     """Let libFuzzer choose the inputs by what they reach in the modules; it ends the process."""
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=options.modules.split(",")):
-        target = _target(options.child)
+        target = _target(options)
     one = running.Run(target, folder)
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)

@@ -16,9 +16,8 @@ from tests.fuzz import (
 )
 from tests.fuzz.target import Target
 
-_MODULES = (
+_ROOMS = (
     documents, streams, containers, images, storage, cores, kept, phones, packages,
 )  # fmt: skip
-TARGETS: dict[str, Target] = {
-    target.name: target for module in _MODULES for target in module.TARGETS
-}
+TARGETS: dict[str, Target] = {target.name: target for room in _ROOMS for target in room.TARGETS}
+ROOM_OF = {target.name: room.__name__ for room in _ROOMS for target in room.TARGETS}
