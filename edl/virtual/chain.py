@@ -19,6 +19,7 @@ from edl.errors import DocumentError
 from edl.formats import der
 
 _MAX_CERTIFICATES = 18
+_MAX_KEY_BYTES = 1200  # RSA-8192 fits; the time that a signature takes grows with the cube of it
 _RSA_HASHES = {
     "1.2.840.113549.1.1.5": SHA1,
     "1.2.840.113549.1.1.11": SHA256,
@@ -106,6 +107,8 @@ def _certificate(element: der.Element) -> Certificate:
 
 
 def _public_key(raw: bytes) -> RSA.RsaKey | ECC.EccKey:
+    if len(raw) > _MAX_KEY_BYTES:
+        raise ValueError(f"a key has {len(raw)} bytes")
     try:
         return RSA.import_key(raw)
     except ValueError:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edl.virtual.chain import read_chain
 from edl.virtual.verifier import Fuses, Status, check_image
 from loaders import make_dummies
 from loaders.images import Binding, Recipe, elf_image, plain_elf
@@ -19,6 +20,7 @@ from loaders.signing import (
     VENDOR,
     VENDOR_EC,
     Vendor,
+    tlv,
 )
 from tests.virtual.roms import MSM8916, QCM2290, SM8450, fuses_of
 
@@ -294,3 +296,29 @@ def test_no_damage_raises_anything(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         image[data.draw(st.integers(0, len(image) - 1))] ^= data.draw(st.integers(1, 255))
     assert check_image(fuses, bytes(image)).known
+
+
+def with_key(modulus_bits: int) -> bytes:
+    """Return a chain of a leaf and a root with an RSA key and an exponent of that size."""
+    number = tlv(2, b"\0" + b"\xff" * (modulus_bits // 8))
+    words = {"rsa": "2a864886f70d010101", "signed": "2a864886f70d01010b", "name": "550403"}
+    kinds = {name: tlv(6, bytes.fromhex(digits)) for name, digits in words.items()}
+    key = tlv(0x30, tlv(0x30, kinds["rsa"], tlv(5)), tlv(3, b"\0" + tlv(0x30, number, number)))
+    algorithm = tlv(0x30, kinds["signed"], tlv(5))
+
+    def name(text: bytes) -> bytes:
+        return tlv(0x30, tlv(0x31, tlv(0x30, kinds["name"], tlv(12, text))))
+
+    def certificate(subject: bytes) -> bytes:
+        parts = (tlv(0xA0, tlv(2, b"\2")), tlv(2, b"\1"), algorithm, name(b"root"), tlv(0x30))
+        body = tlv(0x30, *parts, name(subject), key)
+        return tlv(0x30, body, algorithm, tlv(3, b"\0" + b"\x7f" * (modulus_bits // 8)))
+
+    return certificate(b"leaf") + certificate(b"root")
+
+
+def test_keys_that_would_take_minutes_are_refused() -> None:
+    with pytest.raises(ValueError, match="a certificate is not signed by the next"):
+        read_chain(with_key(2048))
+    with pytest.raises(ValueError, match="a key has 8"):
+        read_chain(with_key(32_768))
