@@ -300,7 +300,8 @@ def test_no_damage_raises_anything(data: st.DataObject) -> None:
 
 def with_key(modulus_bits: int) -> bytes:
     """Return a chain of a leaf and a root with an RSA key and an exponent of that size."""
-    numbers = (tlv(2, b"\0" + b"\xff" * (modulus_bits // 8)), tlv(2, b"\x7f" * (modulus_bits // 8)))
+    size = modulus_bits // 8
+    numbers = (tlv(2, b"\0\xc3" + b"\x35" * (size - 1)), tlv(2, b"\x7f" * size))
     words = {"rsa": "2a864886f70d010101", "signed": "2a864886f70d01010b", "name": "550403"}
     kinds = {name: tlv(6, bytes.fromhex(digits)) for name, digits in words.items()}
     key = tlv(0x30, tlv(0x30, kinds["rsa"], tlv(5)), tlv(3, b"\0" + tlv(0x30, *numbers)))
