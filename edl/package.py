@@ -20,6 +20,7 @@ from edl.events import Emit, ignore
 from edl.files import File
 from edl.formats.rawprogram import PatchRow, PowerRow, ProgramRow, Row, Rows, read_rawprogram
 from edl.formats.selection import Kind, classify_name, select
+from edl.identity import PhoneIdentity
 from edl.imageset import ProgrammerSet
 from edl.units import MIB
 
@@ -127,6 +128,16 @@ class Package:
             return None
         sizes = {row.sector_bytes for row in self.rows if row.sector_bytes}
         return sizes.pop() if len(sizes) == 1 else None
+
+    def other_chip(self, phone: PhoneIdentity) -> str:
+        """Return why the package cannot be for phone, by the chips that both tell; or nothing."""
+        same = {name.lower() for name in self.chips} & {name.lower() for name in phone.chips}
+        if not self.chips or not phone.chips or same:
+            return ""
+        return (
+            f"The package is for {' or '.join(self.chips)}, but the phone has a {phone.chip}: its"
+            " firmware would not start there."
+        )
 
     def find(self, filename: str, document: str) -> File:
         """Return the file that a row of document names; see locate.
