@@ -11,6 +11,7 @@
     ├── DeviceRefusedError        the device understood and said no         exit 6
     ├── ImageError                a file is missing, damaged or unsafe      exit 7
     ├── VerifyError               what was read back is not what was sent   exit 8
+    ├── NotReadyError             the phone would not start                 exit 8
     ├── SafetyError               a safety finding stopped the job          exit 9
     ├── StoppedMidwayError        stopped after the first written byte      exit 10
     └── CancelledError            the user stopped the job                  exit 130
@@ -313,6 +314,24 @@ class VerifyError(EdlError):
     status = 8
     remedies = (
         "Run the same command again; if the same place fails, the flash is worn out or read-only.",
+    )
+
+
+class NotReadyError(EdlError):
+    """The phone would not start as it is, or was restarted and did not start.
+
+    What was to be written is written and verified. Before the restart the phone is looked at: its
+    partition tables, its slot, and each image that it needs, with the key that signed it. A phone
+    that would not start is left in EDL mode, where it can still be mended; from a black screen it
+    might only come back by test points.
+    """
+
+    code = "not-ready"
+    status = 8
+    remedies = (
+        "See all that was found: edl boot-check",
+        "Write the stock package for exactly this model: edl rawprogram ROM",
+        "To restart it all the same: edl reset",
     )
 
 

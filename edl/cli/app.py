@@ -119,11 +119,12 @@ class App:
         errors = plan.errors
         for finding in plan.findings:
             if errors != (finding,):  # a single error is told when the job stops
-                self._show_finding(finding)
+                self.show_finding(finding)
         if errors:
             raise _stop(errors)
 
-    def _show_finding(self, finding: Finding) -> None:
+    def show_finding(self, finding: Finding) -> None:
+        """Show what a check found to people."""
         if self.settings.json or (self.settings.quiet and str(finding.severity) != "error"):
             return
         where = f"{finding.where}: " if finding.where else ""

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "read": ("read", "Read partitions or sectors into files.", "Partitions and sectors"),
     "write": ("write", "Write a file to a partition or to sectors.", "Partitions and sectors"),
     "erase": ("erase", "Erase partitions or sectors.", "Partitions and sectors"),
+    "boot-check": ("boot_check", "Look whether the phone would start.", "Control"),
     "reset": ("reset", "Restart the phone, or switch it off.", "Control"),
     "gpt": ("gpt", "Mend partition tables, or compare them.", "Partitions and sectors"),
     "slot": ("slot", "Show which slot (a, b) the phone starts, or choose it.", "Control"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,8 +149,12 @@ def carry_out(
     emit: Emit = ignore,
     cancel: threading.Event | None = None,
     sources: Iterable[File] = (),
+    before_reset: Callable[[], bool] | None = None,
 ) -> Outcome:
     """Carry out a plan that `prepare` returned: save, write, verify, and reset at the end.
+
+    before_reset: called when all is written and verified; tells whether to reset as planned. The
+    plan of the outcome says what was done.
 
     Raises:
         SafetyError: the plan has errors.
@@ -192,19 +196,27 @@ def carry_out(
         closed = history.finish(journal, phone.serial, _changed(plan))
     for record in closed:
         emit(Notice(f"this has made up for the interrupted job {record.name} ({record.title})"))
-    if plan.reset is not None:
-        _reset_at_last(phone, plan.reset, emit)
+    plan = _reset_at_last(plan, phone, before_reset, emit)
     return Outcome(plan, report, saved, tuple(closed))
 
 
-def _reset_at_last(phone: Phone, action: Power, emit: Emit) -> None:
-    """Reset the phone after a job that has succeeded; it stays so whatever happens here."""
+def _reset_at_last(
+    plan: Plan, phone: Phone, before_reset: Callable[[], bool] | None, emit: Emit
+) -> Plan:
+    """Reset the phone after a job that has succeeded; it stays so whatever happens here.
+
+    Returns plan, without its reset where before_reset did not agree to it.
+    """
     try:
-        reset(phone, action, emit)
+        if before_reset is not None and not before_reset():
+            return replace(plan, reset=None)
+        if plan.reset is not None:
+            reset(phone, plan.reset, emit)
     except EdlError as error:
         emit(Notice(f"{error} Everything is on the phone: hold its power button to restart it."))
     except KeyboardInterrupt:
         emit(Notice("Everything is on the phone; it was not restarted, as you asked."))
+    return plan
 
 
 def reset(phone: Phone, action: Power, emit: Emit = ignore) -> None:

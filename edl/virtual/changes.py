@@ -24,7 +24,7 @@ from edl.virtual.programmer.board import (
     XIAOMI_LOCK,
     Quirks,
 )
-from edl.virtual.states import CONDITIONS
+from edl.virtual.states import CONDITIONS, SYSTEMS
 from edl.virtual.storage import Extent
 
 if TYPE_CHECKING:
@@ -141,6 +141,12 @@ def with_payload(profile: Profile, text: str) -> Profile:
     return replace(profile, payload_bytes=size)
 
 
+def with_start(profile: Profile, text: str) -> Profile:
+    """Return profile with a system that shows itself on USB."""
+    _one_of(SYSTEMS, text)
+    return replace(profile, starts=text)
+
+
 def _one_of(choice: Mapping[str, Value], text: str) -> Value:
     if text not in choice:
         raise ValueError(f"it is {', '.join(choice)}")
@@ -161,4 +167,5 @@ CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "flash-write": with_rate("write"),
     "flash-hash": with_rate("digest"),
     "payload": with_payload,
+    "starts": with_start,
 }

@@ -38,7 +38,15 @@ from edl.virtual.profiles import PhoneSpec, Profile, parse_spec
 from edl.virtual.programmer import programmer
 from edl.virtual.programmer.board import Board
 from edl.virtual.saved import FILE_NAME, Saved, State
-from edl.virtual.states import CONDITIONS, CRASH_IDS, CRASHED, hung, owing, programmer_in
+from edl.virtual.states import (
+    CONDITIONS,
+    CRASH_IDS,
+    CRASHED,
+    SYSTEMS,
+    hung,
+    owing,
+    programmer_in,
+)
 from edl.virtual.storage import EmmcProduct, Extent, Storage, UfsProduct, emmc, ext_csd, ufs
 from edl.virtual.usb import VirtualBackend
 
@@ -326,6 +334,8 @@ class Phone:
         self._report = boot_check(self.storage)
         if self._report.boots:
             self._state = State.BOOTED
+            if self.profile.starts:
+                self._appear(hung(), ids=SYSTEMS[self.profile.starts], product=None)
         else:
             self._start_boot_rom()
 
@@ -386,8 +396,12 @@ class Phone:
         *,
         super_speed: bool = False,
         ids: tuple[int, int] | None = None,
+        product: str | None = "",
     ) -> None:
-        """Come up on the bus with new software. ids: USB ids, if they are not the usual ones."""
+        """Come up on the bus with new software.
+
+        ids, product: USB ids and string, if they are not the usual ones.
+        """
         profile = self.profile
         self._controller = Controller(
             software,
@@ -403,7 +417,7 @@ class Phone:
                 self._port,
                 ids=ids or profile.usb_ids,
                 protocol=FIREHOSE_PROTOCOL if super_speed else profile.usb_protocol,
-                product=profile.usb_product,
+                product=profile.usb_product if product == "" else product,
                 strings_readable=profile.strings_readable,
                 kernel_driver=profile.kernel_driver,
                 injector=self._injector,

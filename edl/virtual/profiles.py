@@ -33,6 +33,8 @@
     pre-eol=3           code of the spare blocks that an eMMC has used, 0 (not told) to 3
     link=40MB/s         the link takes time: how many bytes it moves in a second
     flash-read=90MB/s   so does the flash; likewise `flash-write`, and `flash-hash` for digests
+    starts=adb          what it comes back as on USB when it has started: `adb`, `android`,
+                        `fastboot`, or `crash` [default: nothing]
     payload=16KiB       largest transfer of data that the programmer takes, a multiple of 512
     fault=FAULT         what goes wrong (see edl.virtual.faults); may be repeated
 
@@ -89,8 +91,9 @@ class Profile:
     other programs have left it, a name of `states`; empty for a fresh boot ROM. refuses: status
     with which the boot ROM refuses loaders, and in how many of its starts, None for all. flash:
     what is wrong with the flash; wear: a name of `wear`, in addition. pace: how fast it all is.
-    payload_bytes: largest payload, None for that of the real programmer. life, pre_eol: what it
-    says about its wear, where it is not new.
+    payload_bytes: largest payload, None for that of the real programmer. starts: a name of
+    `states.SYSTEMS` that it comes back as when it has started; empty: nothing. life, pre_eol: what
+    it says about its wear, where it is not new.
     """
 
     name: str
@@ -115,6 +118,7 @@ class Profile:
     payload_bytes: int | None = None
     life: tuple[int, int] | None = None
     pre_eol: int | None = None
+    starts: str = ""
 
     @property
     def sector_bytes(self) -> int:

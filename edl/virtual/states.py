@@ -93,6 +93,14 @@ CONDITIONS: dict[str, Condition] = {
 }
 CRASHED = "crash-dump"
 CRASH_IDS = (QUALCOMM, 0x900E)
+_GOOGLE = 0x18D1
+# USB ids of a phone that has started, by what runs on it (AOSP's and Qualcomm's own)
+SYSTEMS = {
+    "adb": (_GOOGLE, 0x4EE7),
+    "android": (_GOOGLE, 0x4EE1),
+    "fastboot": (_GOOGLE, 0x4EE0),
+    "crash": CRASH_IDS,
+}
 
 
 def programmer_in(condition: Condition, software: Firmware, sector_bytes: int) -> Firmware:

@@ -276,7 +276,7 @@ def test_signals_stop_between_pieces(
             signal.raise_signal(signal.Signals[name])
 
     monkeypatch.setattr(kind, "__call__", interrupt)
-    result = edl("--virtual", "qcm2290", "rawprogram", mini, *options)
+    result = edl("--virtual", "qcm2290", "rawprogram", mini, "--no-boot-check", *options)
     if options:
         assert (result.status, result.last["code"]) == (130, "cancelled")
     else:
@@ -301,7 +301,7 @@ def test_a_second_signal_stops_at_once(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Lines, "__call__", interrupt)
-    result = edl("--virtual", "qcm2290", "rawprogram", mini)
+    result = edl("--virtual", "qcm2290", "rawprogram", mini, "--no-boot-check")
     assert (result.status, code(result.err)) == (10, "stopped-midway")
     assert "error[stopped-midway]: Stopped at once, as you asked.\n" in result.err
     assert "on the phone: 1 of 2 steps are done; 'misc' is incomplete" in result.err
@@ -320,7 +320,7 @@ def test_a_signal_that_comes_when_the_job_is_ending(
 
     monkeypatch.setattr("edl.plan.execute.Executor._verify_all", fail)
     monkeypatch.setattr("edl.plan.execute.Executor._tell_state", stop)
-    result = edl("--virtual", "qcm2290", "rawprogram", mini)
+    result = edl("--virtual", "qcm2290", "rawprogram", mini, "--no-boot-check")
     assert (result.status, code(result.err)) == (8, "verify")
 
 

@@ -86,14 +86,25 @@ MET = [
 
 @pytest.mark.parametrize(("fault", "status", "words"), MET)
 def test_what_a_user_is_told(edl: Edl, mini: Path, fault: str, status: int, words: str) -> None:
-    ended = edl("--virtual", PROFILE, "--fault", fault, "rawprogram", mini, "--yes")
+    ended = edl(
+        "--virtual", PROFILE, "--fault", fault, "rawprogram", mini, "--yes", "--no-boot-check"
+    )
     assert words in ended.out + ended.err
     assert ended.status == status
 
 
 def test_logs_without_end(edl: Edl, mini: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edl.device.dialogue._MAX_LOGS", 500)
-    line = ("--virtual", PROFILE, "--fault", "flood@program:0:0", "rawprogram", mini, "--yes")
+    line = (
+        "--virtual",
+        PROFILE,
+        "--fault",
+        "flood@program:0:0",
+        "rawprogram",
+        mini,
+        "--yes",
+        "--no-boot-check",
+    )
     ended = edl(*line)
     assert ended.status == 5
     assert "The phone logs without end" in ended.err
@@ -130,8 +141,10 @@ def test_a_full_disk(edl: Edl, tmp_path: Path, whole: Path) -> None:
 
 def test_faults_of_one_run_are_gone_in_the_next(edl: Edl, phone: Path, mini: Path) -> None:
     faults = ("--fault", "nak@program:0", "--fault", "unplug@out:900000000")
-    assert edl("--virtual", phone, *faults, "rawprogram", mini, "--yes").status == 6
-    assert edl("--virtual", phone, "rawprogram", mini, "--yes").status == 0
+    assert (
+        edl("--virtual", phone, *faults, "rawprogram", mini, "--yes", "--no-boot-check").status == 6
+    )
+    assert edl("--virtual", phone, "rawprogram", mini, "--yes", "--no-boot-check").status == 0
 
 
 @pytest.mark.parametrize("profile", ["msm8953", "qcm2290"])
@@ -145,6 +158,7 @@ def test_edl_is_killed_and_the_phone_lives_on(edl: Edl, tmp_path: Path, profile:
     program = shutil.which("edl", path=str(Path(sys.executable).parent))
     assert program is not None
     line = (program, "--virtual", phone, "--fault", "kill@out:200000", "rawprogram", package, "-y")
+    line = (*line, "--no-boot-check")
     killed = subprocess.run([*map(str, line)], capture_output=True, text=True, check=False)
     assert killed.returncode == -9
     with Phone.open(phone) as left:

@@ -151,7 +151,7 @@ def test_bkerlers_qfil(edl: Edl, phone: Path, mini: Path, tmp_path: Path) -> Non
         (mini / name).rename(tmp_path / name)
     (tmp_path / "patch0.xml").write_text("<patches></patches>")
     line = ("qfil", tmp_path / "rawprogram0.xml", tmp_path / "patch0.xml", mini)
-    result = edl("--virtual", phone, *line, "--json", "--loader", LOADER)
+    result = edl("--virtual", phone, *line, "--no-reset", "--json", "--loader", LOADER)
     assert result.last["written_bytes"] == 16 * 512 + 3 * 512
 
 

@@ -293,7 +293,7 @@ def test_a_job_goes_on_after_an_unplug(edl: Edl, tmp_path: Path, sample: Path) -
 
 
 def test_nothing_to_go_on_with(edl: Edl, mini: Path) -> None:
-    result = edl("--virtual", "qcm2290", "rawprogram", mini, "--resume")
+    result = edl("--virtual", "qcm2290", "rawprogram", mini, "--resume", "--no-reset")
     assert result.status == 0
     assert "  resumed    nothing: no interrupted run of exactly this job was found\n" in result.out
 

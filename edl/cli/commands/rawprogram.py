@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from edl.cli import show
 from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options, slot_option
+from edl.cli.ready import Ready, boot_options
 from edl.cli.targets import folder_of, is_folder
 from edl.device.connect import Phone
 from edl.device.storage import Storage
@@ -82,6 +84,7 @@ holes_option = once(
     help="What the phone does at the end [default: system].",
 )  # fmt: skip
 @click.option("-R", "--no-reset", "--skip-reset", "no_reset", is_flag=True, help="Do not restart.")
+@boot_options
 @click.option("--no-set-bootable", is_flag=True, help="Leave the boot LUN as it is.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
 @holes_option
@@ -130,7 +133,8 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
         return
     with app.phone(request.package, resume=request.rules.resume) as phone:
         _agree(app, request, phone, yes=arguments["yes"])
-        carry_out(app, request, phone, yes=arguments["yes"])
+        ready = carry_out(app, request, phone, yes=arguments["yes"], checks=arguments)
+    ready.conclude()
 
 
 def _agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
@@ -155,9 +159,19 @@ def _agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
 
 
 def carry_out(
-    app: App, request: Request, phone: Phone, *, closing: str = "", yes: bool = False
-) -> None:
-    """Write the package of request to phone. closing: the summary's last line. yes: do not ask."""
+    app: App,
+    request: Request,
+    phone: Phone,
+    *,
+    closing: str = "",
+    yes: bool = False,
+    checks: Mapping[str, Any] | None = None,
+) -> Ready:
+    """Write the package of request to phone; return what was seen around its restart.
+
+    closing: the summary's last line. yes: do not ask. checks: the options of the boot check, which
+    is left out without them.
+    """
     storage = Storage(phone)
     request = replace(request, package=byname.on_phone(request.package, storage, request.slot))
     plan, found = prepared(app, request, storage)
@@ -167,6 +181,7 @@ def carry_out(
     heed(app, plan, phone.serial, request.rules, sources=sources, yes=yes)
     whole.verify(request.package.files, app.emit)
     app.emit(show.checked(plan))
+    ready = Ready(app, phone, plan, checks or {"no_boot_check": True})
     with app.gentle(plan) as cancel:
         outcome = job.carry_out(
             plan,
@@ -176,13 +191,16 @@ def carry_out(
             emit=app.emit,
             cancel=cancel,
             sources=request.package.files,
+            before_reset=ready.allows,
         )
+    ready.watch()
     boot = app.virtual.report if app.virtual is not None else None
     lines = show.outcome_text(outcome, boot)
     if request.rules.resume and not outcome.report.resumed_bytes:
         lines.append("  resumed    nothing: no interrupted run of exactly this job was found")
-    data = show.outcome_data(outcome, boot) | {"left_out": left_out_data(plan)}
-    app.result(data, [*lines, *([closing] if closing else [])])
+    data = show.outcome_data(outcome, boot) | {"left_out": left_out_data(plan)} | ready.data
+    app.result(data, [*lines, *ready.lines, *([closing] if closing else [])])
+    return ready
 
 
 def prepared(app: App, request: Request, storage: Storage) -> tuple[Plan, Found]:

@@ -19,6 +19,7 @@ from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
+from edl.cli.ready import Ready, boot_options
 from edl.cli.targets import is_file, is_folder
 from edl.device.storage import Storage
 from edl.errors import ImageError, UsageError
@@ -63,6 +64,7 @@ _MOST_LISTED = 12
     "--reset", type=click.Choice(list(_RESETS)),
     help="What the phone does at the end [default: it stays in EDL mode].",
 )  # fmt: skip
+@boot_options
 @change_options
 @phone_options
 @click.pass_obj
@@ -96,7 +98,9 @@ def command(settings: Settings, /, arguments: tuple[str, ...], **options: Any) -
         if source is not None:
             dump = opened.enter_context(_open(app, source, wish.luns))
         storage = Storage(opened.enter_context(app.phone(resume=options["resume"])))
-        _carry_out(app, dump or _newest(app, storage), storage, wish, options)
+        ready = _carry_out(app, dump or _newest(app, storage), storage, wish, options)
+    if ready is not None:
+        ready.conclude()
 
 
 def _split(arguments: tuple[str, ...], *, unique: bool) -> tuple[Path | None, tuple[str, ...]]:
@@ -177,7 +181,10 @@ def _known(app: App, serial: str) -> Iterator[Dump]:
                 yield dump
 
 
-def _carry_out(app: App, dump: Dump, storage: Storage, wish: Wish, options: dict[str, Any]) -> None:
+def _carry_out(
+    app: App, dump: Dump, storage: Storage, wish: Wish, options: dict[str, Any]
+) -> Ready | None:
+    """Carry out what is wished; return what was seen around the restart, None of a dry run."""
     app.emit(Stage("dump", f"{dump.title}: whose is it?"))
     restoration = restore.build(dump, storage, wish)
     app.emit(Stage("owner", f"{restoration.verdict.whose}: {restoration.verdict.reason}"))
@@ -200,7 +207,7 @@ def _carry_out(app: App, dump: Dump, storage: Storage, wish: Wish, options: dict
     plan = restore.told(plan, own=restoration.own)
     if options["dry_run"]:
         show_plan(app, plan)
-        return
+        return None
     app.json_line("plan", show.plan_data(plan))
     app.findings(plan)
     if not wish.names and not wish.unique_only:
@@ -210,13 +217,23 @@ def _carry_out(app: App, dump: Dump, storage: Storage, wish: Wish, options: dict
         with app.gentle() as cancel:
             app.total(sum(part.sectors for part in restoration.parts) * storage.phone.sector_bytes)
             dumps.check(restoration.parts, dump.storage.block_bytes, app.emit, cancel)
+    ready = Ready(app, storage.phone, plan, options)
     with app.gentle(plan) as cancel:
         outcome = job.carry_out(
-            plan, storage.phone, found, rules, emit=app.emit, cancel=cancel, sources=dump.files
+            plan,
+            storage.phone,
+            found,
+            rules,
+            emit=app.emit,
+            cancel=cancel,
+            sources=dump.files,
+            before_reset=ready.allows,
         )
+    ready.watch()
     boot = app.virtual.report if app.virtual is not None else None
     data = show.outcome_data(outcome, boot) | {"whose": str(restoration.verdict.whose)}
-    app.result(data, show.outcome_text(outcome, boot))
+    app.result(data | ready.data, [*show.outcome_text(outcome, boot), *ready.lines])
+    return ready
 
 
 def _can_ask(app: App) -> bool:
