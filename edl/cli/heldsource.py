@@ -78,7 +78,7 @@ def open_held(
     """
     choices = Choices(wipe=True, options=options or {}, emit=app.emit)
     with ExitStack() as stack:
-        if _is_image(text):
+        if is_image(text):
             yield _of_source(stack.enter_context(open_source(app, text)))
             return
         try:
@@ -92,7 +92,7 @@ def open_held(
         yield HeldSource(text, description, held, package=package)
 
 
-def _is_image(text: str) -> bool:
+def is_image(text: str) -> bool:
     """Tell whether text is a backup, or a dump or image that no package begins like."""
     path = Path(text)
     if is_folder(text):

@@ -20,6 +20,7 @@ from edl.errors import EdlError, UsageError
 
 # name -> (module, help line, section)
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "rescue": ("rescue", "Be led through a rescue, step by step.", "Rescue"),
     "rawprogram": ("rawprogram", "Write a package (folder or XML files) to the phone.", "Rescue"),
     "check": ("check", "Look through a package without a phone.", "Rescue"),
     "rehearse": ("rehearse", "Carry a package out on a virtual phone.", "Rescue"),
@@ -128,7 +129,9 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 @click.command(
-    cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
@@ -141,6 +144,8 @@ def cli(ctx: click.Context) -> None:
 
     \b
     Examples:
+      edl                                  what is plugged in, and what to do next
+      edl rescue                           be led through it, step by step
       edl rawprogram ROM_FOLDER            write a stock ROM to the phone
       edl rawprogram ROM_FOLDER --dry-run  show what would be written
       edl printgpt                         show the partitions
@@ -150,6 +155,10 @@ def cli(ctx: click.Context) -> None:
     Options of the phone and of the output may stand before or after the command.
     Names that other tools use work too: see 'edl help aliases'.
     """
+    if ctx.invoked_subcommand is None:
+        from edl.cli import contact  # noqa: PLC0415  # `edl --help` must stay quick
+
+        contact.run(ctx.ensure_object(Settings))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -27,7 +27,7 @@ from edl.formats.manifest import Compression, Form, Manifest, Verified
 from edl.plan.model import plural
 from edl.units import GIB, MIB, format_duration, format_size
 
-_USUAL_BYTES_PER_S = 30 * MIB  # USB 2; what most phones in EDL mode have
+USUAL_BYTES_PER_S = 30 * MIB  # USB 2; what most phones in EDL mode have
 _HOW = {
     Verified.DIGEST: "all compared with SHA-256 computed by the phone",
     Verified.READ_TWICE: "all read until it was the same twice",
@@ -138,12 +138,12 @@ def _announce(app: App, request: Request, planned: Manifest) -> None:
         app.emit(Stage("since", f"{request.earlier.folder}: what is still the same is not read"))
     size = saved_bytes(planned)
     count = sum(1 for lun in planned.luns for extent in lun.extents if extent.file)
-    time = format_duration(size / _USUAL_BYTES_PER_S)
+    time = format_duration(size / USUAL_BYTES_PER_S)
     app.emit(
         Stage(
             "plan",
             f"{plural(len(planned.luns), 'LUN')}, {plural(count, 'part')}, {format_size(size)};"
-            f" at {format_size(_USUAL_BYTES_PER_S)}/s {time}, less what is blank",
+            f" at {format_size(USUAL_BYTES_PER_S)}/s {time}, less what is blank",
         )
     )
     for lun in planned.luns:
@@ -153,7 +153,7 @@ def _announce(app: App, request: Request, planned: Manifest) -> None:
             if bytes_ >= GIB:
                 text = f"userdata is {format_size(bytes_)} of it; --skip userdata leaves it out"
                 app.emit(Stage("hint", text))
-    free = _free(request.folder)
+    free = free_bytes(request.folder)
     if free is not None and free < size:
         app.emit(
             Notice(
@@ -165,7 +165,7 @@ def _announce(app: App, request: Request, planned: Manifest) -> None:
         )
 
 
-def _free(folder: Path) -> int | None:
+def free_bytes(folder: Path) -> int | None:
     """Return how much room the disk has that folder is on, or will be."""
     for path in (folder.absolute(), *folder.absolute().parents):
         if path.exists():

@@ -28,10 +28,11 @@ def command(settings: Settings, phone: str | None) -> None:
       edl backups --serial 1a2b3c4d
     """
     found = find(None if phone is None else phone.lower().removeprefix("0x").rjust(8, "0"))
-    App(settings).result({"backups": [_data(known) for known in found]}, _text(found, phone))
+    App(settings).result({"backups": [backup_data(known) for known in found]}, _text(found, phone))
 
 
-def _data(known: Known) -> dict[str, Any]:
+def backup_data(known: Known) -> dict[str, Any]:
+    """Return a backup as JSON-able data."""
     return {
         "folder": str(known.path),
         "serial": known.serial,

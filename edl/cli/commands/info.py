@@ -50,11 +50,19 @@ def command(settings: Settings, *, no_loader: bool) -> None:
     """
     app = App(settings)
     if no_loader:
-        data = _alone(app.identity())
-    else:
-        with app.phone() as phone:
-            data = _data(phone)
+        alone(app)
+        return
+    with app.phone() as phone:
+        data = _data(phone)
     app.result(data, _text(data))
+
+
+def alone(app: App) -> PhoneIdentity:
+    """Tell what is known of the phone without a programmer, and return it."""
+    identity = app.identity()
+    data = _alone(identity)
+    app.result(data, _text(data))
+    return identity
 
 
 # -- data -----------------------------------------------------------------------------------------

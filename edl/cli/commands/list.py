@@ -32,7 +32,7 @@ def command(settings: Settings) -> None:
     with app.running(), app.plugged():
         ports = serial.find_ports() if app.virtual is None else []
         phones, others = _look(app, ports)
-    rows = _rows(phones, ports)
+    rows = rows_of(phones, ports)
     if not rows:
         raise _none(others)
     app.result({"phones": rows}, map(_line, rows))
@@ -60,7 +60,7 @@ def _look(app: App, ports: list[FoundPort]) -> tuple[list[Found], list[usbids.Ot
     return phones, others
 
 
-def _rows(phones: list[Found], ports: list[FoundPort]) -> list[Row]:
+def rows_of(phones: list[Found], ports: list[FoundPort]) -> list[Row]:
     """Return a row for each phone; a port and a USB device may be the same one."""
     rows = []
     left = list(ports)

@@ -143,14 +143,8 @@ def _agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
     Raises:
         UsageError, click.Abort: the package is for another chip, and nobody insists.
     """
-    chips, theirs = request.package.chips, phone.identity.chips
-    same = {name.lower() for name in chips} & {name.lower() for name in theirs}
-    if chips and theirs and not same:
-        app.confirm(
-            f"The package is for {' or '.join(chips)}, but the phone has a {theirs[0]}: its"
-            " firmware would not start there.",
-            yes=yes,
-        )
+    if wrong := request.package.other_chip(phone.identity):
+        app.confirm(wrong, yes=yes)
     for question in request.package.asks:
         if not yes and app.at_terminal:
             app.confirm(question, yes=False)

@@ -145,10 +145,11 @@ def _list(app: App) -> None:
         for record in history.interrupted(serial)
     ]
     lines = [told(record) for record in jobs] or ["No job was interrupted."]
-    app.result({"jobs": [_data(record) for record in jobs]}, lines)
+    app.result({"jobs": [job_data(record) for record in jobs]}, lines)
 
 
-def _data(record: Record) -> dict[str, Any]:
+def job_data(record: Record) -> dict[str, Any]:
+    """Return an interrupted job as JSON-able data."""
     again = Again.of(record)
     return {
         "name": record.name,
@@ -181,4 +182,4 @@ def _forget(app: App, name: str) -> None:
     (record,) = found
     text = told(record)
     history.end(record, "given up")
-    app.result({"forgotten": _data(record)}, [f"Closed: {text}. The phone stays as it is."])
+    app.result({"forgotten": job_data(record)}, [f"Closed: {text}. The phone stays as it is."])
