@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "convert": ("convert", "Convert an image: raw, sparse, compressed.", "Without a phone"),
     "diff": ("diff", "Compare packages, dumps, backups: what would change.", "Without a phone"),
     "explain": ("explain", "Explain an error code.", "Without a phone"),
+    "report": ("report", "Pack what a bug report needs, without names.", "Without a phone"),
     "config": ("config", "Show the defaults that are in force.", "Without a phone"),
     "completion": ("completion", "Let the Tab key complete commands.", "Without a phone"),
 }

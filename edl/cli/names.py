@@ -64,7 +64,6 @@ LATER = {
     "ep": "'edl erase NAME' erases a whole partition, 'edl erase LUN/START+SECTORS' a part",
     "digests": "programmers that want signed digest tables (VIP) are recognised, not yet served",
     "create-digests": "programmers that want signed digest tables (VIP) are not yet served",
-    "report": "'--log-file FILE' with any command keeps everything that a report needs",
     "web": "'--json' with any command serves other programs",
     "server": "'--json' with any command serves other programs",
     "replay": "'edl rehearse FOLDER' carries a package out on a virtual phone",

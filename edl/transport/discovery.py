@@ -109,6 +109,18 @@ class Found:
         return holders.explained(error, files, bound, computer)
 
 
+def devices(backend: Any = None) -> list[Any]:  # noqa: ANN401
+    """Return all devices on the bus, as pyusb has them; none is opened.
+
+    Raises:
+        TransportError: there is no libusb, or it cannot look at the bus.
+    """
+    try:
+        return list(usb.core.find(find_all=True, backend=backend or libusb()))
+    except usb.core.USBError as error:
+        raise TransportError(f"The USB bus cannot be looked at: {error}.") from error
+
+
 def find(
     backend: Any = None,  # noqa: ANN401
     *,
@@ -120,14 +132,9 @@ def find(
     Raises:
         TransportError: there is no libusb, or it cannot look at the bus.
     """
-    backend = backend or libusb()
     by_id = vendor_id is not None or product_id is not None
     phones = []
-    try:
-        devices = list(usb.core.find(find_all=True, backend=backend))
-    except usb.core.USBError as error:
-        raise TransportError(f"The USB bus cannot be looked at: {error}.") from error
-    for device in devices:
+    for device in devices(backend):
         if vendor_id not in {None, device.idVendor} or product_id not in {None, device.idProduct}:
             continue
         found = _look(device, by_id=by_id)

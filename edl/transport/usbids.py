@@ -17,7 +17,6 @@ from typing import Any
 
 import usb.core
 
-from edl.errors import TransportError
 from edl.transport import discovery
 
 Interface = tuple[int, int, int]  # class, subclass, protocol
@@ -88,13 +87,8 @@ def others(backend: Any = None, known: Collection[str] = ()) -> list[Other]:  # 
     Raises:
         TransportError: there is no libusb, or it cannot look at the bus.
     """
-    backend = backend or discovery.libusb()
-    try:
-        devices = list(usb.core.find(find_all=True, backend=backend))
-    except usb.core.USBError as error:
-        raise TransportError(f"The USB bus cannot be looked at: {error}.") from error
     found = []
-    for device in devices:
+    for device in discovery.devices(backend):
         ids = (device.idVendor, device.idProduct)
         advice = what_is(*ids, None, _interfaces(device))
         if advice is not None and (place := _location(device)) not in known:

@@ -3,21 +3,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from edl import loaders
-from edl.cli import loading
+from edl.cli import doctoring
 from edl.cli.app import App
 from edl.cli.commands import storage_doctor
 from edl.cli.options import Settings, once, phone_options
 from edl.doctor import examine
-from edl.doctor.model import Check
 from edl.errors import UsageError
-from edl.plan import home
-from edl.transport.computer import Computer
 
 
 @click.command("doctor")
@@ -57,18 +52,8 @@ def command(
         context.exit(storage_doctor.status_of(verdict))
     if full or allow_write or picture is not None:
         raise UsageError("--full, --allow-write and --picture go with --storage.")
-    places = examine.Places(
-        Path(sys.argv[0]),
-        home.home(),
-        list(loading.search_folders()),
-        loading.test_folders(),
-        loaders.find_programmers,
-    )
     with app.running(), app.plugged():
-        backend = app.virtual.backend if app.virtual is not None else None
-        checks = examine.examine(
-            Computer(), places, backend, examine.Meant(app.ids, app.settings.port)
-        )
+        checks = doctoring.look(app)
     healthy = examine.healthy(checks)
     rows = [
         {
@@ -79,11 +64,5 @@ def command(
         }
         for check in checks
     ]
-    app.result({"checks": rows, "healthy": healthy}, map(line, checks))
+    app.result({"checks": rows, "healthy": healthy}, map(doctoring.line, checks))
     context.exit(0 if healthy else 1)
-
-
-def line(check: Check) -> str:
-    """Return check in a line: fact, verdict, command."""
-    text = f"{check.fact}: {check.verdict}"
-    return f"{text}; {check.command}" if check.command else text
