@@ -37,7 +37,7 @@ _SERIALS = (
 _ANY = re.IGNORECASE
 _PATTERNS = (
     ("ICCID", re.compile(r"(?<![0-9A-Za-z.])89\d{17,18}(?![0-9A-Za-z])")),
-    ("IMEI", re.compile(r"(?<![0-9A-Za-z.])(?<!"hwid": )\d{14,16}(?![0-9A-Za-z])")),
+    ("IMEI", re.compile(r"(?<![0-9A-Za-z.])(?<!hwid.: )\d{14,16}(?![0-9A-Za-z])")),
     ("IMEI", re.compile(r"(?<![0-9A-Za-z-])\d{2}[ -]\d{6}[ -]\d{6}[ -]\d(?:\d)?(?![0-9A-Za-z-])")),
     ("MAC", re.compile(r"(?<![0-9A-F:-])(?:[0-9A-F]{2}[:-]){5}[0-9A-F]{2}(?![0-9A-F:-])", _ANY)),
     ("GUID", re.compile(r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b")),
