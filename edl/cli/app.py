@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edl.cli import logs, terminal
+from edl.cli import logs, reporting, terminal
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
 from edl.errors import (
@@ -36,6 +36,7 @@ from edl.units import parse_size
 if TYPE_CHECKING:
     from edl.cli import loading
     from edl.device.connect import Phone, Wishes
+    from edl.formats.manifest import Manifest
     from edl.package import Package
     from edl.plan.model import Finding, Plan
     from edl.virtual.phone import Phone as VirtualPhone
@@ -59,6 +60,7 @@ class App:
         self.cancel = threading.Event()
         self.virtual: VirtualPhone | None = None
         self._display: Display = display(settings)
+        self.recorder = reporting.recorder(settings)  # if a report was asked for
         self._lost: Exception | None = None  # why stdout takes no more
         self.seen = False  # a phone is there, whatever it is good for
         self._gently = False
@@ -70,6 +72,8 @@ class App:
         """Show an event of a running job. That nobody reads any more does not stop a job."""
         if self._changes and isinstance(event, StepStarted):
             self.settings.changing = True
+        if self.recorder is not None:
+            self.recorder.event(event)
         try:
             self._display(event)
         except (BrokenPipeError, EdlError) as error:
@@ -80,11 +84,13 @@ class App:
 
     def result(self, data: dict[str, Any], lines: Iterable[str]) -> None:
         """Give the result: data as a JSON line, or lines for people, on stdout."""
+        if self.recorder is not None:
+            self.recorder.line("result", data)
         if self._lost is not None:
             raise self._lost
         self._display.pause()
         if self.settings.json:
-            self.json_line("result", data)
+            self._print("result", data)
         else:
             terminal.out(lines)
 
@@ -95,9 +101,19 @@ class App:
             terminal.out(lines)
 
     def json_line(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Give a JSON line, if JSON was asked for."""
+        """Give a JSON line of a plan or a finding, if JSON was asked for."""
+        if self.recorder is not None:
+            self.recorder.line(kind, data)
         if self.settings.json:
-            terminal.out([json.dumps({"v": 1, "type": kind, **data})])
+            self._print(kind, data)
+
+    def _print(self, kind: str, data: Mapping[str, Any]) -> None:
+        terminal.out([json.dumps({"v": 1, "type": kind, **data})])
+
+    def saving(self, manifest: Manifest) -> None:
+        """Keep for a report what of a phone is saved."""
+        if self.recorder is not None:
+            self.recorder.manifest(manifest)
 
     def say(self, text: str) -> None:
         """Tell people something that is no result, on stderr."""
@@ -113,6 +129,8 @@ class App:
         """
         from edl.plan.model import findings_data  # noqa: PLC0415
 
+        if self.recorder is not None:
+            self.recorder.plan(plan)
         self._display.pause()
         for row in findings_data(plan.findings):
             self.json_line("finding", row)
@@ -254,7 +272,10 @@ class App:
 
         with self.running(), self.plugged(), contextlib.ExitStack() as opened:
             resume = resume or self.settings.resuming is not None
-            yield reaching.Reach(self, package, opened, resume=resume).phone()
+            phone = reaching.Reach(self, package, opened, resume=resume).phone()
+            if self.recorder is not None:
+                self.recorder.phone(phone)
+            yield phone
 
     def identity(self) -> PhoneIdentity:
         """Return who the connected phone says it is, without giving it a loader.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from edl.cli import bugs, terminal
+from edl.cli import bugs, reporting, terminal
 from edl.cli.options import SERIAL_REMEDY, Settings
 from edl.errors import CancelledError, DiskError, EdlError, StoppedMidwayError, UsageError
 
@@ -25,8 +25,10 @@ _SELF_EXPLAINING = {"usage", "error", "cancelled"}
 def show(error: BaseException, settings: Settings) -> int:
     """Show error and return the exit status."""
     failure = _as_edl_error(error, settings)
+    data = _data(failure)
+    reporting.failed(settings, data)
     if settings.json:
-        terminal.out([json.dumps({"v": 1, "type": "error", **_data(failure)})])
+        terminal.out([json.dumps({"v": 1, "type": "error", **data})])
     else:
         _show(failure, settings)
     return failure.status
@@ -66,7 +68,7 @@ def _usage(error: click.ClickException) -> UsageError:
 _OF_COMMANDS = {
     "-n", "--dry-run", "-y", "--yes", "--verify", "--overwrite", "--no-backup", "--resume",
     "--lun", "-u", "-i", "--include", "-f", "--allow-missing", "-R", "--skip-reset", "--no-reset",
-    "--only", "--skip", "--force", "-d", "--dir", "-p", "--patch",
+    "--only", "--skip", "--force", "-d", "--dir", "-p", "--patch", "--report",
 }  # fmt: skip
 
 

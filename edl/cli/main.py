@@ -171,6 +171,23 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit status."""
     settings = Settings()
+    status = _run(arguments, settings)
+    return status if settings.report is None else _report(arguments, settings, status)
+
+
+def _report(arguments: list[str], settings: Settings, status: int) -> int:
+    """Write the page that was asked for, however the command ended; return the exit status."""
+    from edl.cli import failures, reporting  # noqa: PLC0415  # only when asked for
+
+    try:
+        reporting.write(settings, arguments, status)
+    except Exception as error:  # noqa: BLE001  # the job itself has ended as it has
+        settings.changing = False
+        return status or failures.show(error, settings)
+    return status
+
+
+def _run(arguments: list[str], settings: Settings) -> int:
     try:
         return _invoke(translate(arguments, _KNOWN), settings)
     except BrokenPipeError:

@@ -93,7 +93,7 @@ _VALUED = {
     "--wait", "--max-payload", "--maxpayload", "--virtual", "--log-file", "--color", "--port",
     "--portname", "--lun", "-u", "-i", "--include", "-p", "--patch", "--only", "--skip", "--keep",
     "--skipblock", "--slot", "--sectorsize", "--sector-size", "--devicemodel", "--loglevel",
-    "--backend", "--vip-table-path", "--create-digests",
+    "--backend", "--vip-table-path", "--create-digests", "--report",
 }  # fmt: skip
 _WITH_LOADER = {"read", "write", "erase", "sha256", "reset", "printgpt", "info", "verify", "nop"}
 # These save one file a partition; edl writes the XML beside them without being told.

@@ -11,13 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from edl.cli import defaults
 from edl.cli.keys import KEYS, MEMORIES
 from edl.errors import UsageError
+
+if TYPE_CHECKING:
+    from edl.report.collect import Recorder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -54,6 +57,8 @@ class Settings:
     given: dict[str, object] = field(default_factory=dict)
     changing: bool = False
     resuming: Any = None
+    report: str | None = None  # the file for a page about this run, and what that is made of
+    recorder: Recorder | None = None
     file: defaults.File | None = None
 
 

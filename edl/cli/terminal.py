@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from edl.errors import DiskError
+from edl.formats.texts import escaped
 
 _UNSURE = {"", "dumb", "unknown"}
 
@@ -27,10 +28,8 @@ def prepare() -> None:
 
 
 def clean(text: str) -> str:
-    r"""Return text as one line that is safe to show: control characters become `\x1b`."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Return text as one line that is safe to show."""
+    return escaped(text)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

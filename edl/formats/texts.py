@@ -9,6 +9,13 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
+def escaped(text: str) -> str:
+    r"""Return text as one line that is safe to show: control characters become `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def field(raw: bytes) -> str:
     """Return the text of a field that is filled up with zeros."""
     return printable(raw.partition(b"\0")[0].decode("utf-8", "replace")).strip()

@@ -20,6 +20,7 @@ from edl.cli import defaults
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import names
 from edl.cli.options import Settings, config_file, lun_option, once, phone_options
+from edl.cli.reporting import report_option
 from edl.device.storage import Storage
 from edl.errors import ReadFailedError, UsageError
 from edl.events import Notice, Stage
@@ -54,6 +55,7 @@ _HOW = {
     help="An earlier backup: what is still the same is taken from it [default: the newest one].",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with an interrupted backup.")
+@report_option
 @phone_options
 @click.pass_obj
 def command(
@@ -116,10 +118,12 @@ def backup(app: App, request: Request, since: str | None = "none") -> None:
         request = replace(request, earlier=named)
         app.emit(Stage("survey", "reading the partition tables"))
         planned = prepare(storage, request)
+        app.saving(planned)
         _announce(app, request, planned)
         app.total(saved_bytes(planned))
         with app.gentle() as cancel:
             report = save(storage, request, planned, emit=app.emit, cancel=cancel)
+        app.saving(report.manifest)
     app.result(_data(report), _text(report))
     if report.lost:
         raise ReadFailedError(

@@ -12,6 +12,7 @@ from edl.cli.commands.rawprogram import pair
 from edl.cli.heldsource import HeldSource, open_held
 from edl.cli.imageview import is_unique, shown
 from edl.cli.options import Settings, output_options, slot_option
+from edl.cli.reporting import report_option
 from edl.errors import VerifyError
 from edl.events import StepStarted
 from edl.images.diff import outside
@@ -33,6 +34,7 @@ from edl.units import format_size
     help="Which part of the packages is meant, where one has several.",
 )
 @slot_option(byname.SLOTS)
+@report_option
 @output_options
 @click.pass_obj
 def command(

@@ -17,6 +17,7 @@ from edl.cli.commands.printgpt import REMEDY, change_data, change_line, copy_lin
 from edl.cli.commands.rawprogram import pair, show_plan
 from edl.cli.commands.write import rules_of
 from edl.cli.options import Settings, change_options, choose_option, lun_option, once, phone_options
+from edl.cli.reporting import report_option
 from edl.cli.targets import is_file
 from edl.device.connect import Phone
 from edl.device.storage import Storage
@@ -60,6 +61,7 @@ def command() -> None:
 )  # fmt: skip
 @choose_option
 @lun_option(several=True)
+@report_option
 @change_options
 @phone_options
 @click.pass_obj

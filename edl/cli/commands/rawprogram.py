@@ -15,6 +15,7 @@ from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options, slot_option
 from edl.cli.ready import Ready, boot_options
+from edl.cli.reporting import report_option
 from edl.cli.targets import folder_of, is_folder
 from edl.device.connect import Phone
 from edl.device.storage import Storage
@@ -64,6 +65,7 @@ def package_arguments(function: Any) -> Any:  # noqa: ANN401
         click.option("--choose", multiple=True, metavar="NAME=VALUE",
                      help="Which part of the package is meant, where it says that it has several."),
         click.option("-f", "--allow-missing", is_flag=True, help="Leave out missing files."),
+        report_option,
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)

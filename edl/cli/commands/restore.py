@@ -20,6 +20,7 @@ from edl.cli.app import App
 from edl.cli.commands.rawprogram import show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
 from edl.cli.ready import Ready, boot_options
+from edl.cli.reporting import report_option
 from edl.cli.targets import is_file, is_folder
 from edl.device.storage import Storage
 from edl.errors import ImageError, UsageError
@@ -65,6 +66,7 @@ _MOST_LISTED = 12
     help="What the phone does at the end [default: it stays in EDL mode].",
 )  # fmt: skip
 @boot_options
+@report_option
 @change_options
 @phone_options
 @click.pass_obj

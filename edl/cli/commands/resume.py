@@ -13,6 +13,7 @@ from edl.cli.app import App
 from edl.cli.finding import Finder
 from edl.cli.options import Settings, phone_options
 from edl.cli.reaching import place_of
+from edl.cli.reporting import report_option
 from edl.errors import UsageError
 from edl.events import Notice, Stage
 from edl.plan import history, owed
@@ -23,6 +24,7 @@ from edl.plan.history import Record
 @click.argument("name", required=False)
 @click.option("--list", "listing", is_flag=True, help="Show the interrupted jobs of all phones.")
 @click.option("--forget", is_flag=True, help="Close the job NAME: it shall never be finished.")
+@report_option
 @phone_options
 @click.pass_context
 def command(context: click.Context, /, name: str | None, *, listing: bool, forget: bool) -> None:

@@ -11,6 +11,7 @@ from edl.cli import show
 from edl.cli.app import App
 from edl.cli.commands.gpt import carry_out
 from edl.cli.options import Settings, change_options, phone_options
+from edl.cli.reporting import report_option
 from edl.device.storage import Storage
 from edl.errors import UsageError
 from edl.events import Stage
@@ -24,6 +25,7 @@ _SLOTS: dict[str, Slot] = {"a": "a", "b": "b", "_a": "a", "_b": "b"}
 @click.command("slot")
 @click.argument("slot", required=False, metavar="[a|b]")
 @click.option("--empty", is_flag=True, help="Even if nothing was ever written to the slot.")
+@report_option
 @change_options
 @phone_options
 @click.pass_obj

@@ -17,6 +17,7 @@ from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import holes_option, show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
+from edl.cli.reporting import report_option
 from edl.cli.targets import files_for, is_file, with_lun
 from edl.device.connect import Phone
 from edl.device.storage import Place, Storage, Target, parse_targets
@@ -46,6 +47,7 @@ from edl.units import format_size
     help="Unpack Android sparse images [default: auto].",
 )  # fmt: skip
 @holes_option
+@report_option
 @change_options
 @phone_options
 @click.pass_obj

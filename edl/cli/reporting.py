@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`--report FILE.html`: one page about a plan, a job, a backup or a comparison, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edl.cli import terminal
+from edl.cli.options import Settings, one_of
+from edl.errors import EdlError, UsageError
+
+if TYPE_CHECKING:
+    from edl.report.collect import Recorder
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_SUFFIXES = {".html", ".htm"}
+_HEAD = b"<!DOCTYPE html>"  # of a page, which may be replaced
+
+
+def report_option(function: Function) -> Function:
+    """Add --report to a command."""
+    return click.option(
+        "--report", metavar="FILE.html", multiple=True, expose_value=False, callback=_asked,
+        help="Write a page about it, with a map of the storage; it holds serial numbers.",
+    )(function)  # fmt: skip
+
+
+def _asked(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
+    settings = ctx.find_object(Settings)
+    value = one_of(param, values)
+    if settings is not None and value is not None:
+        settings.report = str(_checked(value))
+
+
+def _checked(text: str) -> Path:
+    """Return the file for a page, wherever the command goes.
+
+    Raises:
+        UsageError: no page can be there, or another file is.
+    """
+    path = Path(text).absolute()
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(
+            f"--report takes the name of a page, not '{text}'.",
+            remedies=("Let it end in .html, for example: --report report.html",),
+        )
+    try:
+        if "\0" in text or not path.parent.is_dir():
+            raise UsageError(f"There is no folder '{path.parent}' for the report.")
+        if path.exists() and not _is_page(path):
+            raise UsageError(
+                f"'{text}' is there already, and is no page: it is not overwritten.",
+                remedies=("Give the report another name.",),
+            )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"'{text}' cannot be written: {reason}.") from error
+    return path
+
+
+def _is_page(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(len(_HEAD))
+    return not head or head.upper() == _HEAD.upper()
+
+
+def recorder(settings: Settings) -> Recorder | None:
+    """Return what keeps this run, if a report was asked for."""
+    if settings.report is not None and settings.recorder is None:
+        from edl.report.collect import Recorder  # noqa: PLC0415  # only when asked for
+
+        settings.recorder = Recorder()
+    return settings.recorder
+
+
+def failed(settings: Settings, data: Mapping[str, Any]) -> None:
+    """Keep the error that ended the run, as its JSON line has it."""
+    if (kept := recorder(settings)) is not None:
+        kept.line("error", data)
+
+
+def write(settings: Settings, words: Sequence[str], status: int) -> None:
+    """Write the page of this run, if one was asked for.
+
+    words: of the command line. status: with which it will exit.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    kept = recorder(settings)
+    if kept is None or settings.report is None:
+        return
+    from edl.outfile import new_file  # noqa: PLC0415  # only when asked for
+    from edl.report.page import page  # noqa: PLC0415  # jinja2 likewise
+
+    path = Path(settings.report)
+    data = page(kept.data(words, status, virtual=settings.virtual)).encode()
+    try:
+        with new_file(path, size_bytes=len(data), private=True) as file:
+            file.write(data)
+    except EdlError as error:
+        error.state = "whatever is said above; only the report is missing."
+        raise
+    if not (settings.json or settings.quiet):
+        terminal.err(f"  report   {path}")

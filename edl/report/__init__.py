@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a command did, as one page: `collect` keeps it, `page` shows it."""

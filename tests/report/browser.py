@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A real browser that looks at pages: Chromium without a window, over its DevTools pipe.
+
+Nothing but the standard library is needed: messages are JSON, each ended by a zero byte.
+https://chromedevtools.github.io/devtools-protocol/
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+_OPTIONS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-extensions", "--hide-scrollbars", "--remote-debugging-pipe",
+)  # fmt: skip
+_NOISE = {"Network.requestWillBeSent", "Runtime.consoleAPICalled", "Log.entryAdded",
+          "Runtime.exceptionThrown", "Network.webSocketCreated", "Page.loadEventFired"}  # fmt: skip
+
+
+@dataclass
+class Browser:
+    """One page in a browser. told: what it has reported, as (method, parameters)."""
+
+    to: int
+    fro: int
+    session: str = ""
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    _rest: bytes = b""
+    _count: int = 0
+
+    def ask(self, method: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Return what the browser answers."""
+        self._count += 1
+        message = {"id": self._count, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.to, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self._count:
+                assert "error" not in answer, answer
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            data = os.read(self.fro, 1 << 20)
+            assert data, "the browser is gone"
+            self._rest += data
+        head, _, self._rest = self._rest.partition(b"\0")
+        message: dict[str, Any] = json.loads(head)
+        if message.get("method") in _NOISE:
+            self.told.append((message["method"], message["params"]))
+        return message
+
+    def open(self, path: Path, *, width: int, dark: bool = False, media: str = "screen") -> None:
+        """Show the file in a window of that width, in CSS pixels, until it is loaded."""
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900,
+                 deviceScaleFactor=1, mobile=width < 600)  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.ask("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        self.told.clear()
+        self.ask("Page.navigate", url=path.as_uri())
+        while "Page.loadEventFired" not in {method for method, _ in self.told}:
+            self._next()
+
+    def value(self, expression: str) -> Any:  # noqa: ANN401
+        """Return what a line of JavaScript gives."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def picture(self, path: Path) -> None:
+        """Save a picture of the whole page as PNG."""
+        shot = self.ask("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    @property
+    def requests(self) -> list[str]:
+        """The addresses that the page has asked for."""
+        return [told["request"]["url"] for method, told in self.told
+                if method == "Network.requestWillBeSent"]  # fmt: skip
+
+    @property
+    def complaints(self) -> list[dict[str, Any]]:
+        """What was written to the console, and what went wrong."""
+        quiet = {"Network.requestWillBeSent", "Page.loadEventFired"}
+        return [told for method, told in self.told if method not in quiet]
+
+
+@contextlib.contextmanager
+def started(folder: Path) -> Iterator[Browser]:
+    """Start a browser whose profile lies in folder, with one empty page."""
+    assert PROGRAM is not None
+    theirs_in, ours_out = os.pipe()
+    ours_in, theirs_out = os.pipe()
+    # the browser talks on its descriptors 3 and 4
+    line = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
+    words = ["bash", "-c", line, PROGRAM, *_OPTIONS, f"--user-data-dir={folder}", "about:blank"]
+    with (folder / "stderr").open("wb") as log:
+        process = subprocess.Popen(
+            words, pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    os.close(theirs_in)
+    os.close(theirs_out)
+    try:
+        browser = Browser(ours_out, ours_in)
+        target = browser.ask("Target.createTarget", url="about:blank")["targetId"]
+        attached = browser.ask("Target.attachToTarget", targetId=target, flatten=True)
+        browser.session = attached["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            browser.ask(f"{domain}.enable")
+        yield browser
+    finally:
+        os.close(ours_out)
+        os.close(ours_in)
+        process.terminate()
+        process.wait()
