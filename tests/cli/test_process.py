@@ -242,7 +242,7 @@ def at_terminal(
 
 
 def test_bars_on_a_terminal(environment: dict[str, str], mini: Path) -> None:
-    line = ("--virtual", "qcm2290", "rawprogram", mini, "--no-boot-check")
+    line = ("--virtual", "qcm2290", "rawprogram", mini, "--no-reset")
     for changes in ({}, {"COLUMNS": "20"}):
         status, shown = at_terminal(environment | changes, *line)
         assert status == 0
@@ -252,7 +252,7 @@ def test_bars_on_a_terminal(environment: dict[str, str], mini: Path) -> None:
 
 
 def test_plain_lines_on_a_dumb_terminal(environment: dict[str, str], mini: Path) -> None:
-    line = ("--virtual", "qcm2290", "rawprogram", mini, "--no-boot-check")
+    line = ("--virtual", "qcm2290", "rawprogram", mini, "--no-reset")
     status, shown = at_terminal(environment | {"TERM": "dumb"}, *line)
     assert status == 0
     assert "\x1b" not in shown
