@@ -40,7 +40,7 @@ class Content(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileContent:
     """length bytes of a file from offset on, then zeros up to size_bytes."""
 
@@ -92,7 +92,7 @@ def pread(descriptor: int, target: memoryview, offset: int) -> int:
     return len(data)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FillContent:
     """A run of one repeated pattern; zeros by default."""
 

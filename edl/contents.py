@@ -12,7 +12,7 @@ import errno
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -135,7 +135,7 @@ class OpenContent:
             raise ImageError(f"The temporary file cannot be read: {error.strerror}.") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Slice:
     """size_bytes of another content from offset on.
 
@@ -214,7 +214,7 @@ class SparseContent:
     """What the Android sparse image in `file` expands to; what it leaves alone reads as zeros."""
 
     file: Content
-    image: SparseImage
+    image: SparseImage = field(hash=False)  # of any number of chunks
 
     @property
     def size_bytes(self) -> int:

@@ -16,6 +16,7 @@ from edl.units import format_size
 
 _TENTH = 10
 _SLOW_S = 2.0
+_MOST_ALIKE = 3  # a sparse image can be tens of thousands of pieces
 
 
 class Display(Protocol):
@@ -88,6 +89,7 @@ class Lines(Quiet):
 
     def __init__(self) -> None:
         self._job_bytes = 0
+        self._title, self._alike = "", 0  # how many steps in a row had that title
         self._measure(0)
 
     def begin(self, total_bytes: int) -> None:
@@ -105,9 +107,13 @@ class Lines(Quiet):
                 terminal.err(f"  {name:<8} {text}")
                 self._measure(self._job_bytes)
             case StepStarted(index, count, title, total_bytes):
+                self._title, self._alike = title, self._alike + 1 if title == self._title else 1
                 width = len(str(count))
                 size = format_size(total_bytes)
-                terminal.err(f"  [{index:>{width}}/{count}] {title:<22} {size:>10}")
+                if self._alike <= _MOST_ALIKE:
+                    terminal.err(f"  [{index:>{width}}/{count}] {title:<22} {size:>10}")
+                elif self._alike == _MOST_ALIKE + 1:
+                    terminal.err(f"  {' ':{2 * width + 3}} {title:<22} and so on, piece by piece")
                 self._measure(total_bytes)
             case BytesMoved(done_bytes):
                 self._moved(done_bytes)

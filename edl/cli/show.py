@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edl.events import Stage
 from edl.firehose.commands import Power
 from edl.packages.model import Description
 from edl.plan.job import Outcome
-from edl.plan.model import Erase, Plan, ReadOut, Severity, Step, Write, as_data, plural
+from edl.plan.model import Erase, Plan, ReadOut, Severity, Step, Write, as_data, plural, rows
 from edl.units import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ def plan_text(plan: Plan) -> list[str]:
     """Return plan for people: what is done, in order, and what is left alone."""
     lines = [f"Plan: {plan.job} {plan.title}", f"  storage: {_storage(plan)}"]
     width = len(str(len(plan.steps)))
-    lines += [f"  {n:>{width}}. {_step(step)}" for n, step in enumerate(plan.steps, 1)]
+    at = 1
+    for steps in rows(plan.steps):
+        lines.append(f"  {at:>{width}}. {_row(steps)}")
+        at += len(steps)
     if plan.patches:
         lines.append(f"  then {plural(len(plan.patches), 'patch row')} are worked in")
     if plan.bootable is not None:
@@ -95,12 +99,18 @@ def _amount(plan: Plan) -> str:
     return ", ".join(words) or "nothing to write"
 
 
-def _step(step: Step) -> str:
-    area = step.area
+def _row(steps: Sequence[Step]) -> str:
+    """Return the line of steps, which do the same for one row."""
+    step, area = steps[0], steps[0].area
     verb = {Erase: "erase", ReadOut: "read"}.get(type(step), "write")
     source = getattr(step, "file", "") or str(getattr(step, "path", ""))
-    place = f"LUN {area.lun} sector {area.start_sector}+{area.sectors}"
-    text = f"{verb:<5} {step.label:<22} {format_size(area.size_bytes):>10}  {place}  {source}"
+    span = steps[-1].area.start_sector + steps[-1].area.sectors - area.start_sector
+    size = sum(step.area.size_bytes for step in steps)
+    place = f"LUN {area.lun} sector {area.start_sector}+{span}"
+    if len(steps) > 1:
+        gaps = format_size(span * area.sector_bytes - size)
+        place += f" in {len(steps):,} pieces, {gaps} between them"
+    text = f"{verb:<5} {step.label:<22} {format_size(size):>10}  {place}  {source}"
     return text.rstrip()
 
 

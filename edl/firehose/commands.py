@@ -53,7 +53,7 @@ class Power(enum.StrEnum):
     EDL = "reset_to_edl"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Area:
     """What a command acts on: sectors of sector_bytes each on one LUN."""
 

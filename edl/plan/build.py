@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -447,9 +448,15 @@ class _Builder:
 
 
 def _where(row: Row) -> str:
-    return f"{row.file}:{row.line}"
+    return _line(row.file, row.line)
 
 
+@functools.lru_cache(maxsize=64)  # one text for all the runs of a sparse image
+def _line(file: str, line: int) -> str:
+    return f"{file}:{line}"
+
+
+@functools.lru_cache(maxsize=64)
 def _shown(text: str) -> str:
     """Return text of a document without what could drive a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

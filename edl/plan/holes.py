@@ -23,7 +23,8 @@ def still_open(holes: Iterable[Erase], steps: Iterable[Step]) -> list[Erase]:
             covered.add(step.area)
     rests = []
     for hole in holes:
-        rests += [replace(hole, area=area) for area in covered.rest(hole.area)]
+        areas = covered.rest(hole.area)
+        rests += [hole if area == hole.area else replace(hole, area=area) for area in areas]
         covered.add(hole.area)
     return rests
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +20,7 @@ from edl.streamed import StreamContent
 from edl.units import MIB
 
 _MAX_TRIMMED_BYTES = 64 * MIB  # how much of a file may be cut off if it is all zeros
+_HOLE = sparse.SparseKind.DONT_CARE
 _DAMAGED = "Unpack the whole package again, or download it again: the file is damaged."
 _DAMAGED_INSIDE = "Download the package again: the file in it is damaged."
 
@@ -39,11 +41,12 @@ class Note(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """length bytes that go offset_bytes behind the start of the row.
 
     fill: the pattern of a run of one value; else the bytes are in file from file_offset on.
+    unpacked: several chunks of a sparse image in a row; the bytes are in it from offset_bytes on.
     hole: the file does not say what is there (DONT_CARE of a sparse image).
     """
 
@@ -52,10 +55,13 @@ class Run:
     file: File
     file_offset: int
     fill: bytes | None = None
+    unpacked: SparseContent | None = None
     hole: bool = False
 
     def content(self, size_bytes: int) -> Content:
         """Return the bytes, padded with zeros to size_bytes."""
+        if self.unpacked is not None:
+            return Slice(self.unpacked, self.offset_bytes, self.length)
         if self.fill is not None and size_bytes == self.length:
             return FillContent(size_bytes, self.fill)
         if self.file.path is not None:
@@ -217,17 +223,30 @@ def _sparse_runs(file: File, row: ProgramRow, unit: int, note: Note) -> Iterator
             row,
             severity=Severity.WARNING,
         )
-    if all(chunk.kind is sparse.SparseKind.DONT_CARE for chunk in image.chunks):
+    if all(chunk.kind is _HOLE for chunk in image.chunks):
         note(
             "empty-sparse",
             f"'{row.filename}' is sparse and holds no data.",
             row,
             severity=Severity.INFO,
         )
-    for chunk in image.chunks:
-        if chunk.kind is sparse.SparseKind.RAW:
-            yield Run(chunk.offset_bytes, chunk.length_bytes, file, chunk.file_offset)
-        elif chunk.kind is sparse.SparseKind.FILL:
-            yield Run(chunk.offset_bytes, chunk.length_bytes, file, 0, chunk.fill)
+    yield from stretches(file, image)
+
+
+def stretches(file: File, image: sparse.SparseImage) -> Iterator[Run]:
+    """Yield what lies between two holes as one run, and the holes: each run costs commands.
+
+    image: what file is. The runs are in order, and leave nothing out.
+    """
+    unpacked = SparseContent(file.content, image)
+    for hole, same in itertools.groupby(image.chunks, lambda chunk: chunk.kind is _HOLE):
+        first, *others = same
+        length = first.length_bytes + sum(chunk.length_bytes for chunk in others)
+        if hole:
+            yield Run(first.offset_bytes, length, file, 0, hole=True)
+        elif others:
+            yield Run(first.offset_bytes, length, file, 0, unpacked=unpacked)
+        elif first.kind is sparse.SparseKind.FILL:
+            yield Run(first.offset_bytes, length, file, 0, first.fill)
         else:
-            yield Run(chunk.offset_bytes, chunk.length_bytes, file, 0, hole=True)
+            yield Run(first.offset_bytes, length, file, first.file_offset)

@@ -33,7 +33,7 @@ class Finding:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Write:
     """Program content to area. It is exactly as long as area: the last sector is padded."""
 
@@ -44,7 +44,7 @@ class Write:
     where: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Erase:
     """Make area read as nothing. Zeros are programmed where <erase> cannot be trusted."""
 
@@ -160,6 +160,29 @@ def changed_once(steps: Sequence[Step]) -> tuple[Step, ...]:
         if not isinstance(step, ReadOut):
             later.add(step.area)
     return tuple(reversed(result))
+
+
+def rows(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
+    """Yield steps that follow each other and do the same for one row, ever farther on a LUN.
+
+    A sparse image with holes makes many of them: one for what lies between two holes.
+    """
+    same: list[Step] = []
+    for step in steps:
+        if same and not _goes_on(same[-1], step):
+            yield tuple(same)
+            same = []
+        same.append(step)
+    if same:
+        yield tuple(same)
+
+
+def _goes_on(last: Step, step: Step) -> bool:
+    """Tell whether step does behind last what last does, for the same row."""
+    behind = last.area.lun == step.area.lun and last.area.start_sector < step.area.start_sector
+    told = (type(step), step.label, step.where)
+    named = bool(step.label or step.where)
+    return behind and named and (type(last), last.label, last.where) == told
 
 
 class Covered:

@@ -103,6 +103,19 @@ def test_bars_survive_a_terminal_that_goes(monkeypatch: pytest.MonkeyPatch) -> N
             bars(event)
 
 
+def test_lines_of_pieces_of_one_image_are_few(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    for index in range(1, 12):
+        lines(StepStarted(index, 12, "system", 512))
+    lines(StepStarted(12, 12, "boot", 512))
+    shown = capsys.readouterr().err.splitlines()
+    assert [line[:9] for line in shown] == [f"  [ {n}/12]" for n in (1, 2, 3)] + [
+        " " * 9,
+        "  [12/12]",
+    ]
+    assert "and so on" in shown[3]
+
+
 def test_lines_tell_every_tenth_of_a_long_step(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

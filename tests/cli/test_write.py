@@ -48,6 +48,18 @@ def test_a_table_that_does_not_fit_is_told(edl: Edl, phone: Path, board: Path) -
     assert "edl gpt repair" in result.err
 
 
+def test_a_sparse_image_is_one_line_of_a_plan(edl: Edl, phone: Path, tmp_path: Path) -> None:
+    image = tmp_path / "holes.img"
+    image.write_bytes(
+        packs.sparse(1024, b"n" * 1024, 2, (2, b"fill"), b"n" * 1024, 3, (1, b"ab12"))
+    )
+    result = edl("--virtual", phone, "write", "0/100", image, "--dry-run")
+    assert result.status == 0
+    [line] = [line for line in result.out.splitlines() if "holes.img" in line and ". write" in line]
+    assert "  5 KiB  LUN 0 sector 100+20 in 3 pieces, 5 KiB between them" in line
+    assert "5 KiB of" in result.out
+
+
 def test_an_erase_without_an_end_is_refused(edl: Edl, phone: Path) -> None:
     result = edl("--virtual", phone, "erase", "0/100", "--yes")
     assert result.status == 2

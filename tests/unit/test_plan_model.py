@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from edl.plan.model import (
     changed_once,
     overlaps,
     plural,
+    rows,
 )
 
 GEOMETRY = Geometry("emmc", 512, {1: 10, 0: 1000})
@@ -162,6 +164,16 @@ def test_an_erase_keeps_to_what_no_later_step_changes(
     assert [(s.area.start_sector, s.area.sectors) for s in steps[1 : len(left) + 1]] == left
     assert all(isinstance(step, Erase) for step in steps[1 : len(left) + 1])
     assert (steps[0], *steps[len(left) + 1 :]) == (before, *later)
+
+
+def test_steps_of_one_row_belong_together() -> None:
+    steps: list[Step] = [write(0, 2), write(8, 2), write(6, 1), erase(10, 5), erase(20, 5)]
+    nameless = (replace(write(at, 1), label="", where="") for at in (30, 40))
+    elsewhere = replace(write(50, 1), area=area(60, 1, 1))
+    steps += [read(0, 9), *nameless, write(50, 1), elsewhere]
+    found = [[step.area.start_sector for step in row] for row in rows(steps)]
+    assert found == [[0, 8], [6], [10, 20], [0], [30], [40], [50], [60]]
+    assert list(rows([])) == []
 
 
 def test_counts_are_words() -> None:

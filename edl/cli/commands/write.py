@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from edl import spool
-from edl.chunks import BytesContent, FileContent, FillContent
+from edl.chunks import BytesContent, Content, FileContent
 from edl.cli import show
 from edl.cli.again import heed, traced
 from edl.cli.app import App
@@ -25,11 +25,11 @@ from edl.errors import ImageError, PackageError, UsageError
 from edl.events import Stage
 from edl.files import File, on_disk
 from edl.firehose.commands import Area
-from edl.formats.sparse import SparseImage, SparseKind, is_sparse
+from edl.formats.sparse import SparseImage, is_sparse
 from edl.formats.super import is_empty_super
 from edl.package import NamedImage, Package
 from edl.packages import tars
-from edl.plan import byname, job, logical
+from edl.plan import byname, images, job, logical
 from edl.plan.build import Options, build
 from edl.plan.check import checked
 from edl.plan.holes import settled
@@ -257,21 +257,14 @@ def _image_steps(place: Place, file: Path, *, unpack: bool) -> list[Step]:
     if image is None:
         return [_write(place, file, 0, size, FileContent(file, 0, size, _padded(size, place)))]
     steps: list[Step] = []
-    for chunk in image.chunks:
-        if (
-            chunk.offset_bytes % place.area.sector_bytes
-            or image.block_bytes % place.area.sector_bytes
-        ):
-            raise ImageError(f"{file} is made of blocks that are no multiple of a sector.")
-        length = chunk.length_bytes
-        if chunk.kind is SparseKind.RAW:
-            content = FileContent(file, chunk.file_offset, length, length)
-            steps.append(_write(place, file, chunk.offset_bytes, length, content))
-        elif chunk.kind is SparseKind.FILL:
-            fill = FillContent(length, chunk.fill)
-            steps.append(_write(place, file, chunk.offset_bytes, length, fill))
+    if image.block_bytes % place.area.sector_bytes:
+        raise ImageError(f"{file} is made of blocks that are no multiple of a sector.")
+    for run in images.stretches(on_disk(file), image):
+        at, length = run.offset_bytes, run.length
+        if run.hole:
+            steps.append(Erase(_area(place, at, length), place.label, ""))
         else:
-            steps.append(Erase(_area(place, chunk.offset_bytes, length), place.label, ""))
+            steps.append(_write(place, file, at, length, run.content(length)))
     return steps
 
 
@@ -295,9 +288,7 @@ def _padded(size: int, place: Place) -> int:
     return -(-size // unit) * unit
 
 
-def _write(
-    place: Place, file: Path, offset: int, length: int, content: FileContent | FillContent
-) -> Write:
+def _write(place: Place, file: Path, offset: int, length: int, content: Content) -> Write:
     return Write(_area(place, offset, length), content, place.label, str(file), "")
 
 
