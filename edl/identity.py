@@ -8,8 +8,9 @@ never decide: a chip that is not listed is an unknown chip, not a wrong one.
 from __future__ import annotations
 
 import functools
-import importlib.resources
 from dataclasses import dataclass
+
+from edl import data
 
 _REVISION_SHIFT = 28
 _CUT_DIGITS = 64  # of a digest of 48 bytes that was cut at 32
@@ -176,7 +177,7 @@ def socs_of_part(msm_id: int) -> frozenset[int]:
 @functools.cache
 def _rows(name: str) -> tuple[tuple[str, str, str], ...]:
     """Return the rows of a table: number in hex, name, and a third cell."""
-    text = importlib.resources.files("edl.data").joinpath(name).read_text("utf-8")
+    text = data.text(name)
     rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
     return tuple((number, label, rest) for number, label, rest in rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import logging.handlers
+import os
 import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
@@ -80,10 +80,7 @@ def _handlers(settings: Settings) -> Iterator[logging.Handler]:
             ) from error
     with contextlib.suppress(OSError, EdlError):  # a full disk must not stop a rescue
         folder = home.make_folder(home.home() / "log")
-        yield _Rotating(
-            folder / "edl.log", maxBytes=_LOG_BYTES, backupCount=2, encoding="utf-8",
-            errors="backslashreplace",
-        )  # fmt: skip
+        yield _Rotating(folder / "edl.log", encoding="utf-8", errors="backslashreplace")
 
 
 class _Quiet(logging.FileHandler):
@@ -93,14 +90,32 @@ class _Quiet(logging.FileHandler):
         """See logging."""
 
 
-class _Rotating(logging.handlers.RotatingFileHandler):
-    """See _Quiet. Nobody else may read it: it names serial numbers and keys."""
+class _Rotating(_Quiet):
+    """A log of bounded size: what is older is in NAME.1 and NAME.2.
+
+    The one of logging.handlers would do it too, and import sockets and pickle for it. Nobody else
+    may read it: it names serial numbers and keys.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging."""
+        super().emit(record)
+        with contextlib.suppress(OSError, ValueError):  # of a full disk
+            if self.stream and os.fstat(self.stream.fileno()).st_size >= _LOG_BYTES:
+                self.stream.close()
+                self._roll()
+
+    def _roll(self) -> None:
+        names = [f"{self.baseFilename}{end}" for end in ("", ".1", ".2")]
+        try:
+            for newer, older in ((names[1], names[2]), (names[0], names[1])):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(newer, older)  # noqa: PTH105  # what logging keeps is text
+        finally:  # another process may have it open, on Windows
+            self.stream = self._open()
 
     def _open(self) -> TextIOWrapper:
         """See logging."""
         return open(
             self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=private
         )
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """See logging."""

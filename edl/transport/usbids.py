@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.resources
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import usb.core
 
+from edl import data
 from edl.transport import discovery
 
 Interface = tuple[int, int, int]  # class, subclass, protocol
@@ -114,7 +114,7 @@ def _interfaces(device: Any) -> set[Interface]:  # noqa: ANN401
 
 @functools.cache
 def _rows(name: str) -> tuple[tuple[str, ...], ...]:
-    text = importlib.resources.files("edl.data").joinpath(name).read_text("utf-8")
+    text = data.text(name)
     return tuple(tuple(row.split("\t")) for row in text.splitlines() if not row.startswith("#"))
 
 

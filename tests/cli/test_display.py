@@ -396,6 +396,18 @@ def test_the_log_is_kept(edl: Edl, tmp_path: Path) -> None:
     assert edl("--virtual", "qcm2290", "nop", "-vv").err.count("<configure ") >= 1
 
 
+def test_the_log_that_is_always_kept_has_a_bounded_size(
+    edl: Edl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edl.cli.logs._LOG_BYTES", 2000)
+    for _ in range(3):
+        assert edl("--virtual", "qcm2290", "nop").status == 0
+    names = ("edl.log", "edl.log.1", "edl.log.2")
+    assert sorted(path.name for path in (home() / "log").iterdir()) == [*names]
+    assert all((home() / "log" / name).stat().st_size < 6000 for name in names)
+    assert all((home() / "log" / name).stat().st_mode & 0o77 == 0 for name in names)
+
+
 def test_a_log_that_cannot_be_written_does_not_matter(edl: Edl) -> None:
     assert edl("--virtual", "qcm2290", "nop", "--log-file", "/dev/full").status == 0
     shutil.rmtree(home())
