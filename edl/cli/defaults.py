@@ -19,8 +19,9 @@ from edl.errors import UsageError
 
 NAME = "config.toml"
 _MAX_BYTES = 64 * 1024
-_TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
-_KEY = re.compile(r"\s*([\w.\s\"'-]+?)\s*=")
+# both begin with what is no blank, else a line of blanks would take minutes
+_TABLE = re.compile(r"\s*\[\s*([^\[\]\s][^\[\]]*)\]")
+_KEY = re.compile(r"\s*([\w\"'.-][\w\"'.\s-]*)=")
 # In a file of edl, but never honoured, and why.
 _NEVER = {
     "yes": "it waives questions", "overwrite": "it gives up what exists only once",

@@ -248,3 +248,10 @@ def test_variables_are_told_apart() -> None:
     names = [key.variable for key in KEYS.values()]
     assert len({*names, *OTHER_VARIABLES}) == len(names) + len(OTHER_VARIABLES)
     assert os.environ["EDL_HOME"] == str(home())
+
+
+@pytest.mark.parametrize("line", [" ", "[ ", "a "])
+def test_a_line_of_blanks_takes_no_time(line: str) -> None:
+    write(f'x = """\n{line}{" " * 50_000}\n"""')
+    with pytest.raises(UsageError, match="'x'"):
+        defaults.read()

@@ -8,14 +8,25 @@ import json
 import struct
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+from uuid import UUID
 
+from edl.boot import holds
+from edl.boot.images import look
+from edl.boot.model import Job, Link
+from edl.boot.reader import BoundedStorage
+from edl.boot.tables import Layout
 from edl.chips import chip_fits, chip_words, other_model
 from edl.collection.entry import from_data, of_image
 from edl.describe import as_data, describe, summary
+from edl.device.connect import Phone
 from edl.errors import DocumentError
+from edl.firehose.commands import Area
 from edl.formats import der, elf, hashsegment
 from edl.formats.binding import from_metadata_v6, from_metadata_v7
 from edl.formats.certificates import issued, read_chain
+from edl.formats.gpt import Partition
 from edl.formats.hashtable import check_table
 from edl.formats.mbn import read_image
 from edl.formats.programmer import read_programmer
@@ -212,6 +223,52 @@ def _loading(data: bytes) -> None:
                 continue
 
 
+class _Area(BoundedStorage):
+    """A phone's storage that has data on it, from its first sector on."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.phone = cast("Phone", SimpleNamespace(sector_bytes=512, identity=_FUSED))
+
+    def read(self, area: Area) -> bytes:
+        require(area.sectors >= 0 and area.size_bytes <= 1 << 24, f"{area.sectors} sectors at once")
+        start = area.start_sector * 512
+        return self._data[start : start + area.size_bytes].ljust(area.size_bytes, b"\0")
+
+
+_FUSED = PhoneIdentity(serial=1, hwid=make_dummies.MSM8916, pk_hash=b"\x01" * 32)
+
+
+def _boot_chain(data: bytes) -> None:
+    """Partitions of a boot chain as they lie on a phone, looked at before its restart."""
+    storage = _Area(data)
+    rows = [
+        Partition(1, name, 0, 255, UUID(int=7), UUID(int=1))
+        for name in ("sbl1", "boot", "misc", "devinfo", "vbmeta", "modemst1", "persist", "userdata")
+    ]
+    layout = Layout(ufs=False, partitions=[(0, row) for row in rows])
+    seen = [
+        look(storage, Link(0, name, Area(0, 0, 256, 512), role, weight, "x"), _FUSED, whole=whole)
+        for name, role, weight in (("sbl1", "first-stage", "needed"), ("boot", "kernel", "kernel"))
+        for whole in (True, False)
+    ]
+    for each in seen:
+        require_printable(each.reason)
+    heads = holds.Heads(storage, layout, [])
+    found = [*holds.unique(heads), *holds.verified(heads)]
+    for expected in holds.expectations(heads, seen, found, Job()):
+        require_printable(expected.text)
+    require_printable(*heads.unread)
+
+
+def _on_storage() -> Iterator[bytes]:
+    yield from made()[:8]
+    yield b"boot-recovery".ljust(64, b"\0") + b"recovery\n--wipe_data\n"
+    yield b"ANDROID-BOOT!" + b"\1" * 20
+    yield b"ANDROID!" + bytes(600)
+    yield bytes(512)
+
+
 def _programmer(data: bytes) -> None:
     found = read_programmer(data)
     look_at(found)
@@ -256,6 +313,9 @@ TARGETS = (
            most_bytes=_MOST_BYTES),
     Target("phone-loading", ("edl.virtual.imageload",), _loading, lambda: made()[:8],
            words=_WORDS, most_bytes=_MOST_BYTES),
+    Target("boot-chain", ("edl.boot.images", "edl.boot.holds"), _boot_chain, _on_storage, (),
+           (*_WORDS, b"boot-recovery", b"--wipe_data", b"ANDROID-BOOT!", b"AVB0"),
+           most_bytes=_MOST_BYTES),
     Target("programmer-words", ("edl.formats.programmer",), _programmer, _programmer_seeds,
            words=_WORDS, most_bytes=8192),
 )  # fmt: skip

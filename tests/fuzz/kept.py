@@ -16,6 +16,7 @@ from edl.backup import find
 from edl.backup.folder import absent, open_backup, read_manifest
 from edl.backup.image import disk_image
 from edl.backup.progress import Done
+from edl.cli import defaults, seen
 from edl.collection.entry import from_data
 from edl.collection.store import Collection
 from edl.device.connect import Phone
@@ -239,6 +240,27 @@ def _keys(data: bytes) -> None:
     require(sizes <= {16}, "a key of another length")
 
 
+def _config(data: bytes) -> None:
+    """The user's config file, and the partition names that are kept for the Tab key."""
+    with at_home() as home:
+        (home / defaults.NAME).write_bytes(data)
+        folder = phone_folder(_SERIAL)
+        folder.mkdir(parents=True)
+        (folder / "partitions.json").write_bytes(data)
+        require(all(map(str.isprintable, seen.partitions(_SERIAL))), "a name for no terminal")
+        file = defaults.read()
+        look_at(file.values)
+        defaults.for_commands(file)
+
+
+def _configs() -> Iterator[bytes]:
+    yield (
+        b'# mine\nloader = "a.elf"\nloaders = ["x", "y"]\nmemory = "ufs"\nwait = 5\nquiet = true\n'
+        b'verbose = 1\n[backup]\nfolder = "~/b"\nform = "images"\ncompress = false\n'
+    )
+    yield b'verify = "auto"\ncolor = "never"\nmax-payload = "8KiB"\n'
+
+
 def _phone(data: bytes) -> None:
     """A virtual phone in a folder."""
     folder = folder_of("phone")
@@ -282,5 +304,7 @@ TARGETS = (
            _loader_seeds, (), _WORDS),
     Target("keys", ("edl.packages.keys",), _keys, lambda: [opluses.KEYS.encode()],
            (DocumentError,), (b"[[ofp]]", b"[[lenovo]]", b'word = "x"', b"mbox", b"iv = ", b'"""')),
+    Target("config", ("edl.cli.defaults", "edl.cli.seen"), _config, _configs, (UsageError,),
+           (b"[backup]", b'"""', b" = ", b"[[", b"true", b'"partitions": ["a"]')),
     Target("virtual-phone", ("edl.virtual.saved",), _phone, _phones, (ImageError,), _WORDS),
 )  # fmt: skip

@@ -33,6 +33,7 @@ READS = re.compile(
 # Modules that use one of READS on nothing that a stranger wrote, and why.
 NO_INPUT = {
     "edl.cli.again": "copies what it is about to write",
+    "edl.cli.completing": "its own table for the Tab key, made anew if it is not the newest",
     "edl.cli.ids": "digits that an expression has found to be such",
     "edl.packages.tarindex": "its own index in the user's data folder; with a checksum over all",
     "edl.plan.onphone": "compares five bytes of the phone",
