@@ -123,7 +123,8 @@ def _severest_first(finding: Finding) -> int:
 def _of_images(images: Sequence[Seen], phone: PhoneIdentity) -> Iterator[Finding]:
     """Yield what is wrong with the images, and what of them cannot be judged."""
     for seen in images:
-        if seen.state not in BAD or (seen.state is State.BLANK and seen.link.weight == "optional"):
+        empty = seen.state is State.BLANK and seen.link.weight in {"wanted", "optional"}
+        if seen.state not in BAD or empty:
             continue
         yield Finding(
             f"image-{seen.state}",
@@ -131,6 +132,14 @@ def _of_images(images: Sequence[Seen], phone: PhoneIdentity) -> Iterator[Finding
             seen.reason,
             where=f"LUN {seen.link.lun}",
             remedy=_REMEDIES[seen.state].format(name=seen.link.name),
+        )
+    blank = [s.link.name for s in images if s.state is State.BLANK and s.link.weight == "wanted"]
+    if blank:
+        yield Finding(
+            "image-blank",
+            Severity.WARNING,
+            f"Empty: {', '.join(blank)}. Most phones need what belongs there, some boards do not.",
+            remedy="Write the whole package.",
         )
     strange = [seen.link.name for seen in images if seen.state is State.UNKNOWN]
     if strange:

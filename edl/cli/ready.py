@@ -212,7 +212,7 @@ def short(readiness: Readiness) -> list[str]:
     """Return verdict and expectations for people."""
     good = sum(seen.state is State.SIGNED for seen in readiness.images)
     signed = f"; {good} boot images are signed with its key" if good else ""
-    lines = [f"  {'boot':<10} {_VERDICTS[readiness.verdict]}{signed}"]
+    lines = [f"  {'start':<10} {_VERDICTS[readiness.verdict]}{signed}"]
     return lines + [f"  {'expect':<10} {each.text}" for each in readiness.expect]
 
 

@@ -7,6 +7,7 @@ What the virtual phone itself says about its start comes from a reader of its ow
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -458,3 +459,40 @@ def test_only_the_phones_own_errors_are_taken(emmc: Bench, monkeypatch: pytest.M
 
     monkeypatch.setattr(phone.programmer, "read", gone)
     assert check.check(phone).unread == ("the storage (the cable is gone)",)
+
+
+# -- agreement with the phone itself ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", [EMMC, UFS])
+def test_what_the_phone_itself_refuses_was_told_before(profile: str) -> None:
+    """Bytes are changed at random in tables and in the first boot loader, one after the other."""
+    sectors = _UFS_SECTORS if profile == UFS else None
+    chosen = random.Random(20)
+    with phones.plug(phones.spec(profile, sectors=sectors), record=False) as bench:
+        make = chains.ufs if profile == UFS else chains.emmc
+        make(bench.flash)
+        phone = bench.connect()
+        job = Job(bootable=1) if profile == UFS else Job()
+        refused = 0
+        for _ in range(20):
+            number = chosen.choice([1, 4]) if profile == UFS else 0
+            lun = bench.flash.luns[number]
+            places = [1, 2, 64, 65, 66, 67, lun.sectors - 1, lun.sectors - 2, lun.sectors - 33]
+            sector = chosen.choice(places)
+            before = lun.read(sector, 1)
+            changed = bytearray(before)
+            if chosen.random() < 0.2:
+                changed[:] = bytes(len(changed))
+            else:
+                at = chosen.randrange(0, 96 if sector in {1, lun.sectors - 1} else len(changed))
+                changed[at] ^= 1 << chosen.randrange(8)
+            lun.write(sector, bytes(changed))
+            found = check.check(phone, job)
+            if not boot_check(bench.flash).boots:
+                refused += 1
+                told = codes(found, Severity.ERROR) | codes(found, Severity.WARNING)
+                assert told, (number, sector)
+            lun.write(sector, before)
+        assert refused >= 6
+        assert check.check(phone, job).verdict is Verdict.READY

@@ -47,7 +47,7 @@ def test_a_good_job_restarts_and_is_watched(edl: Edl, sound: Path, tmp_path: Pat
     rom = package(tmp_path / "rom", sound, tz=chains.image("new tz", rollback=2))
     told = edl("--virtual", sound, "rawprogram", rom, "--watch", "5")
     assert told.status == 0
-    assert "  boot       ready to start; 6 boot images are signed with its key\n" in told.out
+    assert "  start      ready to start; 6 boot images are signed with its key\n" in told.out
     assert "  expect     The first start takes up to 5 minutes.\n" in told.out
     assert "  came back  Its system runs: it came back as Android with USB debugging.\n" in told.out
 
@@ -80,7 +80,7 @@ def test_a_phone_that_would_not_start_stays_in_edl_mode(
     told = edl("--virtual", sound, "rawprogram", rom)
     assert told.status == 8
     assert "  next       edl reset (the phone is still in EDL mode)\n" in told.out
-    assert "  boot       would not start" in told.out
+    assert "  start      would not start" in told.out
     assert "  error: LUN 0: 'xbl' (first boot loader) is signed with test keys" in told.err
     assert edl("resume", "--list", "--json").last["jobs"] == []  # the job itself is done
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_read_does_not_fail_the_job(edl: Edl, tmp_path: Path) -> 
     ended = edl("--virtual", phone, "rawprogram", rom)
     assert ended.status == 0
     assert "  note     not looked at: 'tz' could not be looked at: " in ended.err
-    assert "  boot       may start; see the warnings" in ended.out
+    assert "  start      may start; see the warnings" in ended.out
 
 
 def test_a_bus_that_cannot_be_watched(
