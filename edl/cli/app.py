@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +136,10 @@ class App:
         for row in findings_data(plan.findings):
             self.json_line("finding", row)
         errors = plan.errors
-        for finding in plan.findings:
-            if errors != (finding,):  # a single error is told when the job stops
-                self.show_finding(finding)
+        shown = [each for each in plan.findings if errors != (each,)]  # that one is told at the end
+        for index, finding in enumerate(shown):
+            same = any(each.remedy == finding.remedy for each in shown[index + 1 : index + 2])
+            self.show_finding(replace(finding, remedy="") if same else finding)
         if errors:
             raise _stop(errors)
 

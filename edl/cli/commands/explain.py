@@ -37,7 +37,7 @@ def command(settings: Settings, what: tuple[str, ...]) -> None:
     """
     app = App(settings)
     text = " ".join(what).strip()
-    if not text:
+    if not what:
         rows = [_data(kind) for kind in kinds().values()]
         app.result({"codes": rows}, map(_line, rows))
     elif text in kinds():
