@@ -194,12 +194,12 @@ class ReadAhead:
 
     def __init__(self, content: Content, offset: int, length: int) -> None:
         self._source = content, offset, length
-        self._work = _Work()
         self._digest = b""
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         if self._source[2] > CHUNK_BYTES:
+            self._work = _Work()
             self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
             self._thread.start()
         return self

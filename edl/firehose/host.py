@@ -42,6 +42,13 @@ _END = re.compile(
 _MAX_END_BYTES = 1024  # longest text that _END matches, and more
 _FRAME = re.compile(rb"<\?xml[^<>]*\?>\n<data>\n<")
 
+# What nearly every transfer is, so that it takes one look: a plain log line, or a plain yes or no.
+_PLAIN = re.compile(
+    rb"<\?xml[ -;=?-~]{0,60}\?>\s*<data>\s*"
+    rb'(?:<log value="(?P<log>[ !#-%\'-;=?-~]{0,512})"|'
+    rb'<response value="(?P<yes>ACK|NAK)"(?: rawmode="(?P<raw>true|false)")?)'
+    rb" ?/>\s*</data>"
+)
 _OPEN = re.compile(r"<(log|response)\b", re.IGNORECASE)
 _CLOSE = re.compile(
     r"\"\s*+(?:/>|></(?:log|response)>)\s*+(?=<log\b|<response\b|</data>|$)", re.IGNORECASE
@@ -212,6 +219,10 @@ class FirehoseHost:
 
     def _take_step(self) -> bool:
         """Move a step of the fresh bytes to the text; True if that completes a document."""
+        known = self._whole and not self._text and self.generation_hint is not None
+        if known and (plain := _PLAIN.fullmatch(self._fresh)):
+            self._take_plain(plain)
+            return True
         step = self._fresh[:_STEP_BYTES]
         self._fresh, behind = self._fresh[len(step) :], self._fresh
         searched = len(self._text)
@@ -232,6 +243,17 @@ class FirehoseHost:
         self._fresh = behind[len(step) - glued_bytes :]
         self._take_text(text)
         return True
+
+    def _take_plain(self, plain: re.Match[bytes]) -> None:
+        self._fresh, self._junk_bytes = memoryview(b""), 0
+        if (log := plain["log"]) is not None:
+            self._ready.append(Log(log.decode("ascii").strip()))
+            return
+        found = (("value", plain["yes"]), ("rawmode", plain["raw"]))
+        attributes = {name: text.decode("ascii") for name, text in found if text is not None}
+        raw = None if plain["raw"] is None else plain["raw"] == b"true"
+        self._ready.append(Response(plain["yes"] == b"ACK", raw, attributes))
+        self._unannounced = 0
 
     def _drop_overlong(self, size: int) -> None:
         """Drop what is too long for a document: sectors of an earlier read that hold some XML."""

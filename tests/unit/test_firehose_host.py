@@ -64,6 +64,28 @@ def every_way(data: bytes) -> list[Event]:
     return events
 
 
+@pytest.mark.parametrize("generation", [1, 2, 3])
+@pytest.mark.parametrize(
+    "inside",
+    [
+        'log value="Calling handler for program"', 'log value="  it\'s \t odd &lt; \xe4 "',
+        'log value="quoted "word" /> here"', 'log value=""', "log VALUE='x'", 'log value="a" b="c"',
+        'response value="ACK"', 'response value="NAK" rawmode="false"', 'response value="ack"',
+        'response value="ACK" rawmode="TRUE"', 'response rawmode="true" value="ACK"',
+        'response value="ACK" rawmode="true" more="1"', 'nop value="1"',
+    ],
+)  # fmt: skip
+def test_what_nearly_every_transfer_is_means_the_same_in_pieces(
+    inside: str, generation: int
+) -> None:
+    """Whole transfers that are plain take a shorter way through; pieces of them never do."""
+    frame, blank = FRAMES[generation]
+    data = frame.format(inside + blank).encode()
+    whole = heard([ACK, data, ACK], whole_transfers=True)
+    assert silent(whole) == silent(heard([ACK, data[:30], data[30:], ACK]))
+    assert silent(whole)[0] == silent(whole)[-1] == YES
+
+
 # --- frames
 
 
