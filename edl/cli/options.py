@@ -59,6 +59,7 @@ class Settings:
     resuming: Any = None
     report: str | None = None  # the file for a page about this run, and what that is made of
     recorder: Recorder | None = None
+    redact: bool = False  # leave out of it who it was
     file: defaults.File | None = None
 
 

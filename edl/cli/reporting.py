@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,10 +24,20 @@ _HEAD = b"<!DOCTYPE html>"  # of a page, which may be replaced
 
 def report_option(function: Function) -> Function:
     """Add --report to a command."""
+    function = click.option(
+        "--redact", is_flag=True, expose_value=False, callback=_redact,
+        help="With --report: names in place of serial numbers, users and their folders.",
+    )(function)  # fmt: skip
     return click.option(
         "--report", metavar="FILE.html", multiple=True, expose_value=False, callback=_asked,
         help="Write a page about it, with a map of the storage; it holds serial numbers.",
     )(function)  # fmt: skip
+
+
+def _redact(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    settings = ctx.find_object(Settings)
+    if settings is not None and value:
+        settings.redact = True
 
 
 def _asked(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
@@ -101,7 +111,8 @@ def write(settings: Settings, words: Sequence[str], status: int) -> None:
     from edl.report.page import page  # noqa: PLC0415  # jinja2 likewise
 
     path = Path(settings.report)
-    data = page(kept.data(words, status, virtual=settings.virtual)).encode()
+    record = kept.data(words, status, virtual=settings.virtual)
+    data = page(_redacted(record) if settings.redact else record).encode()
     try:
         with new_file(path, size_bytes=len(data), private=True) as file:
             file.write(data)
@@ -110,3 +121,41 @@ def write(settings: Settings, words: Sequence[str], status: int) -> None:
         raise
     if not (settings.json or settings.quiet):
         terminal.err(f"  report   {path}")
+
+
+def _redacted(record: dict[str, Any]) -> dict[str, Any]:
+    """Return record without private words, as `edl report` leaves them out."""
+    from edl.cli.evidence import Item, redacted  # noqa: PLC0415  # only when asked for
+
+    serial = (record["phone"] or {}).get("serial", "")
+    learnt = [Item("", "", f"serial {serial}")]
+    clean, _ = redacted(learnt + [Item("", "", text) for text in _texts(record)])
+    texts = iter(item.text for item in clean[len(learnt) :])
+    changed: dict[str, Any] = _with(record, texts)
+    return changed
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all texts in JSON-able data, in order."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in value.values():
+                yield from _texts(each)
+        case list():
+            for each in value:
+                yield from _texts(each)
+
+
+def _with(value: Any, texts: Iterator[str]) -> Any:  # noqa: ANN401
+    """Return value with these texts in place of its own."""
+    match value:
+        case str():
+            return next(texts)
+        case dict():
+            return {key: _with(each, texts) for key, each in value.items()}
+        case list():
+            return [_with(each, texts) for each in value]
+        case _:
+            return value

@@ -15,6 +15,7 @@ from edl.units import format_duration, format_size
 
 Data = dict[str, Any]
 
+_SHORTEST_S = 0.05  # less tells nothing about a speed
 NO_LUN = -1  # of what is in no LUN that anybody knows
 _STOPPED = {"cancelled", "stopped-midway"}
 _VERBS = {"program": "write", "erase": "erase", "read": "read"}
@@ -22,7 +23,7 @@ _VERBS = {"program": "write", "erase": "erase", "read": "read"}
 
 @dataclass(frozen=True)
 class Row:
-    """A step, for people. fate: one of `fates`. took, speed: empty if it has not run."""
+    """A step, for people. fate: one of `fates`. took: empty if it has not run."""
 
     number: int
     verb: str
@@ -33,7 +34,6 @@ class Row:
     where: str
     fate: str
     took: str = ""
-    speed: str = ""
 
 
 class Outcome:
@@ -81,10 +81,12 @@ class Outcome:
 
     @property
     def state(self) -> str:
-        """`plan`, `done`, `different`, `stopped` or `failed`."""
+        """`plan`, `done`, `different`, `unready`, `stopped` or `failed`."""
         if self.error:
             if self.error.get("code") == "verify" and self.result.get("equal") is False:
                 return "different"
+            if self.error.get("code") == "not-ready" and "verified_bytes" in self.result:
+                return "unready"
             return "stopped" if self.error.get("code") in _STOPPED else "failed"
         if self.record["status"]:
             return "failed"
@@ -144,6 +146,8 @@ class Outcome:
                 return "It failed. Nothing was written." if untouched else "It failed."
             case "different":
                 return self._different()
+            case "unready":
+                return f"{self._done()} But the phone would not start."
             case _:
                 return self._done()
 
@@ -178,6 +182,8 @@ class Outcome:
         rows = [
             ("command", " ".join(["edl", *map(_quoted, record["words"])])),
             ("package", self._package()),
+            ("A", self._source("first")),
+            ("B", self._source("second")),
             ("job", " ".join(filter(None, (plan.get("job"), plan.get("title"))))),
             ("dump", dump),
             ("phone", self._phone()),
@@ -196,6 +202,14 @@ class Outcome:
             about = self.result["package"]
             stages = [", ".join(filter(None, (about.get("kind"), about.get("version"))))]
         return stages[-1] if stages else ""
+
+    def _source(self, which: str) -> str:
+        """Return what one of two that were compared is."""
+        about = self.result.get(which)
+        if not isinstance(about, dict):
+            return ""
+        return ", ".join(filter(None, (about.get("source"), about.get("kind"),
+                                       about.get("version"))))  # fmt: skip
 
     def _phone(self) -> str:
         phone = self.record["phone"]
@@ -222,6 +236,12 @@ class Outcome:
         if plan.get("geometry_assumed"):
             words.append("sizes assumed: no phone was asked")
         return ", ".join(filter(None, words))
+
+    @property
+    def boot(self) -> Data:
+        """What was seen of the boot chain after the job; empty if nobody looked."""
+        boot: Data = self.result.get("boot") or {}
+        return boot
 
     @property
     def verification(self) -> list[str]:
@@ -266,15 +286,16 @@ class Outcome:
         for at, step in enumerate(self.plan.get("steps", [])):
             line = self._ran.get(at)
             took = line["ended_s"] - line["at_s"] if line is not None else 0.0
-            speed = line["moved_bytes"] / took if line is not None and took > 0.05 else 0
+            speed = line["moved_bytes"] / took if line is not None and took > _SHORTEST_S else 0
+            words = f"{format_duration(took)}" if line is not None else ""
+            words += f" at {format_size(int(speed))}/s" if speed else ""
             found.append(
                 Row(
                     at + 1, _VERBS.get(step["do"], step["do"]), _label(step),
                     _place(step["lun"], step["start_sector"], step["sectors"]),
                     format_size(step["sectors"] * unit), step.get("file", ""), step["where"],
                     self.fates_of_steps[at],
-                    format_duration(took) if line is not None else "",
-                    f"{format_size(int(speed))}/s" if speed else "",
+                    words,
                 )
             )  # fmt: skip
         return found
@@ -381,7 +402,7 @@ def _label(step: Data) -> str:
 
 
 def _place(lun: int, start: int, sectors: int) -> str:
-    return f"LUN {lun}, sectors {start} to {start + sectors - 1}"
+    return f"LUN {lun}, {start} to {start + sectors - 1}"
 
 
 def _extent_note(extent: Data) -> str:

@@ -8,7 +8,7 @@ which no browser shows, and what turns the direction of writing become visible b
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -27,12 +27,19 @@ Data = dict[str, Any]
 
 _NAMED = 12.0  # percent of a LUN's width, from which a box has room for its name
 _LONGEST = 2000  # characters of one text
+_FINDING_HEADS = ("how bad", "what was found", "where", "what to do", "code")
 _KINDS = {
     "plan": "Plan",
     "done": "Done",
     "failed": "Failed",
     "stopped": "Stopped",
     "different": "Different",
+    "unready": "Done, not ready",
+}
+_AT_THE_END = {
+    "reset": "At the end the phone restarts.",
+    "off": "At the end the phone switches off.",
+    "reset_to_edl": "At the end the phone restarts into EDL mode.",
 }
 
 
@@ -67,7 +74,7 @@ def page(record: Data) -> str:
         "legend": [fate for fate in fates.FATES if fate.key in used],
         "any_unique": any(box.unique for lun in luns for box in lun.boxes),
         "named": _NAMED,
-        "luns": [_lun(lun) for lun in luns],
+        "luns": [_lun(lun, listed=not outcome.compared) for lun in luns],
         "parts": parts,
         "log": _log(safe["device_log"]),
         "versions": list(safe["versions"].items()),
@@ -113,7 +120,8 @@ def _kind(outcome: Outcome) -> str:
 # -- the map --------------------------------------------------------------------------------------
 
 
-def _lun(lun: Lun) -> Data:
+def _lun(lun: Lun, *, listed: bool) -> Data:
+    """Return a LUN for the template. listed: with a table; what is compared has its own."""
     placed = lun.lun != NO_LUN
     heads = ["what happens", "name", "from sector", "sectors", "size", "unique", "about"]
     rows: list[list[str | Fate]] = [
@@ -143,7 +151,7 @@ def _lun(lun: Lun) -> Data:
         ],
         "small": [{"name": box.name, "fate": fates.BY_KEY[box.fate]}
                   for box in lun.rows if box.width < _NAMED],
-        "table": Table(f"All of {title}", heads, rows, 1),
+        "table": Table(f"All of {title}", heads, rows if listed else [], 1),
     }  # fmt: skip
 
 
@@ -177,16 +185,17 @@ def _parts(outcome: Outcome) -> list[Part]:
         ("compared", "Compared", _compared(outcome), []),
         ("findings", "Findings", _findings(outcome), []),
         ("verification", "Verification", [], outcome.verification),
+        ("boot", "Would the phone start?", _boot_tables(outcome), _boot(outcome)),
         ("timings", "Timings", _timings(outcome), []),
         ("notices", "Notices", [], [line["text"] for line in outcome.events("notice")]),
     ]
 
 
 def _steps(outcome: Outcome) -> list[Table]:
-    heads = ["what happens", "step", "name", "where", "size", "from", "row", "took", "speed"]
+    heads = ["what happens", "step", "name", "sectors", "size", "from", "row", "took"]
     rows: list[list[str | Fate]] = [
         [fates.BY_KEY[row.fate], f"{row.number} {row.verb}", row.name, row.place, row.size,
-         row.file, row.where, row.took, row.speed]
+         row.file, row.where, row.took]
         for row in outcome.rows
     ]  # fmt: skip
     caption = "In the order of the package; what the phone starts from is written last"
@@ -200,7 +209,7 @@ def _after(outcome: Outcome) -> list[str]:
     if plan.get("set_bootable") is not None:
         told.append(f"Then LUN {plan['set_bootable']} is made the one that the phone boots from.")
     if plan.get("reset"):
-        told.append(f"At the end: {plan['reset']}.")
+        told.append(_AT_THE_END.get(plan["reset"], f"At the end: {plan['reset']}."))
     told += [f"Kept as it is: {name}." for name in plan.get("kept", ())]
     told += [f"Left out: {row['what']} ({row['reason']})." for row in plan.get("left_out", ())]
     return told
@@ -228,12 +237,38 @@ def _size(size_bytes: int | None) -> str:
 def _findings(outcome: Outcome) -> list[Table]:
     lines = [line for line in outcome.lines if line["type"] == "finding"]
     lines += outcome.result.get("findings", [])
-    rows = [
+    rows = _finding_rows(lines)
+    return [Table("What the checks found", _FINDING_HEADS, rows, 1)] if rows else []
+
+
+def _finding_rows(lines: Iterable[Data]) -> list[list[str]]:
+    return [
         [line["severity"], line["message"], line["where"], line["remedy"], line["code"]]
         for line in lines
     ]
-    heads = ["how bad", "what was found", "where", "what to do", "code"]
-    return [Table("What the checks found", heads, rows, 1)] if rows else []
+
+
+def _boot(outcome: Outcome) -> list[str]:
+    boot, back = outcome.boot, outcome.result.get("came_back")
+    told = [f"The boot chain: {boot['verdict']}."] if boot else []
+    told += [f"Expect: {row['text']}" for row in boot.get("expect", ())]
+    told += [f"Not looked at: {what}" for what in boot.get("unread", ())]
+    if back:
+        told.append(" ".join(filter(None, (f"It came back: {back['text']}", back["todo"]))))
+    return told
+
+
+def _boot_tables(outcome: Outcome) -> list[Table]:
+    boot = outcome.boot
+    images = [
+        [row["name"], f"LUN {row['lun']}", row["role"], row["state"], row["reason"]]
+        for row in boot.get("images", ())
+    ]
+    tables = [
+        Table("The images of the boot chain", ("name", "where", "role", "state", "why"), images, 0),
+        Table("What was found there", _FINDING_HEADS, _finding_rows(boot.get("findings", ())), 1),
+    ]
+    return [table for table in tables if table.rows]
 
 
 def _timings(outcome: Outcome) -> list[Table]:

@@ -33,7 +33,7 @@ class Browser:
     """One page in a browser. told: what it has reported, as (method, parameters)."""
 
     to: int
-    fro: int
+    source: int
     session: str = ""
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     _rest: bytes = b""
@@ -55,7 +55,7 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            data = os.read(self.fro, 1 << 20)
+            data = os.read(self.source, 1 << 20)
             assert data, "the browser is gone"
             self._rest += data
         head, _, self._rest = self._rest.partition(b"\0")

@@ -105,6 +105,19 @@ def test_a_job_that_fails(edl: Edl, mini: Path, tmp_path: Path) -> None:
     assert "no file, folder or pattern" in shown(page)
 
 
+def test_who_it_was_can_be_left_out(edl: Edl, mini: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    line = ("--virtual", "qcm2290,size=8MiB", "rawprogram", mini, "--no-boot-check", "--report",
+            page)  # fmt: skip
+    assert edl(*line, "--redact").status == 0
+    text = page.read_text(encoding="utf-8").lower()
+    assert "serial-1" in text
+    for private in ("1a2b3c4d", str(0x1A2B3C4D)):
+        assert private not in text
+    assert edl(*line).status == 0
+    assert "1a2b3c4d" in page.read_text(encoding="utf-8")
+
+
 def test_where_a_page_can_be(edl: Edl, mini: Path, tmp_path: Path) -> None:
     """Wrong names are found before anything begins, and nothing else is overwritten."""
     rom = tmp_path / "precious.html"
