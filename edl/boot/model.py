@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edl.firehose.commands import Area
@@ -165,8 +165,3 @@ def _image_data(seen: Seen) -> dict[str, object]:
         "rollback": seen.rollback,
         "test_key": seen.test_key,
     }
-
-
-def worst(seen: Iterable[Seen], role: str) -> Seen | None:
-    """Return the first image of that role that a phone does not start with, or None."""
-    return next((each for each in seen if each.link.role == role and each.state in BAD), None)

@@ -8,6 +8,7 @@ What the virtual phone itself says about its start comes from a reader of its ow
 from __future__ import annotations
 
 import random
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,11 +24,13 @@ from edl.formats import gpt
 from edl.plan.model import Severity, overlaps
 from edl.virtual.bootcheck import boot_check
 from edl.virtual.storage import Storage as Flash
-from loaders.images import plain_elf
-from loaders.signing import OTHER
+from loaders.images import Binding, Recipe, elf_image, multi_elf, plain_elf, sbl80
+from loaders.make_dummies import MSM8916, QCM2290
+from loaders.signing import CHIPMAKER, OTHER, VENDOR_PSS
 from tests import phones
 from tests.boot import chains
 from tests.phones import Bench
+from tests.virtual.disks import BOOT_LOADER, Part, write_gpt
 
 EMMC = "qcm2290"
 UFS = "qcm2290-ufs"
@@ -219,6 +222,55 @@ def test_large_images_are_judged_by_their_signature(emmc: Bench) -> None:
     seen = {each.link.name: each for each in found.images}
     assert (seen["tz"].state, seen["tz"].rollback, seen["tz"].content) == (State.SIGNED, 3, b"")
     assert found.read_bytes < 1 << 20
+
+
+def test_a_kernel_that_is_none(emmc: Bench) -> None:
+    chains.fill(emmc.flash, "boot", b"junk")
+    assert codes(looked(emmc), Severity.WARNING) == {"image-unknown"}
+
+
+def test_an_image_that_is_larger_than_its_partition(emmc: Bench) -> None:
+    chains.fill(emmc.flash, "abl", chains.image("x", size=400_000)[: chains.SIZE])
+    assert "larger than its partition" in looked(emmc).severe[0].message
+
+
+def test_a_first_boot_loader_of_several_images(emmc: Bench) -> None:
+    binding = Binding(QCM2290, soc_versions=(0x9003,), rollback=4)
+    recipe = Recipe(version=7, digest="sha384", binding=binding, vendor=VENDOR_PSS)
+    chains.fill(emmc.flash, "xbl", multi_elf(recipe, b"loader" * 500, CHIPMAKER))
+    found = looked(emmc)
+    assert found.images[0].state is State.SIGNED
+
+
+def test_what_the_chip_maker_alone_signed_is_not_compared(emmc: Bench) -> None:
+    binding = Binding(QCM2290, soc_versions=(0x9003,))
+    recipe = Recipe(version=5, binding=binding, vendor=None, chipmaker=CHIPMAKER)
+    chains.fill(emmc.flash, "tz", elf_image(recipe, b"firmware"))
+    found = looked(emmc)
+    assert found.verdict is Verdict.READY
+    assert next(s for s in found.images if s.link.name == "tz").state is State.NOT_COMPARED
+
+
+def test_headers_of_old_boot_loaders() -> None:
+    recipe = Recipe(binding=Binding(MSM8916))
+    code = b"code" * 300
+    words = (0x15, 3, 0, 0x8000, len(code), len(code), 0, 0, 0, 0)  # nobody has signed it
+    with phones.plug("msm8916", record=False) as bench:
+        held = {"sbl1": sbl80(recipe, b"loader" * 500), "tz": struct.pack("<10I", *words) + code}
+        chains.put(bench.flash, 0, {**held, "aboot": chains.old_image("aboot"), **chains.KEPT})
+        found = looked(bench)
+    states = {seen.link.name: seen.state for seen in found.images}
+    assert states == {"sbl1": State.SIGNED, "tz": State.UNSIGNED, "aboot": State.SIGNED}
+
+
+def test_a_first_boot_loader_that_only_its_name_tells(emmc: Bench) -> None:
+    unit = chains.SIZE // 512
+    lun = emmc.flash.luns[0]
+    for name in ("xbl", "sbl1"):
+        write_gpt(lun, [Part(name, 64, 63 + unit), Part("abl", 64 + unit, 63 + 2 * unit)])
+        assert [seen.link.name for seen in looked(emmc).images] == [name, "abl"]
+    write_gpt(lun, [Part("odd", 64, 63 + unit, BOOT_LOADER)])
+    assert [seen.link.name for seen in looked(emmc).images] == ["odd"]
 
 
 # -- tables, slots, LUNs ---------------------------------------------------------------------------
