@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edl.cli import logs, reporting, terminal
+from edl.cli import asking, logs, reporting, terminal
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
 from edl.errors import (
@@ -171,7 +171,8 @@ class App:
                 f"{question} There is no terminal to ask on.", remedies=("Add --yes to go on.",)
             )
         self._display.pause()
-        click.confirm(f"{terminal.clean(question)} Continue?", abort=True, err=True)
+        if not asking.confirmed(f"{question} Continue?"):
+            raise click.Abort
 
     # -- running --------------------------------------------------------------------------------
 
@@ -297,7 +298,7 @@ class App:
         if not self.at_terminal:
             return False
         self._display.pause()
-        return click.confirm(terminal.clean(question), err=True)
+        return asking.confirmed(question)
 
     def wishes(self, package: Package | None, loader: loading.Loader) -> Wishes:
         """Return what the user, the package and the loader say about the phone."""

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from edl.cli import contact
+from edl.cli import asking, contact
 from edl.cli.again import Again, told
 from edl.cli.commands import info
 from edl.cli.contact import Contact
 from edl.cli.finding import Finder, Seen
-from edl.cli.guide import asking, ways
+from edl.cli.guide import ways
 from edl.cli.guide.story import Story
 from edl.errors import NoDeviceError
 from edl.plan import history

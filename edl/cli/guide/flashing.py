@@ -7,10 +7,10 @@ import copy
 from pathlib import Path
 
 from edl import loaders
+from edl.cli import asking
 from edl.cli.commands import check
 from edl.cli.commands.rawprogram import Request, read_request
 from edl.cli.finding import Finder
-from edl.cli.guide import asking
 from edl.cli.guide.story import Story
 from edl.cli.heldsource import is_image
 from edl.errors import EdlError

@@ -11,9 +11,9 @@ from edl.backup.extents import Choice
 from edl.backup.find import Known, find
 from edl.backup.folder import UNFINISHED, read_manifest
 from edl.backup.save import Request, prepare, saved_bytes
+from edl.cli import asking
 from edl.cli.commands import doctor, storage_doctor
 from edl.cli.commands.backup import USUAL_BYTES_PER_S, free_bytes
-from edl.cli.guide import asking
 from edl.cli.guide.story import Story
 from edl.cli.loading import Loader
 from edl.device.storage import Storage

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import click
 
-from edl.cli.guide import asking, finding, flashing, keeping
+from edl.cli import asking
+from edl.cli.guide import finding, flashing, keeping
 from edl.cli.guide.story import Step, Story
 from edl.errors import (
     CancelledError,
     EdlError,
     ImageError,
+    NotReadyError,
     SafetyError,
     StoppedMidwayError,
     UsageError,
@@ -20,7 +22,9 @@ from edl.errors import (
 )
 
 # what another ROM may do away with
-_OF_THE_ROM = (ImageError, SafetyError, UsageError, WrongSectorSizeError, WrongStorageError)
+_OF_THE_ROM = (
+    ImageError, NotReadyError, SafetyError, UsageError, WrongSectorSizeError, WrongStorageError,
+)  # fmt: skip
 
 STEPS = (
     Step(
@@ -72,8 +76,9 @@ STEPS = (
     ),
     Step(
         "write", "Write it",
-        "What exists only once is saved first. Then everything is written and verified, and the"
-        " phone starts. Leave the cable alone; Ctrl-C stops safely between two pieces.",
+        "What exists only once is saved first. Then everything is written and verified. If the"
+        " phone would start then, it is started; otherwise it stays in EDL mode. Leave the cable"
+        " alone; Ctrl-C stops safely between two pieces.",
         "edl rawprogram ROM", flashing.write, back="rom",
     ),
     Step("expect", "What to expect now", "", "edl", flashing.expect),

@@ -8,9 +8,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edl.cli import failures
+from edl.cli import asking, failures
 from edl.cli.app import App
-from edl.cli.guide import asking
 from edl.cli.main import cli
 from edl.cli.options import Settings
 from edl.doctor.verdict import Verdict

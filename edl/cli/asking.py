@@ -44,6 +44,22 @@ def agreed(question: str, *, default: bool) -> bool:
     return one_of(question, ("yes", "no"), "yes" if default else "no") == "yes"
 
 
+def confirmed(question: str) -> bool:
+    """Return whether the answer is y; n, q and Enter are a no. Raises click.Abort for Ctrl-C."""
+
+    def read(typed: str) -> bool:
+        answer = typed.strip().lower()
+        if answer not in {"y", "yes", "n", "no", *_QUIT}:
+            raise click.UsageError("please type y or n")
+        return answer in {"y", "yes"}
+
+    answer: bool = click.prompt(
+        f"{terminal.clean(question)} [y/N]", default="n", show_default=False, value_proc=read,
+        err=True,
+    )  # fmt: skip
+    return answer
+
+
 def words(question: str, default: str = "") -> list[str]:
     """Return what was typed, as names of files and options; nothing if there was no default.
 
