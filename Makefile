@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 
 LOCK := requirements/ci.txt
 
-.PHONY: demo test check compiled clean help locked lock
+.PHONY: demo test check compiled clean help locked lock docs dist bundle
 
 # tests start many processes, and each would compile all of edl anew
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,7 +14,10 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo   set up, and bring a virtual phone back to life"
 	@echo "make test   set up, and run all checks and tests"
-	@echo "make clean  remove what these two made"
+	@echo "make docs   set up, and make the documentation in docs/_build/html"
+	@echo "make dist   build what is released, and try it (docs/releasing.md)"
+	@echo "make bundle one folder with all that edl needs, for computers without Python"
+	@echo "make clean  remove what these made"
 	@echo "make locked set up with exactly the files of $(LOCK), as continuous integration does"
 	@echo "make lock   renew $(LOCK)"
 
@@ -46,8 +49,8 @@ demo: $(STAMP)
 	@$(BIN)/python tests/demo.py
 
 check: $(STAMP)
-	$(BIN)/ruff format --check edl tests loaders
-	$(BIN)/ruff check edl tests loaders
+	$(BIN)/ruff format --check edl tests loaders docs
+	$(BIN)/ruff check edl tests loaders docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell edl tests docs loaders README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md
@@ -63,5 +66,31 @@ test: $(STAMP)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/python tests/coverage_gate.py
 
+docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+# From a clean copy of what is committed: nothing that lies about gets into it.
+dist: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[ship]"
+	rm -rf build/source dist
+	@mkdir -p build/source
+	git archive HEAD | tar --extract --directory build/source
+	$(BIN)/python -m build --outdir dist build/source >/dev/null
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(PYTHON) -m venv --clear build/fresh
+	build/fresh/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	build/fresh/bin/python tests/demo.py build/fresh/bin/edl
+
+bundle: dist
+	$(BIN)/pyinstaller --noconfirm --log-level WARN --onedir --name edl \
+		--collect-submodules edl --collect-data edl \
+		--collect-all libusb_package --copy-metadata edl-recovery \
+		--add-data "$(CURDIR)/loaders/prog_*_test.*:share/edl/loaders" \
+		--distpath dist --workpath build/bundle --specpath build edl/__main__.py
+	$(PYTHON) tests/demo.py dist/edl/edl
+
 clean:
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf docs/_build $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info

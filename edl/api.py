@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The library: find, identify, connect, plan, run, read. Import these names from `edl`.
+"""The library: find, identify, connect, plan, run, read. Import these names from `edl`::
 
     import edl
 

@@ -40,6 +40,7 @@ UNCOUNTED = (
     "tests/cli/test_hostile_names.py",
     "tests/cli/test_lying_phones.py",
     "tests/cli/test_process.py",
+    "tests/docs/test_command_lines.py",
     "tests/docs/test_dependencies.py",
     "tests/docs/test_docs.py::test_the_demo_ends_well",
     "tests/umockdev/",

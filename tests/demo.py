@@ -3,6 +3,8 @@
 
 The cable even comes out in the middle. Every line that is shown comes from the command line that
 users have; nothing outside a temporary folder is touched.
+
+`python tests/demo.py PROGRAM` does the same with an edl that is installed or built elsewhere.
 """
 
 from __future__ import annotations
@@ -35,16 +37,17 @@ def tell(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def main() -> int:
+def main(program: str | None = None) -> int:
     """Tell the story in a temporary folder; return 1 if it goes another way."""
+    edl = [sys.executable, "-m", "edl"] if program is None else [str(Path(program).absolute())]
     with tempfile.TemporaryDirectory(prefix="edl-demo-") as folder:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("EDL_")}
-        environment = kept | {"EDL_HOME": str(Path(folder, "home")), "PYTHONPATH": str(REPO)}
+        environment = kept | {"EDL_HOME": str(Path(folder, "home"))}
+        if program is None:
+            environment["PYTHONPATH"] = str(REPO)
         for title, line, expected in STORY:
             tell(f"\n# {title}\n$ edl {line}")
-            status = subprocess.call(
-                [sys.executable, "-m", "edl", *shlex.split(line)], cwd=folder, env=environment
-            )
+            status = subprocess.call([*edl, *shlex.split(line)], cwd=folder, env=environment)
             if status != expected:
                 tell(f"\nThis was not to be expected: exit status {status} instead of {expected}.")
                 return 1
@@ -54,4 +57,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))

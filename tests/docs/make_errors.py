@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Makes docs/errors.md from the pages of `edl explain`: `python -m tests.docs.make_errors`."""
+"""Makes docs/errors.md and docs/troubleshooting.md from the pages of `edl explain`.
+
+Run `python -m tests.docs.make_errors`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from edl.cli.explaining import Page, kinds, pages
+from tests.docs import make_troubleshooting
 
 PATH = Path(__file__).parent.parent.parent / "docs" / "errors.md"
 _HEAD = """# Error codes
@@ -33,4 +37,5 @@ def _section(each: Page) -> str:
 
 
 if __name__ == "__main__":
-    PATH.write_text(page())
+    PATH.write_text(page(), encoding="utf-8")
+    make_troubleshooting.PATH.write_text(make_troubleshooting.page(), encoding="utf-8")

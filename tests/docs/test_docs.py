@@ -13,13 +13,17 @@ from edl.cli.main import COMMANDS, cli, run
 from edl.cli.options import Settings
 from edl.errors import all_errors
 from tests.conftest import REPO
-from tests.docs import make_errors
+from tests.docs import make_errors, make_troubleshooting
 
 README = (REPO / "README.md").read_text()
 
 
 def test_every_error_is_documented_as_it_is() -> None:
     assert make_errors.PATH.read_text() == make_errors.page()
+
+
+def test_troubleshooting_has_every_line_that_is_explained() -> None:
+    assert make_troubleshooting.PATH.read_text(encoding="utf-8") == make_troubleshooting.page()
 
 
 def test_error_codes_are_stable_names() -> None:
