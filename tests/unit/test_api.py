@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,11 @@ import pytest
 
 import edl
 from edl import api
-from edl.errors import ImageError, SafetyError, UsageError
+from edl.errors import ImageError, InterruptedUploadError, NoDeviceError, SafetyError, UsageError
+from edl.files import on_disk
 from edl.identity import PhoneIdentity
+from edl.imageset import ProgrammerSet
+from edl.package import Package
 from edl.virtual import storage as flash
 from edl.virtual.phone import Phone as VirtualPhone
 from edl.virtual.sample import make_sample
@@ -79,6 +83,55 @@ def test_loaders_of_all_kinds(bus: VirtualPhone, tmp_path: Path) -> None:
     (tmp_path / "no.elf").write_bytes(b"no programmer at all" * 100)
     with pytest.raises(ImageError):
         edl.connect(found, loader=str(tmp_path / "no.elf"))
+
+
+def test_a_programmer_of_a_package_that_is_made_of_images(bus: VirtualPhone) -> None:
+    package = Package("test", (), (), {})
+    [found] = edl.find(bus)
+    file = on_disk(LOADER)
+    made = replace(package, programmers=(ProgrammerSet("the one", {13: file}),))
+    with edl.connect(found, package=made, memory="emmc") as connected:
+        assert connected.identity.serial == 0x1A2B3C4D
+
+
+def test_a_phone_that_comes_back_on_the_bus_is_found_again() -> None:
+    with edl.virtual_phone("qcm2290,usb3=yes") as bus:
+        [found] = edl.find(bus)
+        with edl.connect(found, loader=LOADER) as connected:
+            assert connected.luns()[0] == 2**34 // 512
+
+
+def test_a_phone_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "_COME_BACK_S", 0.0)
+    with edl.virtual_phone("qcm2290") as bus:
+        [found] = edl.find(bus)
+        with pytest.raises(NoDeviceError, match="did not come back"):
+            api._again(found)
+        bus.unplug()
+        with pytest.raises(NoDeviceError, match="did not come back"):
+            api._again(found)
+
+
+def test_an_upload_that_was_interrupted_is_told() -> None:
+    with edl.virtual_phone("sdm660,state=mid-image") as bus:
+        [found] = edl.find(bus)
+        with pytest.raises(InterruptedUploadError, match="INVALID_DATA_SIZE"):
+            edl.identify(found)
+
+
+def test_unfinished_jobs_are_told(phone: edl.Phone, tmp_path: Path) -> None:
+    make_sample(tmp_path / "package", LOADER)
+    job = phone.plan(edl.open_package(tmp_path / "package"), only=["xbl_a", "xbl_b"], reset=None)
+    cancel = threading.Event()
+
+    def stop(event: edl.Event) -> None:
+        if isinstance(event, edl.StepStarted) and event.index == 2:
+            cancel.set()
+
+    assert not phone.interrupted
+    with pytest.raises(edl.StoppedMidwayError):
+        phone.run(job, on_event=stop, cancel=cancel)
+    assert phone.interrupted == (job.plan.title,)
 
 
 def test_a_stream_gives_what_the_flash_holds(phone: edl.Phone) -> None:
