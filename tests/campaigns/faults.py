@@ -35,7 +35,7 @@ from tests.campaigns.tiny import WriteBack, WritePackage
 
 _REFUSED = 6  # exit status
 # of these faults other data than meant gets to the phone; the job has to notice that
-_OTHER_DATA = {Kind.SOURCE_CHANGED, Kind.SOURCE_CUT, Kind.CORRUPT}
+_OTHER_DATA = {Kind.SOURCE_CHANGED, Kind.SOURCE_CUT, Kind.CORRUPT, Kind.SWALLOW}
 _BATCH, _TOLD = 24, 20  # cases; batches
 _LOGGED = 8  # each so many cases is run with its log in full, which takes a fifth of the time
 
