@@ -40,6 +40,8 @@ UNCOUNTED = (
     "tests/cli/test_hostile_names.py",
     "tests/cli/test_lying_phones.py",
     "tests/cli/test_process.py",
+    "tests/cli/test_rescue.py::test_a_dead_phone_comes_back",
+    "tests/cli/test_rescue.py::test_the_cable_comes_out_and_it_is_another_day",
     "tests/docs/test_command_lines.py",
     "tests/docs/test_dependencies.py",
     "tests/docs/test_docs.py::test_the_demo_ends_well",

@@ -9,12 +9,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
-from edl.cli import loading, terminal
-from edl.cli.guide import steps, ways
+from edl.cli import asking, contact, loading, terminal
+from edl.cli.guide import finding, steps, ways
+from edl.cli.guide.story import Story
 from edl.cli.main import run
+from edl.cli.options import Settings
 from edl.formats.manifest import Owner
+from edl.transport.serial import FoundPort
 from edl.virtual.phone import Phone
 from tests import dumps
 from tests.cli.conftest import Edl, write_rows
@@ -404,6 +408,67 @@ def test_a_backup_goes_on(
     assert "There is one of " in person.text
     assert "[none]" in next(text for text in person.asked if "saved?" in text)
     assert "holds a finished backup" in person.told
+
+
+# -- which phone ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that types lines."""
+    return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+@pytest.mark.parametrize(
+    ("products", "line", "serial"),
+    [
+        (("QUSB_SN:77AA", "QUSB_SN:88BB"), "000088\n", "000088bb"),
+        (("QUSB_SN:77AA", "QUSB_SN:88BB"), "\n", "000077aa"),
+        (("QUSB_SN:77AA", ""), "no\n", None),
+        (("QUSB_SN:77AA",), "", None),
+    ],
+)
+def test_which_phone_is_meant(
+    products: tuple[str, ...], line: str, serial: str | None, typed: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    ports = [FoundPort(f"COM{n}", product=text) for n, text in enumerate(products)]
+    monkeypatch.setattr(contact, "look", lambda _: contact.Contact(ports=tuple(ports)))
+    typed(line)
+    story = Story(Settings(), [])
+    if line == "no\n":
+        with pytest.raises(click.Abort):
+            finding.find(story)
+        assert "Unplug all but the one" in capsys.readouterr().err
+    else:
+        finding.find(story)
+    assert story.settings.serial == serial
+    assert ("--serial" in story.plain("info")) is (serial is not None)
+
+
+def test_a_phone_that_may_not_be_opened(rescue: Rescue) -> None:
+    status, person = rescue("msm8953,size=4MiB,product=unreadable", ("Look again?", "no"))
+    assert (status, person.steps) == (130, [1])
+    assert "This computer may not open it." in person.told
+
+
+# -- questions ------------------------------------------------------------------------------------
+
+
+def test_answers(typed: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    typed("maybe\nY\n")
+    assert asking.agreed("Go on?", default=False)
+    assert "Error: please type yes or no, or q to stop" in capsys.readouterr().err
+    typed("what\nq\n")
+    assert not asking.confirmed("Erase?")
+    assert capsys.readouterr().err.count("Erase? [y/N]: ") == 2
+    typed("'half\n  'my ROM.zip' --choose layout=b \n")
+    assert asking.words("Where") == ["my ROM.zip", "--choose", "layout=b"]
+    typed("\n")
+    assert asking.words("Where", "here") == ["here"]
+    typed("")
+    with pytest.raises(click.Abort):
+        asking.words("Where")
 
 
 # -- the table of ways ----------------------------------------------------------------------------
