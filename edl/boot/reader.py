@@ -17,10 +17,6 @@ MAX_BYTES = 24 * MIB
 MAX_SECONDS = 20.0
 
 
-class OutOfBoundsError(ReadFailedError):
-    """The look at the phone has taken what it may take."""
-
-
 class BoundedStorage(Storage):
     """A storage that gives no more than it may.
 
@@ -48,14 +44,14 @@ class BoundedStorage(Storage):
         """See Storage.
 
         Raises:
-            OutOfBoundsError: it would be too much, or the user wants to stop.
+            ReadFailedError: it would be too much, the user wants to stop, or sectors are defective.
         """
         if self._cancel.is_set():
-            raise OutOfBoundsError("The look at the phone was stopped.")
+            raise ReadFailedError("The look at the phone was stopped.")
         if self._clock() > self._deadline:
-            raise OutOfBoundsError("The look at the phone took too long.")
+            raise ReadFailedError("The look at the phone took too long.")
         if self.read_bytes + area.size_bytes > self._most_bytes:
-            raise OutOfBoundsError("There would be too much to read.")
+            raise ReadFailedError("There would be too much to read.")
         self.read_bytes += area.size_bytes
         return super().read(area)
 
