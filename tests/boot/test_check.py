@@ -497,7 +497,7 @@ def test_the_look_is_bounded(emmc: Bench, bound: str) -> None:
     assert len(storage.read(Area(0, 0, 1, 512))) == 512
     if bound == "stopped":
         stop.set()
-    with pytest.raises(ReadFailedError, match="look at the phone|too much"):
+    with pytest.raises(ReadFailedError, match=r"look at the phone|too much"):
         storage.read(Area(0, 0, 1, 512))
     assert storage.read_bytes == 512
     assert storage.span(Area(0, 0, 1, 512), 512, 10) == b""
