@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 
 LOCK := requirements/ci.txt
 
-.PHONY: demo test check compiled clean help locked lock docs dist bundle
+.PHONY: demo test check compiled clean help locked lock man docs dist bundle
 
 # tests start many processes, and each would compile all of edl anew
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,6 +20,7 @@ help:
 	@echo "make clean  remove what these made"
 	@echo "make locked set up with exactly the files of $(LOCK), as continuous integration does"
 	@echo "make lock   renew $(LOCK)"
+	@echo "make man    make the manual pages in man/ anew, and edl/data/json-lines.schema.json"
 
 define new_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edl needs Python 3.11 or newer; this is " + sys.version.split()[0])'
@@ -44,6 +45,11 @@ locked:
 lock: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" --extra dev --output-file $(LOCK) setup.cfg requirements/ci.in
+
+# What is made from the commands and from docs/json.md, and kept: a test says when it is stale.
+man: $(STAMP)
+	@$(BIN)/python -m tests.docs.make_man
+	@$(BIN)/python -m tests.docs.make_schema
 
 demo: $(STAMP)
 	@$(BIN)/python tests/demo.py

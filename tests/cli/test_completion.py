@@ -208,17 +208,23 @@ def test_the_table_is_made_anew_when_the_program_changes(monkeypatch: pytest.Mon
     assert [completing.table(), completing.table()] == [{"made": 4}, {"made": 5}]
 
 
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put `edl` on the PATH; return its folder."""
+    path = tmp_path / "edl"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m edl "$@"\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
+
+
 @pytest.mark.usefixtures("phones")
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-def test_in_bash_itself(edl: Edl, tmp_path: Path) -> None:
-    """Source the script and call the function as bash does, with `edl` found in PATH."""
-    script = tmp_path / "script"
-    script.write_text(edl("completion", "bash").out)
-    program = tmp_path / "edl"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m edl "$@"\n')
-    program.chmod(0o755)
+def test_in_bash_itself(edl: Edl, program: Path) -> None:
+    """Source the script and call the function as bash does."""
+    (program / "script").write_text(edl("completion", "bash").out)
     lines = f"""
-source {script}
+source {program}/script
 for line in "edl read bo" "edl write --verify rea"; do
     COMP_WORDS=($line); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 )); COMPREPLY=()
     _edl_completion edl
@@ -226,11 +232,42 @@ for line in "edl read bo" "edl write --verify rea"; do
 done
 complete -p edl
 """
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "--norc", "-c", lines], capture_output=True, text=True, check=True,
-        env={**os.environ, "PATH": path},
-    )  # fmt: skip
+        ["bash", "--norc", "-c", lines], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines() == [
         "boot_a boot_b", "readback", "complete -o nosort -F _edl_completion edl",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("phones")
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_in_fish_itself(edl: Edl, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(program))
+    (program / "script").write_text(edl("completion", "fish").out)
+    lines = f'source {program}/script; complete -C "edl read modem,bo"; complete -C "edl nop"'
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", lines], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "modem,boot_a", "modem,boot_b", "nop\tAsk the programmer for a sign of life.",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("phones")
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_in_zsh_itself(edl: Edl, program: Path) -> None:
+    """The function outside of the line editor, with what it would add to the line told instead."""
+    (program / "script").write_text(edl("completion", "zsh").out)
+    lines = f"""
+compdef() {{ echo "$@" }}
+compadd() {{ echo "${{completions[@]}}" }}
+_describe() {{ echo "${{completions_with_descriptions[@]}}" }}
+source {program}/script
+words=(edl read bo); CURRENT=3; _edl_completion
+words=(edl nop); CURRENT=2; _edl_completion
+"""
+    done = subprocess.run(["zsh", "-f", "-c", lines], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "_edl_completion edl", "boot_a boot_b", "nop:Ask the programmer for a sign of life.",
     ]  # fmt: skip
