@@ -24,6 +24,7 @@ from edl.errors import TransportTimeoutError
 from edl.events import DeviceLog, Event, Notice, Stage
 from edl.files import File, on_disk
 from edl.firehose.commands import Area
+from edl.formats.gpt import parse
 from edl.identity import PhoneIdentity
 from edl.package import open_package
 from edl.plan import job
@@ -324,3 +325,13 @@ def plan_of(storage: Storage, *steps: Step) -> Plan:
     """Return a plan of these steps on that phone."""
     geometry = job.geometry(storage, {step.area.lun for step in steps})
     return Plan("rawprogram", "test", geometry, steps)
+
+
+def lay_out(phone: VirtualPhone, folder: Path) -> None:
+    """Write the partition tables of the package in folder to the LUNs of a phone with UFS."""
+    for lun in range(6):
+        whole = phone.storage.luns[lun]
+        table = parse((folder / f"gpt_main{lun}.bin").read_bytes(), 4096)
+        images = table.fit(whole.sectors, grow=True).images()
+        whole.write(0, images.primary)
+        whole.write(images.backup_sector, images.backup)

@@ -23,7 +23,7 @@ from tests.cli.test_json import held
 from tests.cli.test_options import code
 from tests.cli.test_safety import _Kept as Kept
 from tests.packages import motos
-from tests.phones import plug, spec
+from tests.phones import lay_out, plug, spec
 
 TAIL = 33
 
@@ -311,14 +311,8 @@ def test_a_phone_without_a_table_differs(edl: Edl, board: Path) -> None:
 @pytest.fixture
 def ufs(monkeypatch: pytest.MonkeyPatch, golden: Callable[[str], builds.Build]) -> Iterator[Phone]:
     """Return an A/B phone with UFS, plugged in, whose slots are empty."""
-    folder = golden("sdm845-db845c-ufs").folder
     with Phone.named("qcm2290-ufs") as opened:
-        for lun in range(6):
-            whole = opened.storage.luns[lun]
-            table = parse((folder / f"gpt_main{lun}.bin").read_bytes(), 4096)
-            images = table.fit(whole.sectors, grow=True).images()
-            whole.write(0, images.primary)
-            whole.write(images.backup_sector, images.backup)
+        lay_out(opened, golden("sdm845-db845c-ufs").folder)
         monkeypatch.setattr(Phone, "named", classmethod(lambda *_, **__: Kept(opened)))
         yield opened
 
