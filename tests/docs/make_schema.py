@@ -25,9 +25,8 @@ def document(*, strict: bool = False) -> Schema:
     """Return the schema of a line. Each object of the page is in $defs: `result-of-check`, ..."""
     defs = {_key(name): _object(name, fields, strict=strict)
             for name, fields in schema.objects().items()}  # fmt: skip
-    kinds = {"event": [], "result": []} | {
-        name: [name] for name in ("plan", "finding", "error")
-    }  # fmt: skip
+    kinds: dict[str, list[str]] = {"event": [], "result": []}
+    kinds |= {name: [name] for name in ("plan", "finding", "error")}
     for name in schema.objects():
         for kind in ("event", "result"):
             if name.startswith(f"{kind} of "):
