@@ -13,14 +13,10 @@ from typing import Any
 import edl
 from edl.backup.find import Known, find
 from edl.cli.app import App
-from edl.cli.commands.backups import backup_data
-from edl.cli.commands.list import rows_of
-from edl.cli.commands.resume import job_data
 from edl.cli.finding import Seen, describe
 from edl.cli.options import Settings
-from edl.cli.reaching import place_of
 from edl.errors import TransportError
-from edl.plan import history, owed
+from edl.plan import history
 from edl.plan.history import Record
 from edl.plan.model import plural
 from edl.transport import serial, usbids
@@ -75,7 +71,7 @@ def run(settings: Settings) -> None:
     app = App(settings)
     with app.running(), app.plugged():
         contact = look(app)
-    app.result(_data(contact), _text(contact))
+    app.result(_data(contact) if settings.json else {}, _text(contact))
 
 
 def look(app: App) -> Contact:
@@ -92,7 +88,7 @@ def look(app: App) -> Contact:
         problem = error.message
     ports = [port for port in ports if port.location not in {each.location for each in phones}]
     seen: list[Seen] = [*phones, *ports]
-    serials = [each.serial or owed.who(place_of(each)) for each in seen]
+    serials = [each.serial or _told_before(each) for each in seen]
     known = [each for each in serials if each is not None]
     whose = known if serials and len(known) == len(serials) else history.serials()
     jobs = [job for each in dict.fromkeys(whose) for job in history.interrupted(each)]
@@ -102,7 +98,19 @@ def look(app: App) -> Contact:
     return Contact(tuple(phones), tuple(ports), tuple(others), tuple(jobs), backups, problem)
 
 
+def _told_before(seen: Seen) -> str | None:
+    """Return the serial number that a phone told an earlier job, if it has stayed where it was."""
+    from edl.cli.reaching import place_of  # noqa: PLC0415  # takes all that speaks to phones along
+    from edl.plan import owed  # noqa: PLC0415
+
+    return owed.who(place_of(seen))
+
+
 def _data(contact: Contact) -> dict[str, Any]:
+    from edl.cli.commands.backups import backup_data  # noqa: PLC0415  # for programs only
+    from edl.cli.commands.list import rows_of  # noqa: PLC0415
+    from edl.cli.commands.resume import job_data  # noqa: PLC0415
+
     return {
         "phones": rows_of(list(contact.phones), list(contact.ports)),
         "others": [
