@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edl.cli import asking, logs, reporting, terminal
+from edl.cli import asking, logs, terminal
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
 from edl.errors import (
@@ -61,7 +61,7 @@ class App:
         self.cancel = threading.Event()
         self.virtual: VirtualPhone | None = None
         self._display: Display = display(settings)
-        self.recorder = reporting.recorder(settings)  # if a report was asked for
+        self.recorder = settings.recorder  # if a report was asked for
         self._lost: Exception | None = None  # why stdout takes no more
         self.seen = False  # a phone is there, whatever it is good for
         self._gently = False

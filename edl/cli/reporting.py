@@ -5,16 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from edl.cli import terminal
 from edl.cli.options import Settings, one_of
 from edl.errors import EdlError, UsageError
-
-if TYPE_CHECKING:
-    from edl.report.collect import Recorder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -44,7 +41,10 @@ def _asked(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     settings = ctx.find_object(Settings)
     value = one_of(param, values)
     if settings is not None and value is not None:
+        from edl.report.collect import Recorder  # noqa: PLC0415  # only when asked for
+
         settings.report = str(_checked(value))
+        settings.recorder = Recorder(ctx.command_path.partition(" ")[2])
 
 
 def _checked(text: str) -> Path:
@@ -81,19 +81,10 @@ def _is_page(path: Path) -> bool:
     return not head or head.upper() == _HEAD.upper()
 
 
-def recorder(settings: Settings) -> Recorder | None:
-    """Return what keeps this run, if a report was asked for."""
-    if settings.report is not None and settings.recorder is None:
-        from edl.report.collect import Recorder  # noqa: PLC0415  # only when asked for
-
-        settings.recorder = Recorder()
-    return settings.recorder
-
-
 def failed(settings: Settings, data: Mapping[str, Any]) -> None:
     """Keep the error that ended the run, as its JSON line has it."""
-    if (kept := recorder(settings)) is not None:
-        kept.line("error", data)
+    if settings.recorder is not None:
+        settings.recorder.line("error", data)
 
 
 def write(settings: Settings, words: Sequence[str], status: int) -> None:
@@ -104,7 +95,7 @@ def write(settings: Settings, words: Sequence[str], status: int) -> None:
     Raises:
         DiskError: it cannot be written.
     """
-    kept = recorder(settings)
+    kept = settings.recorder
     if kept is None or settings.report is None:
         return
     from edl.outfile import new_file  # noqa: PLC0415  # only when asked for

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from edl.errors import DiskError
-from edl.formats.texts import escaped
 
 _UNSURE = {"", "dumb", "unknown"}
 
@@ -29,6 +28,10 @@ def prepare() -> None:
 
 def clean(text: str) -> str:
     """Return text as one line that is safe to show."""
+    if text.isprintable():
+        return text
+    from edl.formats.texts import escaped  # noqa: PLC0415  # `edl --help` does without
+
     return escaped(text)
 
 

@@ -38,12 +38,13 @@ _MOST_TABLE_BYTES = MIB
 
 
 class Recorder:
-    """Keeps what one run of a command does.
+    """Keeps what one run of a command does. command: its name.
 
     The device log is bounded: of what is longer, the middle is left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, command: str = "") -> None:
+        self._command = command
         self._zero = time.monotonic()
         self._begun = dt.datetime.now(dt.UTC)
         self._lines: list[Data] = []
@@ -165,6 +166,7 @@ class Recorder:
         self._end_step()
         left = max(0, self._log_count - FIRST_LOG_LINES - len(self._last_log))
         return {
+            "command": self._command,
             "words": list(words),
             "status": status,
             "virtual": virtual,

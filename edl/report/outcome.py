@@ -178,14 +178,12 @@ class Outcome:
     def facts(self) -> list[tuple[str, str]]:
         """What it was about: name and words."""
         record, plan, phone = self.record, self.plan, self.record["phone"] or {}
-        dump = next((line["text"] for line in self.events("stage") if line["name"] == "dump"), "")
         rows = [
             ("command", " ".join(["edl", *map(_quoted, record["words"])])),
             ("package", self._package()),
             ("A", self._source("first")),
             ("B", self._source("second")),
             ("job", " ".join(filter(None, (plan.get("job"), plan.get("title"))))),
-            ("dump", dump),
             ("phone", self._phone()),
             ("HWID", phone.get("hwid") or ""),
             ("key hash", phone.get("pk_hash") or ""),

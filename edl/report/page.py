@@ -111,9 +111,8 @@ def _cleaned(value: Any, *, lines: bool = False) -> Any:  # noqa: ANN401
 
 
 def _kind(outcome: Outcome) -> str:
-    words = outcome.record["words"]
     rehearsal = " on a virtual phone" if outcome.record["virtual"] else ""
-    about = outcome.plan.get("job") or next((word for word in words if word[:1] != "-"), "edl")
+    about = outcome.plan.get("job") or outcome.record["command"]
     return f"{_KINDS[outcome.state]}: {about}{rehearsal}"
 
 

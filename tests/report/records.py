@@ -64,7 +64,7 @@ def plan(steps: tuple[Data, ...] = STEPS, **changes: Any) -> Data:  # noqa: ANN4
 
 def record(*lines: tuple[str, Data], status: int = 0, **changes: Any) -> Data:  # noqa: ANN401
     """Return a record of a phone with one LUN, with these lines. changes: other fields."""
-    recorder = Recorder()
+    recorder = Recorder("rawprogram")
     for kind, data in lines:
         recorder.line(kind, data)
     made = recorder.data(["rawprogram", "ROM"], status, virtual=None)

@@ -81,6 +81,7 @@ def test_a_backup_and_a_comparison(edl: Edl, whole: Path, board: Path, tmp_path:
     few = ("--only", "aboot,rpm,devinfo")
     assert edl("--virtual", whole, "backup", saved, *few, "--report", page).status == 0
     text = shown(page)
+    assert "Done: backup on a virtual phone" in text
     assert "Saved: 2.5 MiB." in text
     assert "left out" in text
     assert edl("diff", board, board, "--report", page).status == 0
@@ -99,7 +100,7 @@ def test_a_job_that_fails(edl: Edl, mini: Path, tmp_path: Path) -> None:
     assert " 4 " in text
     # an error of the plan, and a mistake in the line
     write_rows(mini, ("boot.img", 2048, 1, "boot"))
-    assert edl("--virtual", "qcm2290", "rawprogram", mini, "--report", page).status == 7
+    assert edl("check", mini, "--report", page).status == 7
     assert "It failed. Nothing was written." in shown(page)
     assert edl("check", tmp_path / "nowhere", "--report", page).status == 2
     assert "no file, folder or pattern" in shown(page)
@@ -114,8 +115,6 @@ def test_who_it_was_can_be_left_out(edl: Edl, mini: Path, tmp_path: Path) -> Non
     assert "serial-1" in text
     for private in ("1a2b3c4d", str(0x1A2B3C4D)):
         assert private not in text
-    assert edl(*line).status == 0
-    assert "1a2b3c4d" in page.read_text(encoding="utf-8")
 
 
 def test_where_a_page_can_be(edl: Edl, mini: Path, tmp_path: Path) -> None:

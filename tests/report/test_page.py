@@ -147,7 +147,7 @@ def test_hostile_names(name: str) -> None:
                            "firmware", "generation", "programmer_built"), name)  # fmt: skip
     made = record(
         ("plan", {"plan": about}), ("finding", finding), ("error", error),
-        status=4, words=[name], virtual=name, phone=phone | {"makers": [name]},
+        status=4, command=name, words=[name], virtual=name, phone=phone | {"makers": [name]},
         device_log={"lines": [name] * 3, "left_out": 2, "left_out_at": 1},
         versions={name: name},
     )  # fmt: skip
