@@ -190,6 +190,11 @@ class UsbTransport:
             underway -= transfer.size
             if transfer.failure is not None:
                 raise self._failed(usb.core.USBError(*transfer.failure), "write to")
+            if transfer.count < transfer.size:  # what was queued behind it would lie shifted
+                self.abandon()
+                raise TransportError(
+                    f"{self.description} took {transfer.count} of {transfer.size} bytes."
+                )
 
     def abandon(self) -> None:
         """See Queueing."""
