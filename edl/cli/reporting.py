@@ -95,14 +95,19 @@ def write(settings: Settings, words: Sequence[str], status: int) -> None:
     Raises:
         DiskError: it cannot be written.
     """
-    kept = settings.recorder
-    if kept is None or settings.report is None:
+    if settings.recorder is None or settings.report is None:
         return
+    try:
+        _write(settings, settings.recorder.data(words, status, virtual=settings.virtual))
+    except KeyboardInterrupt:  # the job itself has ended as it has
+        terminal.err("  note     the report was not written, as you asked")
+
+
+def _write(settings: Settings, record: dict[str, Any]) -> None:
     from edl.outfile import new_file  # noqa: PLC0415  # only when asked for
     from edl.report.page import page  # noqa: PLC0415  # jinja2 likewise
 
-    path = Path(settings.report)
-    record = kept.data(words, status, virtual=settings.virtual)
+    path = Path(str(settings.report))
     data = page(_redacted(record) if settings.redact else record).encode()
     try:
         with new_file(path, size_bytes=len(data), private=True) as file:

@@ -88,7 +88,7 @@ class Outcome:
             if self.error.get("code") == "not-ready" and "verified_bytes" in self.result:
                 return "unready"
             return "stopped" if self.error.get("code") in _STOPPED else "failed"
-        if self.record["status"]:
+        if self.record["status"] and not self.result:  # else only nobody has read it
             return "failed"
         return "plan" if self.is_plan else "done"
 

@@ -149,6 +149,13 @@ def test_a_page_that_cannot_be_written(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", stop)
+    stopped = edl("check", mini, "--report", page)
+    assert (stopped.status, page.exists()) == (0, False)
+    assert "the report was not written, as you asked" in stopped.err
     monkeypatch.setattr(os, "fsync", full)
     failed = edl("check", mini, "--report", page)
     assert failed.status == 7

@@ -253,6 +253,11 @@ def test_nothing_but_a_mistake_in_the_line() -> None:
     assert "Nothing was learnt of the storage." in words(tree)
 
 
+def test_a_job_whose_output_nobody_read() -> None:
+    assert Outcome(record(("result", DONE), status=141)).state == "done"
+    assert Outcome(record(status=141)).state == "failed"
+
+
 def test_signs_and_patterns_tell_fates_apart_without_colour() -> None:
     """Those that one page can show together: of a plan, of what came of it, of others."""
     for together in (
