@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import jobs, link, whole
+from benchmarks import again, jobs, link, whole
 from benchmarks.bench import Result
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -18,6 +18,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "pauses": link.pauses,
     "small": jobs.small_files,
     "overlap": jobs.overlap,
+    "again": again.again,
+    "backups": again.backups,
     "start": whole.start_up,
     "memory": whole.memory,
 }

@@ -54,10 +54,14 @@ class Run:
 
 @dataclass
 class Rate:
-    """What a kind of command takes: seconds for itself, and for each byte."""
+    """What a kind of command takes: seconds for itself, and for each byte.
+
+    known: the bytes have been measured; before that they are a guess.
+    """
 
     command_s: float
     byte_s: float
+    known: bool = False
 
     def seconds(self, size: int) -> float:
         """Return how long size bytes take."""
@@ -66,7 +70,9 @@ class Rate:
     def note(self, size: int, seconds: float) -> None:
         """Learn from a command that took so long."""
         if size >= _LARGE_BYTES:
-            self.byte_s += (max(0.0, seconds - self.command_s) / size - self.byte_s) * _WEIGHT
+            weight = _WEIGHT if self.known else 1.0
+            self.byte_s += (max(0.0, seconds - self.command_s) / size - self.byte_s) * weight
+            self.known = True
         else:
             own = max(0.0, seconds - size * self.byte_s)
             self.command_s += (own - self.command_s) * _WEIGHT
@@ -95,6 +101,7 @@ class Finder:
         self._digests = Rate(0.002, 1 / (200 * MIB))  # until they are measured
         self._moves = Rate(0.005, 1 / (40 * MIB))
         self._size = MIB  # of the next block
+        self._sampled = False  # a large piece was, or will be, moved
         self._moving_s = 0.0
         self._saved_s = 0.0
         self._vain_s = 0.0
@@ -149,7 +156,7 @@ class Finder:
             if not known and not self._affords(size, unsent_s):
                 least = min(_MOST_LEAST_BYTES, len(data) - at)
                 self._size, size, known = self._least, least, True
-            if not known and self._holds(area, data, at, size):
+            if not known and self._holds(area, data, at, size, splits=changed > 0):
                 yield at, size, True
                 at += size
                 changed = 0
@@ -162,7 +169,9 @@ class Finder:
             suspect = 0
             changed += size
             if not self._thorough:  # the next ones are likely to differ, too
-                size += min(changed // 2, _MOST_LEAST_BYTES, len(data) - at - size)
+                more = changed // 2 if self._sampled else _LARGE_BYTES  # enough to measure
+                size += min(more, _MOST_LEAST_BYTES, len(data) - at - size)
+                self._sampled = True
             size = whole(size, area.sector_bytes)
             yield at, size, False
             at += size
@@ -176,8 +185,11 @@ class Finder:
             size = min(size, 1 << (suspected // 2 - 1).bit_length())
         return min(size, suspected) if suspected > 0 else size
 
-    def _holds(self, area: Area, data: memoryview, at: int, size: int) -> bool:
-        """Ask the phone, while the host hashes the same bytes."""
+    def _holds(self, area: Area, data: memoryview, at: int, size: int, *, splits: bool) -> bool:
+        """Ask the phone, while the host hashes the same bytes.
+
+        splits: if it is there, what is to be moved becomes two commands.
+        """
         part = area.part(at, size)
         begin = self._clock()
         wanted = self.hashing(data[at : at + size])
@@ -191,7 +203,7 @@ class Finder:
         same = there == wanted()
         self._digests.note(size, seconds)
         if same:
-            self._saved_s += self._moves.seconds(size)
+            self._saved_s += size * self._moves.byte_s - splits * self._moves.command_s
             if self._reading:  # what is written would be hashed to verify it; this is for nothing
                 self._saved_s -= min(seconds, self._moves.seconds(size))
         else:
@@ -212,7 +224,8 @@ class Finder:
 
     def _affords(self, size: int, unsent_s: float = 0.0) -> bool:
         moving_s = self._moving_s + unsent_s
-        budget_s = _GRANT_S + _VAIN_SHARE * moving_s + _SAVED_SHARE * self._saved_s
+        share = _SAVED_SHARE if self._saved_s > 0 else 1.0
+        budget_s = _GRANT_S + _VAIN_SHARE * moving_s + share * self._saved_s
         return self._thorough or self._vain_s + self._digests.seconds(size) <= budget_s
 
 
