@@ -28,7 +28,12 @@ def held(result: Result, command: str) -> Result:
 
 def test_the_page_describes_every_command() -> None:
     words = {name.split()[0] for name in schema.results()}
-    assert set(COMMANDS) <= words
+    assert set(COMMANDS) - words == {"rescue"}
+
+
+def test_what_asks_is_not_for_programs(edl: Edl) -> None:
+    result = held(edl("--virtual", "qcm2290", "rescue", "--json"), "rescue")
+    assert (result.status, result.last["code"]) == (2, "usage")
 
 
 def test_the_page_refers_only_to_what_it_has() -> None:
