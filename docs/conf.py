@@ -22,7 +22,11 @@ myst_heading_anchors = 4
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in ("ChooseLoader", "Emit", "Loader")}
 python_use_unqualified_type_names = True
+# names in docstrings stand in single backticks
+default_role = "code"
 
 
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./([^)]+)\)")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The library: find, identify, connect, plan, run, read. Import these names from `edl`::
+"""The library: find, identify, connect, plan, run, read.
+
+Import these names from `edl`::
 
     import edl
 
@@ -79,7 +81,7 @@ __all__ = [
     "virtual_phone",
 ]
 
-Loader = str | Path | Mapping[int, bytes] | ChooseLoader
+Loader = str | Path | Mapping[int, bytes] | ChooseLoader | None  # None: the package's own
 
 _COME_BACK_S = 10.0
 _POLL_S = 0.3
@@ -159,7 +161,7 @@ def identify(found: Found | None = None, *, on_event: Emit = ignore) -> PhoneIde
 def connect(
     found: Found | None = None,
     *,
-    loader: Loader | None = None,
+    loader: Loader = None,
     package: Package | None = None,
     memory: str = "",
     known: PhoneIdentity | None = None,
@@ -225,7 +227,7 @@ def _again(before: Found) -> Found:
         time.sleep(_POLL_S)
 
 
-def _chooser(loader: Loader | None, package: Package | None) -> ChooseLoader:
+def _chooser(loader: Loader, package: Package | None) -> ChooseLoader:
     """Return the function that gives the images for a phone."""
     if callable(loader):
         return loader

@@ -51,6 +51,7 @@ NEEDS_MORE = {
     "edl config": "what it finds depends on this computer",
     "completion": "what it does depends on the shell",
     "--memory ufs": "it needs a phone with UFS",
+    "setbootablestoragedrive": "it needs a phone with UFS",
 }
 # What ends otherwise than well, by the beginning of the line: refusals, and what differs.
 STATUSES = {"edl footer": 2, "edl diff ": 8, "edl verify ": 8}
@@ -67,7 +68,7 @@ def lines(path: Path) -> Iterator[str]:
                 yield line.strip().removeprefix("$ ")
     for row in text.splitlines() if path.name == "coming-from.md" else ():
         if row.startswith("| "):
-            yield from _CELL.findall(row.split(" | ")[1])
+            yield from _CELL.findall(row)
 
 
 def words(line: str) -> list[str]:
