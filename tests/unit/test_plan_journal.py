@@ -242,13 +242,27 @@ def test_a_full_disk_is_told_when_the_job_begins(
         Journal(path, "job", resume=False)
 
 
+def test_only_what_begins_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done is on the disk with what begins next: half the waiting of small partitions."""
+    journal = Journal(path, "job", resume=False)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(len(path.read_bytes().splitlines())))
+    for _ in range(2):
+        journal.begin(ONE, "x", 512)
+        journal.piece(ONE, DIGEST)
+    assert synced == [2, 4]  # lines that were there
+    journal.end("finished")
+    assert synced == [2, 4, 6]
+    journal.close()
+
+
 def test_a_full_disk_in_the_middle_is_for_the_job_to_bear(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(path, "job", resume=False)
     _fail_on_sync(monkeypatch)
     with pytest.raises(OSError, match="No space left"):
-        journal.piece(ONE, DIGEST)
+        journal.begin(ONE, "x", 512)
     journal.end("finished")  # never fails
     journal.close()
 
