@@ -189,6 +189,7 @@ def _report(arguments: list[str], settings: Settings, status: int) -> int:
 
 def _run(arguments: list[str], settings: Settings) -> int:
     try:
+        _require_folder()
         return _invoke(translate(arguments, _KNOWN), settings)
     except BrokenPipeError:
         return _nobody_reads()
@@ -203,6 +204,21 @@ def _run(arguments: list[str], settings: Settings) -> int:
         return failures.show(failure, settings)
     except BrokenPipeError:
         return _nobody_reads()
+
+
+def _require_folder() -> None:
+    """Make sure that names of files mean something.
+
+    Raises:
+        UsageError: the folder in which the command was given has been removed.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109  # pathlib costs more than the rest
+    except OSError as error:
+        raise UsageError(
+            "The folder that you are in does not exist any more.",
+            remedies=("Change to another folder, and repeat the command.",),
+        ) from error
 
 
 def _nobody_reads() -> int:

@@ -306,3 +306,13 @@ def test_what_is_said_before_it_begins(
     assert "the disk has 1000 bytes free; that is enough only if 12.0 MiB" in err
     assert "userdata is 1.9 MiB of it; --skip userdata leaves it out" in err
     assert "or pack well; if it becomes full" in err
+
+
+def test_parts_of_two_backups_are_compared(edl: Edl, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert edl("backup", tmp_path / name, "--only", "modemst1", "--since", "none")[0] == 0
+    status, out, err = edl("diff", tmp_path / "one", tmp_path / "two")
+    assert status == 8  # nobody knows about the rest
+    assert "  unknown    outside partitions The backup does not hold" in out
+    assert "The same: 2 partitions, 256 KiB." in out
+    assert "error[verify]: 2 of 4 partitions differ, or only one has them" in err

@@ -313,3 +313,14 @@ def test_help_imports_click_and_little_else(
 
 def test_help_of_a_command_draws_nothing(environment: dict[str, str]) -> None:
     assert imported(environment, "rawprogram", "--help") & {"rich", "asyncio"} == set()
+
+
+def test_a_folder_that_is_gone(environment: dict[str, str], tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"rmdir {gone} && exec {sys.executable} -m edl --virtual qcm2290 nop"
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=gone, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "The folder that you are in does not exist any more." in done.stderr

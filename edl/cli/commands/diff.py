@@ -89,7 +89,9 @@ def _pairs(one: HeldSource, other: HeldSource, slot: str) -> tuple[list[Pair], b
         found = [each for each in found if each.other is not None]
     if one.source is not None and other.source is not None:
         for gap in outside(one.source.image, other.source.image):
-            found.append(Pair(_gap(gap.one), _gap(gap.other)))
+            first_gap, second_gap = _gap(gap.one), _gap(gap.other)
+            if first_gap is not None or second_gap is not None:  # else neither backup holds it
+                found.append(Pair(first_gap, second_gap))
     return found, over
 
 
