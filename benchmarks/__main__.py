@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "unlimited": link.unlimited,
     "pauses": link.pauses,
     "small": jobs.small_files,
+    "holes": jobs.holes,
     "overlap": jobs.overlap,
     "again": again.again,
     "backups": again.backups,

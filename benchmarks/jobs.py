@@ -18,9 +18,14 @@ from pathlib import Path
 from backports import zstd
 
 from benchmarks.bench import PATTERN, ROUNDS, Result, Rig, rig
-from edl.chunks import BytesContent, Content, FileContent
+from benchmarks.whole import sparse_image
+from edl.chunks import BytesContent, Content, FileContent, read_all
+from edl.contents import SparseContent
+from edl.files import on_disk
 from edl.firehose.commands import Area
+from edl.formats.sparse import SparseImage
 from edl.formats.streams import Budget, FileStream, Unpacked, compression
+from edl.plan import images
 from edl.plan.compare import Verify
 from edl.plan.execute import Executor
 from edl.plan.model import Geometry, Plan, Step, Write
@@ -69,6 +74,39 @@ def small_files() -> Iterator[Result]:
         cost = statistics.median(costs)
         name = f"{_FILES} files of 16 KiB, each above link and flash, {profile}"
         yield Result(name, f"{cost * 1e3:.3f} ms", "<= 1 ms", cost <= 0.001)
+
+
+def holes(chunks: int = 3000) -> Iterator[Result]:
+    """Yield what of a sparse image of data, holes and fills in turn crosses the link."""
+    with tempfile.TemporaryDirectory() as place, rig("sdm660,link=40MB/s", pattern=False) as phone:
+        path = Path(place) / "image.img"
+        size = sparse_image(path, chunks)
+        lun, wire, unit = (
+            phone.virtual.storage.luns[0],
+            phone.virtual.wire,
+            phone.phone.sector_bytes,
+        )
+        assert wire is not None
+        lun.write(0, b"\x55" * size)
+        with path.open("rb") as file:
+            image = SparseImage.read(file, path.stat().st_size)
+        content = SparseContent(on_disk(path).content, image)
+        wanted = bytearray(b"\x55" * size)
+        steps: list[Step] = []
+        for each in images.stretches(on_disk(path), image):
+            if not each.hole:
+                at, length = each.offset_bytes, each.length
+                wanted[at : at + length] = read_all(content, at, length)
+                steps.append(write_of(phone, at // unit, each.content(length), "system"))
+        before = wire.data_bytes
+        run(phone, steps)
+        moved, meant = wire.data_bytes - before, sum(step.area.size_bytes for step in steps)
+        if lun.read(0, size // unit) != wanted:
+            raise RuntimeError("the phone holds other bytes")
+        documents = (moved - meant) / len(steps)
+        text = f"{meant / size:.0%} of it sent, {documents:.0f} bytes a piece beside"
+        good = documents <= 4 * KIB and meant < size
+        yield Result("sparse image: holes cost nothing", text, "data and fills", good)
 
 
 def _data(size_bytes: int) -> bytes:

@@ -72,7 +72,7 @@ def _package(folder: Path, size_bytes: int, *, sparse: bool) -> None:
     folder.joinpath(name).write_bytes((_LOADERS / name).read_bytes())
 
 
-def _sparse(path: Path, chunks: int) -> int:
+def sparse_image(path: Path, chunks: int) -> int:
     """Write a sparse image of so many chunks: data, holes and fills in turn; return its size."""
     block = 4 * KIB
     with path.open("wb") as file:
@@ -104,7 +104,7 @@ def memory() -> Iterator[Result]:
         with huge.joinpath("image.img").open("wb") as file:
             file.truncate(256 * GIB)
         _package(huge, 256 * GIB, sparse=False)
-        _package(many, _sparse(many / "image.img", 100_000), sparse=True)
+        _package(many, sparse_image(many / "image.img", 100_000), sparse=True)
         cases = (
             ("check a raw image of 256 GiB", ("check", str(huge))),
             ("plan a raw image of 256 GiB", _write(huge, "--dry-run")),
