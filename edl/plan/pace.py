@@ -28,8 +28,8 @@ def told(size: int, seconds: float, speed: int | None, payload_bytes: int) -> st
         return ""
     rate = size / seconds
     text = f"{format_size(round(rate))}/s"
-    if speed is None:
-        return f"{text} (through a serial port, which is slower than USB)"
+    if speed is None:  # a serial port
+        return text
     if speed in _SLOW_PORTS:
         return f"{text}: USB ran at {_SLOW_PORTS[speed]} only"
     usual = _USUAL.get(speed, _USUAL[3])

@@ -301,7 +301,7 @@ def test_what_is_said_before_it_begins(
     edl: Edl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "GIB", 1 << 20)
-    monkeypatch.setattr(command, "_free", lambda _: 1000)
+    monkeypatch.setattr(command, "free_bytes", lambda _: 1000)
     _, _, err = edl("backup", tmp_path / "b", "--compress")
     assert "the disk has 1000 bytes free; that is enough only if 12.0 MiB" in err
     assert "userdata is 1.9 MiB of it; --skip userdata leaves it out" in err

@@ -157,8 +157,8 @@ def test_edl_is_killed_and_the_phone_lives_on(edl: Edl, tmp_path: Path, profile:
     write_rows(package, ("boot.img", 2048, 600, "boot"))
     program = shutil.which("edl", path=str(Path(sys.executable).parent))
     assert program is not None
-    line = (program, "--virtual", phone, "--fault", "kill@out:200000", "rawprogram", package, "-y")
-    line = (*line, "--no-boot-check")
+    faulty = (program, "--virtual", phone, "--fault", "kill@out:200000")
+    line = (*faulty, "rawprogram", package, "-y", "--no-boot-check")
     killed = subprocess.run([*map(str, line)], capture_output=True, text=True, check=False)
     assert killed.returncode == -9
     with Phone.open(phone) as left:

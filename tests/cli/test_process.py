@@ -307,7 +307,16 @@ def test_help_imports_click_and_little_else(
     ours = {name for name in modules if name.startswith("edl.")}
     assert ours <= {"edl.errors", "edl.units", "edl.cli"} | {
         f"edl.cli.{name}"
-        for name in ("main", "names", "options", "terminal", "commands", "commands.aliases")
+        for name in (
+            "main",
+            "names",
+            "options",
+            "terminal",
+            "commands",
+            "commands.aliases",
+            "defaults",
+            "keys",
+        )
     }
 
 

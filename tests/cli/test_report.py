@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edl.cli import bugs, evidence, terminal
+from edl.cli import asking, bugs, evidence, terminal
 from edl.errors import TransportError
 from edl.home import home
 from tests.cli.conftest import Edl, write_rows
@@ -80,7 +80,7 @@ def test_it_is_shown_before_it_is_written(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(terminal, "is_terminal", lambda _stream: True)
-    monkeypatch.setattr("click.confirm", refuse)
+    monkeypatch.setattr(asking, "confirmed", refuse)
     stopped = edl("--virtual", "qcm2290", "report", target)
     assert (stopped.status, target.exists()) == (130, False)
     assert "versions.txt" in stopped.err

@@ -17,11 +17,12 @@ from tests.phones import plug
 
 ALL = pytest.mark.parametrize("profile", phones.ALL)
 POINTS = 2
+BYTES_AND_TRANSFERS = (Place.OUT, Place.IN, Place.OUT_TRANSFER, Place.IN_TRANSFER)
 _SECTIONS = [
-    *(f"unplug@{place}:{{}}" for place in Place),
-    *(f"stall@{place}:{{}}" for place in Place),
-    *(f"freeze@{place}:{{}}" for place in Place),
-    *(f"freeze@{place}:{{}}:1.7" for place in Place),
+    *(f"unplug@{place}:{{}}" for place in BYTES_AND_TRANSFERS),
+    *(f"stall@{place}:{{}}" for place in BYTES_AND_TRANSFERS),
+    *(f"freeze@{place}:{{}}" for place in BYTES_AND_TRANSFERS),
+    *(f"freeze@{place}:{{}}:1.7" for place in BYTES_AND_TRANSFERS),
     "swallow@out-transfer:{}",
     "swallow@in-transfer:{}",
     "corrupt@in:{}",

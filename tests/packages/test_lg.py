@@ -167,7 +167,7 @@ def test_damage_within_a_chunk_is_found_before_the_first_write(
 ) -> None:
     data = bytearray(lgs.dz(*pieces(table)))
     package, _ = opened(saved(tmp_path / "a.dz", bytes(data)))
-    assert whole.verify(package.files) == 5
+    assert whole.verify(package.files) == 4  # the table has been read already
     data[data.index(b"boot_128.bin") + 1000] ^= 1
     package = opened(saved(tmp_path / "a.dz", bytes(data)))[0]
     with pytest.raises(ImageError, match=r"a\.dz/2-boot_128\.bin is damaged"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edl.cli.main import run
+from edl.home import home
 from edl.virtual.phone import Phone
 from edl.virtual.saved import State
 from tests.umockdev.bus import UsbfsBus
@@ -94,6 +96,11 @@ def test_a_programmer_comes_back_before_udev_says_so(workers: Workers) -> None:
         bus.close()
 
 
+def forget() -> None:
+    """Remove what was noted about the phone: the other one has the same serial number."""
+    shutil.rmtree(home(), ignore_errors=True)
+
+
 def run_both(
     bus: UsbfsBus,
     workers: Workers,
@@ -108,7 +115,9 @@ def run_both(
     Phone.create(spec, folder).close()
     results = []
     for command in commands:
+        forget()
         ours = through_libusb(bus, workers, *command)
+        forget()
         theirs = in_process(folder, capsys, *command)
         results.append((timeless(ours), timeless(theirs)))
     return results

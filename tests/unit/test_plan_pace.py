@@ -16,7 +16,7 @@ from edl.units import MIB
         (9 * MIB, util.SPEED_HIGH, 16384, "takes no more in blocks of 16 KiB (USB would"),
         (90 * MIB, util.SPEED_SUPER, MIB, "the phone's flash takes no more"),
         (MIB, util.SPEED_FULL, MIB, "1 MiB/s: USB ran at full speed (12 Mbit/s) only"),
-        (5 * MIB, None, MIB, "5 MiB/s (through a serial port, which is slower than USB)"),
+        (5 * MIB, None, MIB, "5 MiB/s"),
         (40 * MIB, 77, MIB, "about what this USB connection gives"),
     ],
 )

@@ -12,8 +12,8 @@ import usb.core
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edl import locks
 from edl.errors import AccessError, DiskError, ImageError, UsageError
-from edl.virtual import lock
 from edl.virtual.phone import Phone
 from edl.virtual.saved import FILE_NAME, State
 from tests.virtual.handmade import HELLO, HELLO_RESP, OUT, Client, find
@@ -174,7 +174,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(errno.ENOLCK, "No locks available")
 
     (tmp_path / FILE_NAME).write_text(json.dumps(GOOD))
-    monkeypatch.setattr(lock, "_lock", refuse)
+    monkeypatch.setattr(locks, "lock", refuse)
     with pytest.raises(DiskError, match="No locks available"):
         Phone.open(tmp_path)
 

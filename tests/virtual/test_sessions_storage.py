@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 
 import pytest
@@ -19,9 +18,8 @@ from edl.errors import (
 )
 from edl.firehose.commands import Area
 from edl.plan import job
-from edl.virtual import phone as virtual_phone
 from edl.virtual import storage as flash
-from edl.virtual.programmer.board import Board, Quirks
+from edl.virtual.programmer.board import Quirks
 from tests import phones
 from tests.phones import plug, spec
 from tests.virtual.disks import Part, write_gpt, write_table
@@ -143,12 +141,9 @@ def test_generation_2_keeps_a_payload_that_has_shrunk() -> None:
 
 @pytest.mark.parametrize("size", [24576, 999936, 1536])
 @pytest.mark.parametrize("profile", ["msm8953", "sdm660"])
-def test_a_payload_that_is_no_power_of_two(
-    profile: str, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_payload_that_is_no_power_of_two(profile: str, size: int) -> None:
     """The programmer waits for exactly its size: no piece may be cut where it does not end."""
-    monkeypatch.setattr(virtual_phone, "Board", functools.partial(Board, payload_bytes=size))
-    with plug(profile) as bench:
+    with plug(f"{profile},payload={size}") as bench:
         phone = bench.connect()
         assert phone.programmer.payload_bytes == 1 << (size.bit_length() - 1)
         data = bytes(range(251)) * 12288
