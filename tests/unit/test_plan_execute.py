@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import usb.util
 
 from edl.chunks import BytesContent, FileContent, FillContent
 from edl.device.connect import Phone
@@ -182,6 +183,24 @@ def test_what_is_there_already_can_be_skipped(profile: str) -> None:
         assert report.unchanged_bytes == 2 * PIECE
         assert report.written_bytes == PIECE
         assert job.there(64, len(data)) == data
+
+
+def test_what_is_skipped_unverified_is_not_called_verified() -> None:
+    with plug("msm8953") as bench:
+        job = start(bench)
+        data = noise(2 * PIECE)
+        bench.flash.luns[0].write(64, data)
+        write = job.write(64, data)
+        report = job.executor(write, unchanged=Unchanged.SKIP, verify=Verify.NONE).run()
+        assert (report.unchanged_bytes, report.verified_bytes) == (2 * PIECE, 0)
+
+
+def test_a_slow_port_is_told_before_the_job() -> None:
+    with plug("msm8953") as bench:
+        job = start(bench)
+        job.phone.programmer.link_speed = usb.util.SPEED_FULL
+        job.run(job.write(64, noise(4096)))
+        assert any("full speed (12 Mbit/s) only" in notice for notice in bench.notices)
 
 
 def test_nothing_is_skipped_where_the_phone_cannot_compare() -> None:

@@ -251,6 +251,14 @@ def test_holes_are_zeroed_by_wish(tmp_path: Path) -> None:
     assert (made.findings, made.left_out) == ((), ())
 
 
+def test_a_hole_behind_the_end_of_the_disk_is_nothing(tmp_path: Path) -> None:
+    row = program("a.img", "NUM_DISK_SECTORS-2.", 8, sparse="true")
+    put(tmp_path, {RAW: document(row), "a.img": packs.sparse(512, b"r" * 1024, 3)})
+    made = plan(tmp_path, zero_holes=True)
+    assert erased(made) == []
+    assert written(made) == [(99_998, b"r" * 1024)]
+
+
 def test_images_that_share_a_partition_fill_each_others_holes(tmp_path: Path) -> None:
     rows = [program(name, 100, 64, "super", sparse="true") for name in ("a.img", "b.img")]
     images = {
