@@ -160,6 +160,7 @@ def test_config_shows_all(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write('loaders = ["/a", "/b"]\nquiet = true\nverbose = 2')
     monkeypatch.setenv("EDL_BACKUP_COMPRESS", "1")
     monkeypatch.setenv("EDL_YES", "1")
+    monkeypatch.delenv("EDL_SHARED", raising=False)  # of these tests
     result = edl("config", "--json")
     assert result.last["unknown_variables"] == ["EDL_YES"]
     assert [row["key"] for row in result.last["settings"]] == list(KEYS)
