@@ -7,14 +7,12 @@ one digest for verification, and the most that is lost when somebody pulls the c
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from edl.chunks import CHUNK_BYTES, STILL_CHANGING, Content, FillContent, ReadAhead
+from edl.chunks import STILL_CHANGING, Content, FillContent, ReadAhead
 from edl.device.firehose import Programmer
 from edl.errors import (
     CancelledError,
@@ -36,113 +34,12 @@ from edl.plan.order import Stage as Stages
 from edl.plan.order import is_critical, ordered
 from edl.plan.readout import pieces, read_to_file
 from edl.plan.recheck import require_same
+from edl.plan.report import Ledger, NoLedger, Part, Piece, Report
+from edl.plan.sending import Guarded, Held, Source
 from edl.plan.unchanged import Finder, Unchanged, windows
 from edl.units import format_size
 
 _MOST_FAILURES = 3  # more of them are no matter of single parts
-
-
-class Ledger(Protocol):
-    """Where the pieces that are done are noted (edl.plan.journal, or nowhere).
-
-    changed: an interrupted run of the job has perhaps changed the phone.
-    """
-
-    done: dict[Area, bytes]
-    changed: bool
-
-    def begin(self, area: Area, label: str, payload_bytes: int) -> None:
-        """Note that a piece is about to be sent, in transfers of payload_bytes.
-
-        Raises:
-            OSError: it cannot be noted.
-        """
-        ...
-
-    def erasing(self, area: Area, label: str) -> None:
-        """Note that the phone is about to be told to erase area.
-
-        Raises:
-            OSError: it cannot be noted.
-        """
-        ...
-
-    def sent(self, count: int) -> None:
-        """Note that count bytes of it have gone out.
-
-        Raises:
-            OSError: it cannot be noted.
-        """
-        ...
-
-    def piece(self, area: Area, digest: bytes) -> None:
-        """Note a piece.
-
-        Raises:
-            OSError: it cannot be noted.
-        """
-        ...
-
-
-@dataclass
-class NoLedger:
-    """Notes nothing on disk."""
-
-    done: dict[Area, bytes] = field(default_factory=dict)
-    changed: bool = False
-
-    def begin(self, area: Area, label: str, payload_bytes: int) -> None:
-        """See Ledger."""
-
-    def erasing(self, area: Area, label: str) -> None:
-        """See Ledger."""
-
-    def sent(self, count: int) -> None:
-        """See Ledger."""
-
-    def piece(self, area: Area, digest: bytes) -> None:
-        """See Ledger."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a write, and the SHA-256 of what it must hold."""
-
-    area: Area
-    content: Content
-    offset: int
-    label: str
-    digest: bytes
-
-
-@dataclass(frozen=True)
-class Part:
-    """What became of a step. state: one of those in docs/json.md."""
-
-    label: str
-    state: str
-    size_bytes: int
-
-    def as_data(self) -> dict[str, object]:
-        """Return it as JSON-able data."""
-        return {"part": self.label, "state": self.state, "bytes": self.size_bytes}
-
-
-@dataclass
-class Report:
-    """What a job did. how: how it was verified, in words; empty if it was not. pace: how fast."""
-
-    written_bytes: int = 0
-    resumed_bytes: int = 0
-    unchanged_bytes: int = 0
-    erased_bytes: int = 0
-    verified_bytes: int = 0
-    how: str = ""
-    rewritten: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
-    seconds: float = 0.0
-    pace: str = ""
 
 
 class Executor:
@@ -406,7 +303,7 @@ class Executor:
                         self._is_there(run.size_bytes)
                     else:
                         held = data[run.offset : run.offset + run.size_bytes]
-                        source = _Held(held, finder.hashing(held))
+                        source = Held(held, finder.hashing(held))
                         digest = self._send(part, source, step.label)
                         self._require_sources()
                         start = offset + at + run.offset
@@ -427,7 +324,7 @@ class Executor:
         with ReadAhead(content, offset, area.size_bytes) as ahead:
             return self._send(area, ahead, label)
 
-    def _send(self, area: Area, source: _Source, label: str) -> bytes:
+    def _send(self, area: Area, source: Source, label: str) -> bytes:
         """Write what source has to area; return its SHA-256."""
         gone = noted = 0
 
@@ -440,7 +337,7 @@ class Executor:
                 self._note(lambda ledger: ledger.sent(noted))
             self._emit(BytesMoved(count))
 
-        sent = _Guarded(source, area.size_bytes)
+        sent = Guarded(source, area.size_bytes)
         payload_bytes = self._programmer.payload_bytes
         self._note(lambda ledger: ledger.begin(area, label, payload_bytes))
         begin = time.monotonic()
@@ -548,50 +445,6 @@ class Executor:
             if ufs:
                 raise
             self._emit(Notice("The programmer does not set the boot drive; eMMC does not need it."))
-
-
-class _Source(Protocol):
-    """Chunks to be sent, and then their SHA-256."""
-
-    def chunks(self) -> Iterator[memoryview]: ...
-
-    @property
-    def digest(self) -> Callable[[], bytes]: ...
-
-
-class _Held:
-    """Bytes in memory, hashed while they are sent."""
-
-    def __init__(self, data: memoryview, digest: Callable[[], bytes]) -> None:
-        self._data = data
-        self.digest = digest
-
-    def chunks(self) -> Iterator[memoryview]:
-        for at in range(0, len(self._data), CHUNK_BYTES):
-            yield self._data[at : at + CHUNK_BYTES]
-
-
-class _Guarded:
-    """Chunks of a piece. A file that fails midway goes on as zeros.
-
-    So the phone is not left waiting for data; the error is raised afterwards. The first chunk is
-    there before the phone is asked to take any.
-    """
-
-    def __init__(self, source: _Source, size_bytes: int) -> None:
-        self._chunks = source.chunks()
-        self._first = next(self._chunks)
-        self._left = size_bytes
-        self.error: ImageError | None = None
-
-    def __iter__(self) -> Iterator[memoryview]:
-        try:
-            for chunk in itertools.chain([self._first], self._chunks):
-                self._left -= len(chunk)
-                yield chunk
-        except ImageError as error:
-            self.error = error
-            yield from FillContent(self._left).chunks(0, self._left)
 
 
 def _title(step: Step) -> str:

@@ -31,11 +31,12 @@ from edl.outfile import require_room
 from edl.package import Package
 from edl.plan import history, layout, owed, unique
 from edl.plan.compare import Verify
-from edl.plan.execute import Executor, Report
+from edl.plan.execute import Executor
 from edl.plan.history import Record
 from edl.plan.journal import Journal, fingerprint, stamps
 from edl.plan.model import Geometry, Plan, ReadOut
 from edl.plan.patching import folded
+from edl.plan.report import Report
 from edl.plan.unchanged import Unchanged
 from edl.plan.unique import Found, Saved
 

@@ -30,8 +30,9 @@ from edl.events import BytesMoved, Event, Notice, Stage, StepStarted
 from edl.firehose.commands import Area
 from edl.plan import readout
 from edl.plan.compare import Checker, Verify, is_blank
-from edl.plan.execute import Executor, Ledger, NoLedger, Report
+from edl.plan.execute import Executor
 from edl.plan.model import Erase, Geometry, Plan, ReadOut, Step, Write
+from edl.plan.report import Ledger, NoLedger, Report
 from edl.plan.unchanged import Unchanged
 from edl.units import MIB
 from edl.virtual.programmer.board import VIP_LOCK, Quirks
