@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from edl.formats.magic import HEAD_BYTES, Kind, recognise
 
-__all__ = ["HEAD_BYTES", "lacking_twins", "misplaced"]
+__all__ = ["HEAD_BYTES", "is_doubtful", "lacking_twins", "misplaced"]
 
 _SLOT = re.compile(r"_[ab]", re.IGNORECASE)
 _FILE_SYSTEMS = {"ext2", "ext3", "ext4", "f2fs", "erofs", "squashfs"}
@@ -56,6 +56,18 @@ def misplaced(label: str, head: bytes) -> Kind | None:
             kind = recognise(head)
             return kind if kind.code in _EVERYTHING - kinds else None
     return None
+
+
+def is_doubtful(label: str, head: bytes) -> bool:
+    """Tell whether an image is nothing known, and label a partition that the phone starts from.
+
+    head: as for misplaced. Makers have kinds of their own, so this is no proof that it is wrong.
+    """
+    name = label[:-2] if _SLOT.fullmatch(label[-2:]) else label
+    return any(
+        pattern.fullmatch(name) and not kinds & _FILE_SYSTEMS and recognise(head).code == "unknown"
+        for pattern, kinds in _HOLD
+    )
 
 
 def lacking_twins(written: Iterable[str], described: Iterable[str]) -> list[tuple[str, str]]:

@@ -108,3 +108,24 @@ def test_a_sparse_image_without_data_is_told_as_such(edl: Edl, phone: Path, tmp_
     result = edl("--virtual", phone, "write", "0/64+8", empty, "--yes")
     assert result.status == 7
     assert "the image is sparse and holds no data" in result.err
+
+
+def test_a_file_for_another_partition_is_stopped(edl: Edl, whole: Path, tmp_path: Path) -> None:
+    """The magics are those of AOSP's bootimg.h, and of ELF."""
+    image = tmp_path / "boot.img"
+    image.write_bytes(b"ANDROID!" + bytes(4088))
+    stopped = edl("--virtual", whole, "write", "aboot", image, "-y")
+    assert stopped.status == 7
+    assert "is of another kind than partition aboot holds: Android boot image" in stopped.err
+    image.write_bytes(b"\x7fELF" + bytes(4092))
+    fitting = edl("--virtual", whole, "write", "aboot", image, "-y")
+    assert (fitting.status, "warning" in fitting.err) == (0, False)
+
+
+def test_a_file_that_is_nothing_known_is_doubted(edl: Edl, whole: Path, tmp_path: Path) -> None:
+    image = tmp_path / "holiday.jpg"
+    image.write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(1, 255)) * 16)
+    doubted = edl("--virtual", whole, "write", "aboot", image, "-y")
+    assert doubted.status == 0
+    assert "is of no known kind, and the phone starts from aboot." in doubted.err
+    assert "write the right one: edl write aboot FILE" in doubted.err

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from edl.formats.sparse import SparseImage, is_sparse
 from edl.formats.super import is_empty_super
 from edl.package import NamedImage, Package
 from edl.packages import tars
-from edl.plan import byname, images, job, logical
+from edl.plan import byname, images, job, logical, plausible
 from edl.plan.build import Options, build
 from edl.plan.check import checked
 from edl.plan.holes import settled
@@ -106,11 +107,35 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         steps, left_out = settled(holes, writes, zero=arguments.get("holes") == "zero")
         title = ", ".join(place.label for place in places)
         plan = plan_for("write", title, steps, storage)
-        plan = checked(replace(plan, left_out=tuple(left_out)))
+        findings = (*plan.findings, *_doubts(places, files))
+        plan = checked(replace(plan, findings=findings, left_out=tuple(left_out)))
         whole = ", ".join(place.label for place in places if place.whole_lun)
         size = format_size(plan.write_bytes)
         question = f"This overwrites {whole} from the first sector on ({size})." if whole else ""
         carry_out(app, plan, phone, storage, arguments, question=question, sources=sources)
+
+
+def _doubts(places: list[Place], files: list[Path]) -> Iterator[Finding]:
+    """Yield what speaks against these files at these places, by how they begin."""
+    for place, file in zip(places, files, strict=True):
+        head = images.head(on_disk(file), plausible.HEAD_BYTES)
+        kind = plausible.misplaced(place.label, head)
+        if kind is not None:
+            yield Finding(
+                "wrong-image",
+                Severity.ERROR,
+                f"{file} is of another kind than partition {place.label} holds: {kind.text}.",
+                "",
+                "Use the image for this partition. If it is really meant: name LUN/START+SECTORS.",
+            )
+        elif plausible.is_doubtful(place.label, head):
+            yield Finding(
+                "unknown-image",
+                Severity.WARNING,
+                f"{file} is of no known kind, and the phone starts from {place.label}.",
+                "",
+                f"If it was the wrong file, write the right one: edl write {place.label} FILE",
+            )
 
 
 def _inside_super(storage: Storage, targets: list[Target]) -> bool:
