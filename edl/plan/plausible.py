@@ -29,7 +29,7 @@ _HOLD: tuple[tuple[re.Pattern[str], set[str]], ...] = tuple(
         (r"vendor_boot|vendor_kernel_boot", {"vendor_boot"}),
         (r"dtbo", {"dtbo"}),
         (r"vbmeta(_system|_vendor)?", {"vbmeta"}),
-        (r"super", {"super"}),
+        (r"super", {"super", "super_empty"}),
         (r"system(_ext)?|vendor|product|odm|oem|cache|userdata|persist|cust",
          _FILE_SYSTEMS | {"vbmeta"}),  # an empty one may hold only a footer's copy
         (r"xbl(bak)?|xbl_config(bak)?|sbl1(bak)?|tz(bak)?|hyp(bak)?|rpm(bak)?|aboot(bak)?"
