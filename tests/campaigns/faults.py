@@ -75,7 +75,8 @@ class Case:
             now = device.disks()
             self._note("called done: ", claims.false(ran, now, self._job.after(), self._unit))
         if ran.status == 0:
-            self._note("said to be done, but ", self._job.wrong())
+            astray = self._is_astray(ran)
+            self._note("said to be done, but ", self._beside() if astray else self._job.wrong())
             return
         self.ended = "killed" if ran.killed else ran.lines[-1]["code"]
         if self._is_partial(ran):
@@ -96,6 +97,27 @@ class Case:
         for lun, start, end in job.extents:
             was[lun][start:end] = now[lun][start:end]
         yield from (f"LUN {lun} changed beside the plan" for lun in now if now[lun] != was[lun])
+
+    def _is_astray(self, ran: Ran) -> bool:
+        """Tell whether a bit in a command's address sent data to another place, and edl saw it.
+
+        No answer of a programmer names the place, so only what is missing where it belongs tells:
+        the job says that it wrote this again. What lies where it went to, nobody can know. (USB
+        protects each packet by a checksum; this fault is one that got through.)
+        """
+        if self.fault.kind is not Kind.CORRUPT or not self._job.changes:
+            return False
+        result = next((line for line in ran.lines if line["type"] == "result"), None)
+        return bool(result and result["rewritten"]) and any(self._job.wrong())
+
+    def _beside(self) -> Iterator[str]:
+        """Yield what is wrong within the plan's areas."""
+        job = self._job
+        assert isinstance(job, WritePackage | WriteBack)
+        now, wanted = job.device.disks(), job.after()
+        for lun, start, end in job.extents:
+            if now[lun][start:end] != wanted[lun][start:end]:
+                yield f"LUN {lun} is wrong from byte {start} on"
 
     def _is_partial(self, ran: Ran) -> bool:
         """Tell whether this is a backup that is complete but for what the phone did not give.
