@@ -39,6 +39,7 @@ READ_TIMEOUT_S = 30.0
 ERASE_TIMEOUT_S = 600.0
 DIGEST_TIMEOUT_S = 30.0
 DIGEST_BYTES_PER_S = 16 * MIB  # slowest digest that we wait for: generation 1 hashes in software
+DIGEST_LONGEST_S = 5 * 3600.0  # whatever size the phone claims: 512 GiB at twice that speed
 _GREETING_S = 0.25
 _LAST_WORDS_S = 0.02
 _LATE_S = 0.3  # how long the real answer may trail a bare one
@@ -332,6 +333,7 @@ class Programmer:
         if self.digest_works is False:
             return None
         timeout_s = DIGEST_TIMEOUT_S + area.size_bytes / DIGEST_BYTES_PER_S
+        timeout_s = min(timeout_s, DIGEST_LONGEST_S)
         xml, logs = commands.sha256(area), self._talk.logs
         response = self._talk.ask("getsha256digest", xml, timeout_s, judge=False).response
         digest = parse_digest(logs, response)

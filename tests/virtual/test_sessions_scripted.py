@@ -355,6 +355,20 @@ def test_nothing_but_stale_answers() -> None:
         programmer.configure("emmc")
 
 
+def test_a_digest_of_a_size_that_no_phone_has_is_not_awaited_for_ever() -> None:
+    patience: list[float] = []
+
+    class Mute(Script):
+        def read(self, timeout_s: float) -> memoryview:
+            patience.append(timeout_s)
+            return super().read(timeout_s)
+
+    programmer = Programmer(Mute())
+    with pytest.raises(TransportTimeoutError):
+        programmer.sha256(Area(0, 0, 2**60, 512))
+    assert 512 * 2**30 / 2**25 <= max(patience) < 86400
+
+
 def test_a_port_without_zero_length_packets_says_so() -> None:
     script = Script(configured(1 << 20))
     script.sends_zlp = False
