@@ -22,7 +22,9 @@ next, most likely first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+TYPE_CHECKING = False  # these would take along what `edl list` need not wait for
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 class EdlError(Exception):

@@ -12,17 +12,12 @@ import os
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from edl import places
+
 
 def home() -> Path:
     """Return the folder of this user's data; it need not exist."""
-    if folder := os.environ.get("EDL_HOME"):
-        return Path(folder)
-    import platformdirs  # noqa: PLC0415  # 20 ms that most commands need not pay
-
-    try:
-        return platformdirs.user_data_path("edl", appauthor=False)
-    except RuntimeError:  # a user without name and home, as in containers: where it can be found
-        return Path("edl-data").absolute()
+    return Path(places.data())
 
 
 def private_folder(path: Path) -> Path:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edl import places
 from edl.cli.keys import KEYS, OTHER_VARIABLES, Key
 from edl.errors import UsageError
 
@@ -58,14 +59,7 @@ def path() -> Path:
     """
     if named := os.environ.get("EDL_CONFIG"):
         return Path(named)
-    if folder := os.environ.get("EDL_HOME"):
-        return Path(folder) / NAME
-    import platformdirs  # noqa: PLC0415  # 20 ms, only here
-
-    try:
-        return platformdirs.user_config_path("edl", appauthor=False) / NAME
-    except RuntimeError:  # a user without name and home: see `edl.home`
-        return Path("edl-data").absolute() / NAME
+    return Path(places.config()) / NAME
 
 
 def read() -> File:

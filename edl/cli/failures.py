@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How an error looks: what happened, the phone's own words, what is on the phone, what to do."""
+"""What a failure is called, as an error with a code, and how it is told: to people, to programs."""
 
 from __future__ import annotations
 
 import errno
 import json
-import sys
-from collections.abc import Iterable, Iterator
 
 import click
 
-from edl.cli import bugs, reporting, terminal
+from edl.cli import bugs, reporting, shown, terminal
 from edl.cli.options import SERIAL_REMEDY, Settings
 from edl.errors import CancelledError, DiskError, EdlError, StoppedMidwayError, UsageError
 
-_RED = "\x1b[1;31m"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 _HALF_DONE = "A job was under way: the phone may be incomplete and not start as it is."
 _RESUME = "Finish the job: edl resume, or the same command with --resume."
-_MOST_NAMES = 5  # of parts that are as they should be
-_SELF_EXPLAINING = {"usage", "error", "cancelled"}
 
 
 def show(error: BaseException, settings: Settings) -> int:
@@ -30,7 +25,7 @@ def show(error: BaseException, settings: Settings) -> int:
     if settings.json:
         terminal.out([json.dumps({"v": 1, "type": "error", **data})])
     else:
-        _show(failure, settings)
+        shown.show(failure, settings.color)
     return failure.status
 
 
@@ -109,33 +104,3 @@ def _data(error: EdlError) -> dict[str, object]:
         "device_log": list(error.device_log),
         **({"parts": list(error.parts)} if error.parts else {}),
     }
-
-
-def _fates(parts: Iterable[dict[str, object]]) -> Iterator[str]:
-    """Yield what became of the parts of a job, a line for each fate; what went wrong in full."""
-    by_state: dict[str, list[str]] = {}
-    for part in parts:
-        by_state.setdefault(str(part["state"]), []).append(str(part["part"]))
-    for state, names in by_state.items():
-        most = len(names) if state in {"failed", "incomplete"} else _MOST_NAMES
-        more = f" and {len(names) - most} more" if len(names) > most else ""
-        told = "sent, not verified" if state == "sent" else state
-        yield f"{told}: {', '.join(names[:most])}{more}"
-
-
-def _show(error: EdlError, settings: Settings) -> None:
-    first, *others = error.message.splitlines() or [""]
-    style = _RED if terminal.colours(settings.color, sys.stderr) else ""
-    terminal.err(f"error[{error.code}]: {first}", style)
-    for text in others:
-        terminal.err(f"    {text}")
-    for text in error.device_log:
-        terminal.err(f"  device: {text}")
-    if error.state:
-        terminal.err(f"  on the phone: {error.state}")
-        for line in _fates(error.parts):
-            terminal.err(f"    {line}")
-    for remedy in error.remedies:
-        terminal.err(f"  try: {remedy}")
-    if error.code not in _SELF_EXPLAINING:
-        terminal.err(f"  more: edl explain {error.code}")

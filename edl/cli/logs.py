@@ -13,13 +13,13 @@ from io import TextIOWrapper
 import edl
 from edl.cli import terminal
 from edl.cli.options import Settings
+from edl.cli.quick import LOG_BYTES
 from edl.errors import EdlError, UsageError
 from edl.home import private
 from edl.plan import home
 
 _log = logging.getLogger(__name__)
 
-_LOG_BYTES = 4 * 1024 * 1024
 _FORM = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -101,7 +101,7 @@ class _Rotating(_Quiet):
         """See logging."""
         super().emit(record)
         with contextlib.suppress(OSError, ValueError):  # of a full disk
-            if self.stream and os.fstat(self.stream.fileno()).st_size >= _LOG_BYTES:
+            if self.stream and os.fstat(self.stream.fileno()).st_size >= LOG_BYTES:
                 self.stream.close()
                 self._roll()
 

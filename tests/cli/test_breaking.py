@@ -286,7 +286,8 @@ def test_a_user_without_a_home(
         raise RuntimeError("could not determine the home directory")
 
     monkeypatch.setattr("platformdirs.user_data_path", unknown)
-    monkeypatch.delenv("EDL_HOME")
+    for name in ("EDL_HOME", "HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     result = edl("--virtual", whole, "write", "aboot", mini / "boot.img")
     assert result.status == 0

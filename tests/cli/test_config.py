@@ -129,7 +129,8 @@ def test_a_wrong_place_for_the_file(
 
 def test_where_the_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert defaults.path() == home() / "config.toml"
-    monkeypatch.delenv("EDL_HOME")
+    for name in ("EDL_HOME", "HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: Path("/x/edl"))
     assert defaults.path() == Path("/x/edl/config.toml")
 

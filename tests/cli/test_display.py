@@ -399,7 +399,7 @@ def test_the_log_is_kept(edl: Edl, tmp_path: Path) -> None:
 def test_the_log_that_is_always_kept_has_a_bounded_size(
     edl: Edl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edl.cli.logs._LOG_BYTES", 2000)
+    monkeypatch.setattr("edl.cli.logs.LOG_BYTES", 2000)
     for _ in range(3):
         assert edl("--virtual", "qcm2290", "nop").status == 0
     names = ("edl.log", "edl.log.1", "edl.log.2")

@@ -305,7 +305,7 @@ def test_help_imports_click_and_little_else(
     heavy = {"rich", "lxml", "usb", "serial", "Crypto", "asyncio", "platformdirs", "logging"}
     assert modules & heavy == set()
     ours = {name for name in modules if name.startswith("edl.")}
-    assert ours <= {"edl.errors", "edl.units", "edl.cli"} | {
+    assert ours <= {"edl.errors", "edl.units", "edl.cli", "edl.places"} | {
         f"edl.cli.{name}"
         for name in (
             "main",

@@ -7,6 +7,7 @@ import click
 
 from edl.cli.app import App
 from edl.cli.options import Settings, phone_options
+from edl.cli.quick import no_phone
 from edl.errors import NoDeviceError, TransportError
 from edl.transport import serial, usbids
 from edl.transport.discovery import Found
@@ -80,17 +81,7 @@ def _is_port_of(port: FoundPort, found: Found) -> bool:
 
 def _none(others: list[usbids.Other]) -> NoDeviceError:
     """Return the error that says that there is no phone, and what is there instead."""
-    told = " ".join(["No phone in EDL mode is connected.", *(f"{other}." for other in others)])
-    if others:
-        return NoDeviceError(told, remedies=others[0].advice.todo)
-    return NoDeviceError(
-        told,
-        remedies=(
-            "Put the phone in EDL mode (often: hold both volume keys while plugging it in).",
-            "If a black screen is all there is, hold its power button for 15 seconds first.",
-            "Run 'edl doctor': it looks at the computer, its drivers and the cable.",
-        ),
-    )
+    return no_phone(tuple(map(str, others)), others[0].advice.todo if others else ())
 
 
 def _line(row: Row) -> str:
