@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
@@ -192,19 +192,31 @@ class ReadAhead:
     it is asked for: starting threads would take longer.
     """
 
-    def __init__(self, content: Content, offset: int, length: int) -> None:
+    def __init__(
+        self, content: Content, offset: int, length: int, then: Callable[[], None] | None = None
+    ) -> None:
+        """Make it ready. then: called when all has been read, in whatever thread did it."""
         self._source = content, offset, length
+        self._then = then
         self._digest = b""
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        if self._source[2] > CHUNK_BYTES:
-            self._work = _Work()
-            self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
-            self._thread.start()
+        self.begin()
         return self
 
     def __exit__(self, *details: object) -> None:
+        self.end()
+
+    def begin(self) -> None:
+        """Read from now on. It is done on entering, too, where it was not before."""
+        if self._source[2] > CHUNK_BYTES and self._thread is None:
+            self._work = _Work()
+            self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """Read no more."""
         if self._thread is None:
             return
         self._work.stop.set()
@@ -222,6 +234,8 @@ class ReadAhead:
                 if not self._put(data):
                     return
             self._digest = hasher.digest()
+            if self._then is not None:
+                self._then()
             self._put(None)
         except BaseException as error:  # noqa: BLE001  # raised again in the consumer's thread
             self._put(error)

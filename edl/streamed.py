@@ -85,8 +85,9 @@ class StreamContent:
             raise self._damaged(error.message) from error
         except OSError as error:
             raise ImageError(f"{self.name} cannot be read: {error.strerror}.") from error
-        with self._lock:
-            self._live = live
+        if live.at < self.size_bytes:  # else an unpacker would keep its memory for nothing
+            with self._lock:
+                self._live = live
 
     @property
     def is_whole(self) -> bool:

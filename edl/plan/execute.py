@@ -35,7 +35,7 @@ from edl.plan.order import is_critical, ordered
 from edl.plan.readout import pieces, read_to_file
 from edl.plan.recheck import require_same
 from edl.plan.report import Ledger, NoLedger, Part, Piece, Report
-from edl.plan.sending import Guarded, Held, Source
+from edl.plan.sending import Guarded, Held, Reader, Source
 from edl.plan.unchanged import Finder, Unchanged, windows
 from edl.units import format_size
 
@@ -245,6 +245,15 @@ class Executor:
         raise CancelledError("Stopped as you asked; nothing was written.")
 
     def _write(self, step: Write) -> None:
+        lengths = {
+            offset: area.size_bytes
+            for area, offset in pieces(step.area)
+            if area not in self._done_before
+        }
+        with Reader(step.content, lengths) as reader:
+            self._write_pieces(step, reader)
+
+    def _write_pieces(self, step: Write, reader: Reader) -> None:
         for area, offset in pieces(step.area):
             self._check_cancel()
             known = self._done_before.get(area)
@@ -254,9 +263,10 @@ class Executor:
                 self._emit(BytesMoved(area.size_bytes))
                 continue
             if self._finder is not None and self._finder.pays:
-                self._update(self._finder, area, step, offset)
+                self._update(self._finder, area, step, offset, reader)
                 continue
-            digest = self._program(area, step.content, offset, step.label)
+            with reader.piece(offset, area.size_bytes) as ahead:
+                digest = self._send(area, ahead, step.label)
             self._require_sources()
             self._done(Piece(area, step.content, offset, step.label, digest))
 
@@ -291,9 +301,9 @@ class Executor:
             reason = f"The journal cannot be written ({error.strerror})"
             self._emit(Notice(f"{reason}: if the job is interrupted now, it starts over."))
 
-    def _update(self, finder: Finder, area: Area, step: Write, offset: int) -> None:
+    def _update(self, finder: Finder, area: Area, step: Write, offset: int, reader: Reader) -> None:
         """Write what of a piece the phone does not hold yet."""
-        with ReadAhead(step.content, offset, area.size_bytes) as ahead:
+        with reader.piece(offset, area.size_bytes) as ahead:
             at = 0
             for data in windows(ahead.chunks(), area.size_bytes):
                 self._check_cancel()

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Chunks on their way to the phone."""
+"""Chunks on their way to the phone.
+
+The next piece is read, unpacked and hashed while the phone still has to do with this one. Else an
+unpacker that is as slow as the link would wait for the phone, and then the link for the unpacker.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Protocol, Self
 
-from edl.chunks import CHUNK_BYTES, FillContent
+from edl.chunks import CHUNK_BYTES, Content, FillContent, ReadAhead
 from edl.errors import ImageError
 
 
@@ -58,3 +63,48 @@ class Guarded:
         except ImageError as error:
             self.error = error
             yield from FillContent(self._left).chunks(0, self._left)
+
+
+class Reader:
+    """Reads pieces of a content in order; the next one as soon as one has been read to its end.
+
+    Use as a context manager. lengths: of the pieces that will be asked for, by their offsets.
+    """
+
+    def __init__(self, content: Content, lengths: Mapping[int, int]) -> None:
+        self._content = content
+        self._lengths = lengths
+        self._next: tuple[int, ReadAhead] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._drop()
+
+    def piece(self, offset: int, length: int) -> ReadAhead:
+        """Return what reads a piece, perhaps for a while already; to be used as a context manager.
+
+        What was read ahead of another piece is given up.
+        """
+        if self._next is not None and self._next[0] == offset:
+            (_, ahead), self._next = self._next, None
+            return ahead
+        self._drop()
+        return self._made(offset, length)
+
+    def _made(self, offset: int, length: int) -> ReadAhead:
+        following = offset + length
+        then = partial(self._begin, following) if following in self._lengths else None
+        return ReadAhead(self._content, offset, length, then)
+
+    def _begin(self, offset: int) -> None:
+        if self._next is None:  # else that one has been read and not been asked for yet
+            ahead = self._made(offset, self._lengths[offset])
+            self._next = offset, ahead
+            ahead.begin()
+
+    def _drop(self) -> None:
+        if self._next is not None:
+            (_, ahead), self._next = self._next, None
+            ahead.end()
