@@ -10,6 +10,7 @@ from edl.chips import chip_words
 from edl.formats.binding import Binding
 from edl.formats.certificates import Certificate
 from edl.formats.mbn import Image, Part, Signature
+from edl.formats.programmer import Protocol
 from edl.identity import chip_names, maker_names, parts_of_soc, soc_names
 from edl.loaders import DEFAULT_PK_HASHES, is_test_name, remarks, unsuitable
 from edl.units import format_size
@@ -27,7 +28,11 @@ def summary(image: Image) -> tuple[str, ...]:
     storage = "/".join(_STORAGE[name] for name in sorted(programmer.storage))
     if wrong := unsuitable(image):
         return (f"Not usable as a loader: {wrong.reason[0].lower()}{wrong.reason[1:]}",)
-    sentences = [f"A Firehose programmer{chip}, {_signed(image)}."]
+    streaming = programmer.protocol is Protocol.STREAMING
+    kind = "programmer of the old Streaming Download" if streaming else "Firehose programmer"
+    sentences = [f"A {kind}{chip}, {_signed(image)}."]
+    if streaming:
+        sentences.append("It writes; most of its kind do not let the flash be read.")
     if storage:
         sentences.append(f"It can be told to use {storage}.")
     if image.problems:

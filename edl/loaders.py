@@ -59,7 +59,7 @@ class Fit(enum.Enum):
     OTHER_CHIP = "for another chip"
     WRONG_KEY = "signed with another key"
     DAMAGED = "damaged"
-    NO_PROGRAMMER = "no Firehose programmer"
+    NO_PROGRAMMER = "no programmer"
 
     @property
     def may_start(self) -> bool:
@@ -136,17 +136,14 @@ def match(image: Image, phone: PhoneIdentity) -> Verdict:
 
 
 def unsuitable(image: Image) -> Verdict | None:
-    """Return why no phone at all will start image as a Firehose programmer, or None."""
+    """Return why no phone at all will start image as a programmer, or None."""
     bound, protocol = image.main.binding, image.programmer.protocol
-    if protocol is Protocol.STREAMING:
-        reason = "It speaks the old Streaming Download protocol, not Firehose."
-        return Verdict(Fit.NO_PROGRAMMER, reason)
     if bound and not image.main.is_programmer_kind:
         return Verdict(Fit.NO_PROGRAMMER, f"It is signed as {bound.kind}, not as a programmer.")
     if protocol is None and image.main.cut_off:
         return _damaged(image, 0x08)
     if protocol is None:
-        return Verdict(Fit.NO_PROGRAMMER, "It holds no Firehose programmer.")
+        return Verdict(Fit.NO_PROGRAMMER, "It holds no programmer.")
     return None
 
 
@@ -247,6 +244,8 @@ def remarks(image: Image) -> tuple[str, ...]:
         odd = ["It lies behind a prefix of 12 bytes, which few phones take."]
     if (bound := image.main.binding) and bound.serial_bound and not bound.serials:
         odd.append("It is signed for certain phones only, and does not say for which.")
+    if image.programmer.protocol is Protocol.STREAMING:
+        odd.append("It speaks the old Streaming Download, which mostly writes without reading.")
     return (*image.problems, *odd, *_locks(image))
 
 
@@ -256,7 +255,7 @@ def _locks(image: Image) -> tuple[str, ...]:
 
 
 def find_programmers(folder: Path) -> list[Path]:
-    """Return the Firehose programmers in folder and below, by their content, in order of name.
+    """Return the programmers in folder and below, by their content, in order of name.
 
     Files that cannot be read are passed over. Links are not followed.
     """
@@ -314,7 +313,7 @@ def none_fits(ranked: Sequence[Candidate]) -> ImageError:
     )
 
 
-_Rank = tuple[int, bool, bool, bool, bool, int, tuple[int, int, int], bool, str]
+_Rank = tuple[int, bool, bool, bool, bool, bool, int, tuple[int, int, int], bool, str]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -325,7 +324,7 @@ def _listed(names: Sequence[str]) -> str:
 def _rank(candidate: Candidate, phone: PhoneIdentity) -> _Rank:
     """Return the sort key: fit, then what counts where the fit does not say it (chip, model).
 
-    Then intact, without a lock, highest rollback version, newest build, not `lite`.
+    Then of Firehose, intact, without a lock, highest rollback version, newest build, not `lite`.
     """
     image, name = candidate.image, candidate.name.lower()
     bound = image.main.binding
@@ -335,6 +334,7 @@ def _rank(candidate: Candidate, phone: PhoneIdentity) -> _Rank:
         _ORDER[candidate.verdict.fit],
         bound is None or not chip_fits(bound, phone),
         bound is None or other_model(bound, phone) is not None,
+        image.programmer.protocol is Protocol.STREAMING,
         bool(image.problems),
         image.programmer.needs_authorization,
         -rollback,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Makes the test-signed programmers: `python -m loaders.make_dummies [FOLDER]`.
 
-Without FOLDER, the four loaders of the virtual phones are written beside this file; they are kept
+Without FOLDER, the loaders of the virtual phones are written beside this file; they are kept
 in the repository. With FOLDER, every kind is written there, the damaged ones too. The bytes are
 the same on every computer.
 """
@@ -91,9 +91,16 @@ def qcm2290() -> bytes:
     return elf_image(recipe, programmer("C", "BOOT.XF.4.1-00330"))
 
 
+def msm8974() -> bytes:
+    """Return the loader of the virtual MSM8974: 80-byte header, speaks Streaming Download."""
+    recipe = Recipe(binding=Binding(MSM8974), address=0x2A00_0000, image_id=0x0D)
+    return sbl80(recipe, contents.filled(contents.STREAMING, 0x4000))
+
+
 COMMITTED: dict[str, Callable[[], bytes]] = {
     "prog_emmc_firehose_8916_test.mbn": msm8916,
     "prog_emmc_firehose_8953_test.mbn": msm8953,
+    "prog_emmc_streaming_8974_test.mbn": msm8974,
     "prog_emmc_ufs_firehose_sdm660_test.elf": sdm660,
     "prog_firehose_ddr_qcm2290_test.elf": qcm2290,
 }

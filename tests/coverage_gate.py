@@ -13,7 +13,7 @@ from typing import Any
 
 GATES = (
     ("everything", ("edl/*",), 90),
-    ("protocols", ("edl/wire.py", "edl/sahara/*", "edl/firehose/*"), 100),
+    ("protocols", ("edl/wire.py", "edl/sahara/*", "edl/firehose/*", "edl/streaming/*"), 100),
     ("formats", ("edl/formats/*",), 100),
     ("plan", ("edl/plan/*", "edl/package.py", "edl/partitions.py"), 100),
 )

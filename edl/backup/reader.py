@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from edl.backup.earlier import Earlier
 from edl.chunks import FillContent
 from edl.contents import is_zero
-from edl.device.firehose import Programmer
+from edl.device.programmer import Programmer
 from edl.errors import (
     AuthorizationError,
     DeviceRefusedError,

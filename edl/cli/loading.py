@@ -20,6 +20,7 @@ from edl.cli.targets import is_file, is_folder
 from edl.collection.store import Collection
 from edl.errors import EdlError, ImageError, ProgrammerRefusedError, UsageError
 from edl.events import Emit, Notice, Stage
+from edl.formats.intelhex import looks_like_hex
 from edl.formats.mbn import Image, read_image
 from edl.identity import PhoneIdentity
 from edl.imageset import PROGRAMMER_ID, ImageSet, OneOf, ProgrammerSet
@@ -203,7 +204,7 @@ class Loader:
         """Return the file that the user names. Whether the phone takes it, the phone decides."""
         data = imageset.read_file(path)
         images = imageset.of_file(path, data)
-        if images is None and not loaders.looks_like_programmer(data):
+        if images is None and not (loaders.looks_like_programmer(data) or looks_like_hex(data)):
             raise ImageError(
                 f"{path} is no programmer (loader).",
                 remedies=(

@@ -130,7 +130,7 @@ def _archive(path: Path, *, named: bool) -> Iterator[_Found]:
         yield _Found(str(path), reason=error.message, named=True)
         return
     if named and not some:
-        yield _Found(str(path), reason="It holds no Firehose programmer.", named=True)
+        yield _Found(str(path), reason="It holds no programmer.", named=True)
 
 
 def _member(member: archive.Member) -> _Found:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from edl.device import ladder
-from edl.device.firehose import Programmer
+from edl.device import before_firehose, ladder
+from edl.device.firehose import Programmer as FirehoseProgrammer
 from edl.device.ladder import Answering
+from edl.device.programmer import Programmer
 from edl.device.sahara import BootRom
 from edl.errors import (
     DeviceGoneError,
@@ -48,6 +49,7 @@ _START_PAUSE_S = 0.5
 ChooseLoader = Callable[[PhoneIdentity], Mapping[int, bytes]]
 Reopen = Callable[[], Transport]
 Settle = Callable[[Transport], bool]
+Start = Callable[[Transport, PhoneIdentity, "Wishes", Emit, bytes], "Phone"]
 Result = TypeVar("Result")
 
 
@@ -148,19 +150,26 @@ def connect(
     if answering.interrupted:
         transport, answering = _start_over(transport, answering, emit, reopen)
     rom = answering.boot_rom
-    if rom is None:
+    if answering.streaming:
+        phone = _with_streaming(transport, known or PhoneIdentity(), wishes, emit)
+        phone.attached = True
+    elif answering.dmss:
+        phone = _by_dmss(transport, choose_loader, known, wishes, emit, reopen)
+    elif rom is None:
         programmer = _attached(transport, answering.programmer_first or b"", emit, settle)
         phone = Phone(transport, programmer, known or PhoneIdentity(), attached=True)
-        _learn_storage(phone, wishes)
+        _learn_storage(phone, programmer, wishes)
     else:
         identity = _identify(rom, answering, wishes, emit) or known or PhoneIdentity()
-        _upload(rom, choose_loader(identity))
+        images = choose_loader(identity)
+        _upload(rom, images)
+        start = _with_streaming if before_firehose.speaks_streaming(images) else _start
         try:
-            phone = _start(transport, identity, rom.leftover(), wishes, emit)
+            phone = start(transport, identity, wishes, emit, rom.leftover())
         except DeviceGoneError:
             if reopen is None:
                 raise
-            phone = _started_elsewhere(reopen, identity, wishes, emit)
+            phone = _started_elsewhere(reopen, start, identity, wishes, emit)
     emit(Stage("storage", _describe(phone)))
     return phone
 
@@ -207,8 +216,38 @@ def _come_back(reopen: Reopen, use: Callable[[Transport], Result]) -> Result:
     return use(reopen())
 
 
+def _with_streaming(
+    transport: Transport, identity: PhoneIdentity, wishes: Wishes, emit: Emit, first: bytes = b""
+) -> Phone:
+    """Return the phone whose programmer speaks Streaming Download."""
+    programmer = before_firehose.started(transport, first, wishes.memory, emit)
+    phone = Phone(transport, programmer, identity)
+    phone.luns[0] = programmer.storage_info(0)
+    return phone
+
+
+def _by_dmss(
+    transport: Transport,
+    choose_loader: ChooseLoader,
+    known: PhoneIdentity | None,
+    wishes: Wishes,
+    emit: Emit,
+    reopen: Reopen | None,
+) -> Phone:
+    """Return the phone after its boot ROM, which does not tell who it is, got its programmer."""
+    identity = known or PhoneIdentity()
+    emit(Stage("found", "a boot ROM that speaks DMSS Download"))
+    first = before_firehose.upload(transport, choose_loader(identity), emit)
+    try:
+        return _with_streaming(transport, identity, wishes, emit, first)
+    except DeviceGoneError:
+        if reopen is None:
+            raise
+        return _started_elsewhere(reopen, _with_streaming, identity, wishes, emit)
+
+
 def _started_elsewhere(
-    reopen: Reopen, identity: PhoneIdentity, wishes: Wishes, emit: Emit
+    reopen: Reopen, begin: Start, identity: PhoneIdentity, wishes: Wishes, emit: Emit
 ) -> Phone:
     """Return the phone, which has left the bus for its programmer to come back on it.
 
@@ -222,7 +261,7 @@ def _started_elsewhere(
         if answering is not None and answering.boot_rom is not None:
             raise _crashed("came back in EDL mode without it")
         first = answering.programmer_first if answering is not None else None
-        return _start(back, identity, first or b"", wishes, emit)
+        return begin(back, identity, wishes, emit, first or b"")
 
     try:
         return _come_back(reopen, start)
@@ -257,18 +296,18 @@ def _identify(
 
 
 def _start(
-    transport: Transport, identity: PhoneIdentity, first: bytes, wishes: Wishes, emit: Emit
+    transport: Transport, identity: PhoneIdentity, wishes: Wishes, emit: Emit, first: bytes
 ) -> Phone:
     """Hear the fresh programmer and configure it.
 
     One that is still starting (DDR training) loses or delays the first command: it is asked again.
     """
-    programmer = Programmer(transport, emit)
+    programmer = FirehoseProgrammer(transport, emit)
     programmer.hear_greeting(first)
     phone = Phone(transport, programmer, identity)
     for _ in range(_START_ATTEMPTS - 1):
         try:
-            _learn_storage(phone, wishes)
+            _learn_storage(phone, programmer, wishes)
         except TransportTimeoutError:
             if programmer.configuration is not None:
                 raise
@@ -277,7 +316,7 @@ def _start(
         emit(Stage("connect", "the programmer is still starting; asking again"))
         programmer.hear_greeting(patience_s=_START_PAUSE_S)
     try:
-        _learn_storage(phone, wishes)
+        _learn_storage(phone, programmer, wishes)
     except TransportTimeoutError as error:
         if programmer.configuration is not None:
             raise
@@ -294,25 +333,27 @@ def _silent(error: TransportTimeoutError) -> ProgrammerFailedError:
     )
 
 
-def _attached(transport: Transport, first: bytes, emit: Emit, settle: Settle | None) -> Programmer:
+def _attached(
+    transport: Transport, first: bytes, emit: Emit, settle: Settle | None
+) -> FirehoseProgrammer:
     """Return the programmer that runs; brought out of an interrupted write by settle if need be.
 
     Raises:
         MuteError: it answers nothing.
     """
-    programmer = Programmer(transport, emit)
+    programmer = FirehoseProgrammer(transport, emit)
     try:
         _hear(programmer, first)
     except MuteError:
         if settle is None or not settle(transport):
             raise
-        programmer = Programmer(transport, emit)
+        programmer = FirehoseProgrammer(transport, emit)
         _hear(programmer, b"")
     emit(Stage("found", "a programmer is running already; going on with it"))
     return programmer
 
 
-def _hear(programmer: Programmer, first: bytes) -> None:
+def _hear(programmer: FirehoseProgrammer, first: bytes) -> None:
     """Hear a programmer, and make sure that it takes commands.
 
     Raises:
@@ -326,14 +367,14 @@ def _hear(programmer: Programmer, first: bytes) -> None:
         raise ladder.mute(takes=True) from error
 
 
-def _learn_storage(phone: Phone, wishes: Wishes) -> None:
+def _learn_storage(phone: Phone, programmer: FirehoseProgrammer, wishes: Wishes) -> None:
     """Configure, and make sure that the storage answers; each type is tried at most once."""
     first = [wishes.memory.lower()] if wishes.memory else [*wishes.hints, *_STORAGES]
     refused: list[DeviceRefusedError] = []
     for memory in dict.fromkeys(first):
         try:
-            _configure(phone.programmer, memory, wishes)
-            info = phone.programmer.storage_info(0)
+            _configure(programmer, memory, wishes)
+            info = programmer.storage_info(0)
             if info.sectors is None:
                 _probe(phone)
         except (WrongStorageError, WrongSectorSizeError) as error:
@@ -359,7 +400,7 @@ def _probe(phone: Phone) -> None:
         _log.info("probing the storage: %s", error)
 
 
-def _configure(programmer: Programmer, memory: str, wishes: Wishes) -> None:
+def _configure(programmer: FirehoseProgrammer, memory: str, wishes: Wishes) -> None:
     size = {"payload_bytes": wishes.payload_bytes} if wishes.payload_bytes else {}
     answer = programmer.configure(memory, **size)
     said = answer.memory.lower()

@@ -50,6 +50,9 @@ _UNIT_BYTES = 512  # every payload size is a multiple of this
 class Programmer:
     """One programmer that runs on a phone."""
 
+    protocol = "Firehose"
+    reach_sectors: int | None = None  # a size that is not told is not guessed
+
     def __init__(self, transport: Transport, emit: Emit = ignore) -> None:
         self._zlp = transport.sends_zlp
         self.link_speed: int | None = getattr(transport, "link_speed", None)

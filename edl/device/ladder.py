@@ -7,7 +7,8 @@ The rungs, each one bounded and told before it is climbed (sahara.md 11.3):
      asks for command mode if the boot ROM shall tell who it is (as emmcdl does), else for an
      image. A running programmer takes it for bad XML and says so; a boot ROM that waits for the
      rest of an image complains;
-  3. ask with <nop>: a programmer that had nothing to say so far;
+  3. ask with <nop>: a programmer that had nothing to say so far; then with a frame of DMSS Download
+     that means nothing to a programmer of Streaming Download, which says so;
   4. start over: RESET_STATE_MACHINE, then RESET, for a boot ROM that has refused something.
 
 Everything that is sent is shorter than a sector: a programmer that waits for the data of an
@@ -36,6 +37,8 @@ from edl.events import Emit, Stage, ignore
 from edl.firehose import commands
 from edl.sahara import host
 from edl.sahara.packets import Mode
+from edl.streaming import dmss
+from edl.streaming.hdlc import MAX_FRAME_BYTES, Unframer
 from edl.transport import Transport
 from edl.units import MIB
 
@@ -45,6 +48,7 @@ LISTEN_S = 0.5
 WAKE_S = 1.0
 _ASK_S = 2.0
 _LEAVE_S = 5.0
+_PEEP_S = 0.05
 _MAX_LEFTOVER_BYTES = 256 * MIB  # what an interrupted <read> still sends; ours are 64 MiB long
 _FIREHOSE_MARKS = (b"<?xml", b"<data")
 _AWAITS_DATA = b"Read non multiple sector size value from USB"  # generation 3, of too short data
@@ -52,10 +56,11 @@ _AWAITS_DATA = b"Read non multiple sector size value from USB"  # generation 3, 
 
 @dataclass(frozen=True)
 class Answering:
-    """What answered: exactly one of the two, unless an upload was interrupted.
+    """What answered: exactly one of these, unless an upload was interrupted.
 
     hello: how the boot ROM greeted. commanding: it is in command mode and can be asked who it is.
-    programmer_first: what a programmer said already. interrupted: in which state an earlier program
+    programmer_first: what a programmer said already. streaming: a programmer of Streaming Download.
+    dmss: a boot ROM of DMSS Download. interrupted: in which state an earlier program
     has left the boot ROM; it has been told to start over, and leaves the bus.
     """
 
@@ -63,6 +68,8 @@ class Answering:
     hello: host.HelloSeen | None = None
     commanding: bool = False
     programmer_first: bytes | None = None
+    streaming: bool = False
+    dmss: bool = False
     interrupted: str = ""
 
 
@@ -170,7 +177,14 @@ class _Ladder:
         with contextlib.suppress(TransportTimeoutError):
             self._transport.write(commands.nop(), WAKE_S)
             self.takes = True
-        return self._hear(BootRom(self._transport, self._emit), _ASK_S)
+        answering = self._hear(BootRom(self._transport, self._emit), _ASK_S)
+        return answering or self._ask_in_frames()
+
+    def _ask_in_frames(self) -> Answering | None:
+        """Ask as the protocols before Firehose do: an answer comes at once."""
+        with contextlib.suppress(TransportTimeoutError):
+            self._transport.write(dmss.DmssHost().nop(), WAKE_S)
+        return self._hear(BootRom(self._transport, self._emit), LISTEN_S)
 
     def start_over(self) -> Answering | None:
         if not self.takes:
@@ -195,6 +209,9 @@ class _Ladder:
             if _AWAITS_DATA in data:
                 raise _awaits_data()
             return Answering(programmer_first=data)
+        data, payload = self._framed(data)
+        if payload:
+            return Answering(dmss=True) if dmss.is_answer(payload) else Answering(streaming=True)
         rom.receive(data)
         try:
             event = rom.next_event(WAKE_S)
@@ -203,6 +220,26 @@ class _Ladder:
             _discard(self._transport, LISTEN_S, self._emit)
             return None
         return _boot_rom_speaks(rom, event)
+
+    def _framed(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return what has come, and the payload of the first frame in it, empty if there is none.
+
+        A Sahara packet has zeros in its second to fourth byte, which no frame has.
+        """
+        frames, payload = Unframer(), b""
+        frames.receive(data)
+        while data[1:4] != bytes(3) and not payload and len(data) <= MAX_FRAME_BYTES:
+            while not payload and (frame := frames.next_frame()) is not None:
+                payload = frame.payload if frame.intact else b""
+            if payload:
+                break
+            try:
+                more = bytes(self._transport.read(_PEEP_S))
+            except TransportTimeoutError:
+                break
+            frames.receive(more)
+            data += more
+        return data, payload
 
 
 def _discard(transport: Transport, wait_s: float, emit: Emit) -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from edl.device.firehose import Programmer
+from edl.device.programmer import Programmer
 from edl.errors import CancelledError, DeviceRefusedError, ReadFailedError
 from edl.events import BytesMoved, Emit, StepStarted, ignore
 from edl.firehose.commands import Area

@@ -23,7 +23,7 @@ from edl.formats.binding import Binding
 from edl.formats.certificates import Chain, read_chain
 from edl.formats.hashsegment import HashSegment, SignedFile, Signer
 from edl.formats.hashtable import Checked, check_table
-from edl.formats.programmer import Programmer, Protocol, read_programmer
+from edl.formats.programmer import Programmer, read_programmer
 from edl.formats.signature import scheme_of
 from edl.units import MIB
 
@@ -141,8 +141,8 @@ class Image:
 
     @property
     def is_programmer(self) -> bool:
-        """Whether it is a Firehose programmer, whoever signed it."""
-        return self.programmer.protocol is Protocol.FIREHOSE and self.main.is_programmer_kind
+        """Whether it is a programmer of either protocol, whoever signed it."""
+        return self.programmer.protocol is not None and self.main.is_programmer_kind
 
     @property
     def root_hashes(self) -> tuple[RootHash, ...]:
@@ -199,7 +199,7 @@ def _guess(data: bytes) -> str:
         b"<html": "a web page: the download went wrong",
         b"<?xml": "an XML file",
         b"07070": "a set of several images",
-        b":02": "an Intel HEX file, for phones that are older than EDL mode as it is here",
+        b":02": "an Intel HEX file, for phones of DMSS Download: they take it with --loader",
     }
     if any(data[place : place + 8] == b"EFI PART" for place in _DISK_MARKS):
         return " but a dump of a disk"

@@ -7,7 +7,7 @@ import functools
 import hashlib
 
 from edl.chunks import FillContent
-from edl.device.firehose import Programmer
+from edl.device.programmer import Programmer
 from edl.errors import DeviceRefusedError
 from edl.firehose.commands import Area
 from edl.plan.readout import pieces

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from edl.chunks import STILL_CHANGING, Content, FillContent, ReadAhead
-from edl.device.firehose import Programmer
+from edl.device.programmer import Programmer
 from edl.errors import (
     CancelledError,
     DeviceRefusedError,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from edl.device.firehose import Programmer
+from edl.device.programmer import Programmer
 from edl.errors import CancelledError
 from edl.events import BytesMoved, Emit, ignore
 from edl.firehose.commands import Area

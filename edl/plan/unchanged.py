@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
-from edl.device.firehose import Programmer
+from edl.device.programmer import Programmer
 from edl.errors import AuthorizationError, DeviceRefusedError
 from edl.firehose.commands import Area
 from edl.units import KIB, MIB

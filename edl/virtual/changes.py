@@ -26,6 +26,7 @@ from edl.virtual.programmer.board import (
 )
 from edl.virtual.states import CONDITIONS, SYSTEMS
 from edl.virtual.storage import Extent
+from edl.virtual.streaming import NAMES
 
 if TYPE_CHECKING:
     from edl.virtual.profiles import Profile
@@ -89,6 +90,15 @@ def with_programmer(profile: Profile, text: str) -> Profile:
         garbage_after=bad.garbage_after,
     )
     return replace(profile, quirks=quirks)
+
+
+def with_manners(profile: Profile, text: str) -> Profile:
+    """Return profile with a programmer of Streaming Download that behaves so: chatty+split."""
+    names = text.split("+")
+    if profile.programmer != "streaming" or not set(names) <= set(NAMES):
+        raise ValueError(f"a programmer of Streaming Download can be {', '.join(NAMES)}")
+    changed = {name.replace("-", "_"): True for name in names}
+    return replace(profile, manners=replace(profile.manners, **changed))
 
 
 def with_sahara(profile: Profile, text: str) -> Profile:
@@ -158,6 +168,7 @@ CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "lock": with_lock,
     "restricted": with_restricted,
     "programmer": with_programmer,
+    "streaming": with_manners,
     "sahara": with_sahara,
     "images": with_images,
     "questions": with_questions,

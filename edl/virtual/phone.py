@@ -29,6 +29,7 @@ from edl.virtual.controller import (
     Controller,
 )
 from edl.virtual.descriptors import FIREHOSE_PROTOCOL, UsbDevice
+from edl.virtual.dmss import dmss_rom
 from edl.virtual.faults import Fault, Injector, Place
 from edl.virtual.imageload import LoadedImage
 from edl.virtual.link import Firmware
@@ -48,6 +49,7 @@ from edl.virtual.states import (
     programmer_in,
 )
 from edl.virtual.storage import EmmcProduct, Extent, Storage, UfsProduct, emmc, ext_csd, ufs
+from edl.virtual.streaming import streaming_programmer
 from edl.virtual.usb import VirtualBackend
 
 _HELLO = Command.HELLO.to_bytes(4, "little")
@@ -367,6 +369,9 @@ class Phone:
         rom = self._rom()
         self._condition = ""
         self._state = State.BOOT_ROM
+        if self.profile.dmss:
+            self._appear(dmss_rom())
+            return
         self._appear(boot_rom(replace(rom, hello_eaten=hello_eaten or rom.hello_eaten), _accept))
 
     def _start_programmer(self) -> None:
@@ -388,6 +393,8 @@ class Phone:
             quirks=self.profile.quirks,
             injector=self._injector,
         )
+        if self.profile.programmer == "streaming":
+            return streaming_programmer(board, self.profile.manners)
         return programmer(self.profile.programmer, board, greet=greet)
 
     def _appear(

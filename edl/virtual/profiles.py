@@ -18,6 +18,9 @@
                         `oplus`, `vivo`: for its storage; `motorola`: it forbids some commands
     restricted=0/0+64   LUN/START+COUNT that a maker's policy refuses; may be repeated
     programmer=mute     the programmer does not work; `chatter`, `garbage`
+    streaming=no-reading how a programmer behaves that speaks Streaming Download; names with +
+                        between them: `memory`, `old`, `twisted`, `no-crc`, `chatty`, `glued`,
+                        `split`, `sluggish`, `foreign`, `trusted`, `small`
     sahara=3            version of the boot ROM's protocol, 1 to 3
     images=33+34+13     the boot ROM starts from several images
     questions=refused   the boot ROM does not tell who it is; `ignored`, `silent`
@@ -60,6 +63,7 @@ from edl.virtual.imageload import ImageKind
 from edl.virtual.pace import Pace
 from edl.virtual.programmer.board import Quirks
 from edl.virtual.storage import Faults
+from edl.virtual.streaming import Manners
 from edl.virtual.verifier import Fuses
 from edl.virtual.wear import CONDITIONS
 
@@ -93,12 +97,13 @@ class Profile:
     what is wrong with the flash; wear: a name of `wear`, in addition. pace: how fast it all is.
     payload_bytes: largest payload, None for that of the real programmer. starts: a name of
     `states.SYSTEMS` that it comes back as when it has started; empty: nothing. life, pre_eol: what
-    it says about its wear, where it is not new.
+    it says about its wear, where it is not new. manners: of a programmer that speaks Streaming
+    Download, the kind `streaming`. dmss: its boot ROM is from before Sahara.
     """
 
     name: str
     title: str
-    programmer: Literal["msm8916", "msm8953", "sdm660", "qcm2290"]
+    programmer: Literal["msm8916", "msm8953", "sdm660", "qcm2290", "streaming"]
     rom: RomConfig
     storage: Literal["emmc", "ufs"] = "emmc"
     lun_sectors: Mapping[int, int] = field(default_factory=lambda: _EMMC_SECTORS)
@@ -119,6 +124,8 @@ class Profile:
     life: tuple[int, int] | None = None
     pre_eol: int | None = None
     starts: str = ""
+    manners: Manners = field(default_factory=Manners)
+    dmss: bool = False
 
     @property
     def sector_bytes(self) -> int:
@@ -159,6 +166,7 @@ def _fuses(
 _MSM8916 = RomConfig(_fuses(0x007050E1), image_kind=ImageKind.ELF32, done_status=_PENDING)
 _MSM8953 = RomConfig(_fuses(0x000460E1), image_kind=ImageKind.ELF32, done_status=_PENDING)
 _SDM660 = RomConfig(_fuses(0x0008C0E1, soc_version=0x3006, header_version=5))
+_MSM8974 = RomConfig(_fuses(0x007B00E1), image_kind=ImageKind.SBL80)
 _QCM2290 = RomConfig(_fuses(0x001860E1, TEST_ROOT_SHA384, soc_version=0x9003, header_version=6))
 
 PROFILES: dict[str, Profile] = {
@@ -166,6 +174,20 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile("msm8916", "Snapdragon 410, early generation 1, eMMC", "msm8916", _MSM8916),
         Profile("msm8953", "Snapdragon 625, late generation 1, eMMC", "msm8953", _MSM8953),
+        Profile(
+            "msm8974",
+            "Snapdragon 800, eMMC, a programmer that speaks Streaming Download",
+            "streaming",
+            _MSM8974,
+        ),
+        Profile(
+            "msm7x30",
+            "Snapdragon S2, eMMC, DMSS Download and then Streaming Download",
+            "streaming",
+            _MSM8974,
+            has_product=False,
+            dmss=True,
+        ),
         Profile("sdm660", "Snapdragon 660, generation 2, eMMC", "sdm660", _SDM660),
         Profile(
             "qcm2290",

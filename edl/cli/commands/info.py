@@ -13,7 +13,7 @@ from edl.cli.app import App
 from edl.cli.options import Settings, phone_options
 from edl.device import health
 from edl.device.connect import Phone
-from edl.device.firehose import Programmer
+from edl.device.programmer import Programmer
 from edl.device.storage import Storage
 from edl.firehose import loglines
 from edl.firehose.answers import StorageInfo

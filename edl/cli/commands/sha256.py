@@ -11,7 +11,7 @@ import click
 from edl.cli.app import App
 from edl.cli.options import Settings, lun_option, phone_options
 from edl.cli.targets import with_lun
-from edl.device.firehose import Programmer
+from edl.device.programmer import Programmer
 from edl.device.storage import Place, Storage, parse_targets
 from edl.errors import CancelledError
 from edl.events import BytesMoved, StepStarted
