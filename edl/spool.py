@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -143,7 +144,8 @@ def put(path: Path, data: Iterable[bytes | memoryview], name: str, emit: Emit = 
         DiskError: there is no room.
         ImageError: the file is damaged.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    who = f"{os.getpid()}-{threading.get_ident()}"  # two phones may need the same at once
+    partial = path.with_name(f"{path.name}.{who}.partial")
     unchecked = 0
     try:
         private_folder(path.parent)

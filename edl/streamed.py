@@ -56,7 +56,8 @@ class StreamContent:
     anywhere, for those that are packed but not compressed; the stream then is for `verify` only. A
     stream that checks what it gives (a CRC at its end) is read to its very end. layout: of a sparse
     image, once somebody has read it, as that may mean to unpack all of it. crc: the CRC-32 that all
-    of it has for certain; None if nobody has looked.
+    of it has for certain; None if nobody has looked. lying: the same bytes where they were put on the
+    disk for several readers.
     """
 
     name: str
@@ -68,6 +69,7 @@ class StreamContent:
     _live: _Live | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _whole: bool = field(default=False, init=False)
+    lying: Content | None = field(default=None, init=False)
 
     def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
         """See Content.
@@ -76,6 +78,9 @@ class StreamContent:
             ImageError: it is damaged or cut off.
         """
         try:
+            if self.lying is not None:
+                yield from self.lying.chunks(offset, length)
+                return
             if self.direct is not None:
                 yield from self.direct().chunks(offset, length)
                 return

@@ -260,6 +260,9 @@ class Member(StreamContent):
 
     def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
         """See StreamContent."""
+        if self.lying is not None:
+            yield from self.lying.chunks(offset, length)
+            return
         try:
             yield from self.archive.chunks(self.entry, offset, length)
         except DocumentError as error:
