@@ -194,6 +194,21 @@ class DeviceRefusedError(EdlError):
     status = 6
 
 
+class VipRefusedError(DeviceRefusedError):
+    """The programmer takes only what was signed beforehand (VIP), and this was not it.
+
+    It hashes every transfer and compares it with the next digest of the signed tables. After one
+    that differs it takes nothing more: nothing of the session can be saved, and what was written
+    before stays.
+    """
+
+    code = "vip-refused"
+    remedies = (
+        "Hold the power button for 15 seconds and enter EDL mode again: a new session begins.",
+        "Compare package and tables first: edl rawprogram PACKAGE --vip DIR --dry-run",
+    )
+
+
 class ProgrammerRefusedError(DeviceRefusedError):
     """The phone's boot ROM did not accept the programmer (the loader file).
 
@@ -274,6 +289,20 @@ class PackageError(ImageError):
     """The package does not hold together: a file is missing, or rows contradict each other."""
 
     code = "package"
+
+
+class DigestMismatchError(PackageError):
+    """What would be sent is not what the signed digest tables (VIP) hold. Nothing was sent.
+
+    Tables are made for one package, with one set of options, down to the last byte. Each transfer
+    that differs was shown with the row and the part of the file that it belongs to.
+    """
+
+    code = "digest-mismatch"
+    remedies = (
+        "Use the package, and the options, that the tables were made with.",
+        "Or make new tables (edl digests), and have DigestsToSign.bin signed again.",
+    )
 
 
 class DocumentError(ImageError):
