@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edl.api import (
+        Busy,
         BytesMoved,
         CancelledError,
         DeviceLog,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Busy",
     "BytesMoved",
     "CancelledError",
     "DeviceLog",

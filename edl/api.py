@@ -36,7 +36,7 @@ from edl.errors import (
     StoppedMidwayError,
     UsageError,
 )
-from edl.events import BytesMoved, DeviceLog, Emit, Event, Notice, Stage, StepStarted, ignore
+from edl.events import Busy, BytesMoved, DeviceLog, Emit, Event, Notice, Stage, StepStarted, ignore
 from edl.formats.gpt import Partition
 from edl.formats.mbn import read_image
 from edl.identity import PhoneIdentity
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from edl.virtual.phone import Phone as VirtualPhone
 
 __all__ = [
+    "Busy",
     "BytesMoved",
     "CancelledError",
     "DeviceLog",

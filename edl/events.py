@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the job begins, or tells its outcome (`found`, `loader`, `checked`, ...)."""
+    """A stage of the job begins, or tells its outcome (`found`, `loader`, `checked`, ...).
+
+    total_bytes: what it moves; 0 where it moves nothing that is counted.
+    """
 
     name: str
     text: str
+    total_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,20 @@ class Notice:
     text: str
 
 
-Event = Stage | StepStarted | BytesMoved | DeviceLog | Notice
+@dataclass(frozen=True)
+class Busy:
+    """The phone has said nothing for `waited_s`, and is waited for at most `left_s` more.
+
+    doing: what it has been told to do and may take long for, such as `writing`: then it is normal;
+    empty if nothing is known that it ought to be busy with.
+    """
+
+    doing: str
+    waited_s: float
+    left_s: float | None = None
+
+
+Event = Stage | StepStarted | BytesMoved | DeviceLog | Notice | Busy
 Emit = Callable[[Event], None]
 
 

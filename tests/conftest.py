@@ -41,6 +41,7 @@ UNCOUNTED = (
     "tests/cli/test_json_commands.py::test_every_command_holds_to_the_page",
     "tests/cli/test_lying_phones.py",
     "tests/cli/test_process.py",
+    "tests/cli/test_screen.py",
     "tests/cli/test_rescue.py::test_a_dead_phone_comes_back",
     "tests/cli/test_rescue.py::test_the_cable_comes_out_and_it_is_another_day",
     "tests/docs/test_command_lines.py",

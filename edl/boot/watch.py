@@ -144,9 +144,10 @@ def _new(now: Iterable[Sight], before: Collection[Sight], place: str) -> list[Si
 
 def _told(sight: Sight | None, before: Collection[Sight], waited: float) -> Return:
     if sight is None:
+        so_long = f" for {waited:.0f} s" if waited >= 1 else ""
         text = (
-            f"It has left EDL mode and was not seen on USB for {waited:.0f} s: so does a phone that"
-            " starts, until its system runs."
+            f"It has left EDL mode and was not seen on USB{so_long}: so does a phone that starts,"
+            " until its system runs."
         )
         return Return(Came.GONE, text, waited)
     if sight in before:

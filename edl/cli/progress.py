@@ -11,11 +11,12 @@ from typing import Protocol, Self
 
 from edl.cli import terminal
 from edl.cli.options import Settings
-from edl.events import BytesMoved, DeviceLog, Event, Notice, Stage, StepStarted
-from edl.units import format_size
+from edl.events import Busy, BytesMoved, DeviceLog, Event, Notice, Stage, StepStarted
+from edl.units import format_size, format_wait
 
 _TENTH = 10
 _SLOW_S = 2.0
+_BUSY_AGAIN_S = 10.0  # many short waits are not told one by one
 _MOST_ALIKE = 3  # a sparse image can be tens of thousands of pieces
 
 
@@ -62,6 +63,13 @@ def display(settings: Settings) -> Display:
     return Lines()
 
 
+def busy_text(doing: str, waited_s: float, left_s: float | None = None) -> str:
+    """Return for people that the phone keeps them waiting; see edl.events.Busy."""
+    text = f"the phone is {doing or 'busy or silent'}: {format_wait(waited_s)} so far"
+    text += ", which is normal" if doing else ""
+    return text if left_s is None else f"{text}; at most {format_wait(left_s)} more"
+
+
 class Quiet:
     """Shows nothing but what is odd."""
 
@@ -88,13 +96,9 @@ class Lines(Quiet):
     """One line a step, and one every tenth of a long one."""
 
     def __init__(self) -> None:
-        self._job_bytes = 0
+        self._busy_at = -_BUSY_AGAIN_S
         self._title, self._alike = "", 0  # how many steps in a row had that title
         self._measure(0)
-
-    def begin(self, total_bytes: int) -> None:
-        """See Display."""
-        self._job_bytes = total_bytes
 
     def _measure(self, total_bytes: int) -> None:
         self._done, self._total, self._tenth = 0, total_bytes, 0
@@ -103,9 +107,9 @@ class Lines(Quiet):
     def __call__(self, event: Event) -> None:
         """See Display."""
         match event:
-            case Stage(name, text):
+            case Stage(name, text, total_bytes):
                 terminal.err(f"  {name:<8} {text}")
-                self._measure(self._job_bytes)
+                self._measure(total_bytes)
             case StepStarted(index, count, title, total_bytes):
                 self._title, self._alike = title, self._alike + 1 if title == self._title else 1
                 width = len(str(count))
@@ -117,6 +121,10 @@ class Lines(Quiet):
                 self._measure(total_bytes)
             case BytesMoved(done_bytes):
                 self._moved(done_bytes)
+            case Busy(doing, waited_s, left_s):
+                if time.monotonic() - self._busy_at >= _BUSY_AGAIN_S:
+                    self._busy_at = time.monotonic()
+                    terminal.err(f"  {'wait':<8} {busy_text(doing, waited_s, left_s)}")
             case Notice():
                 super().__call__(event)
             case DeviceLog():
@@ -145,6 +153,8 @@ class JsonDisplay(Quiet):
                 _line("device_log", text=text)
             case Notice(text):
                 _line("notice", text=text)
+            case Busy(doing, waited_s, left_s):
+                _line("busy", doing=doing, waited_s=waited_s, left_s=left_s)
             case BytesMoved():
                 pass  # too many to be of use: steps and the result tell
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _UNSURE = {"", "dumb", "unknown"}
+_NARROW = 20  # columns; no terminal has fewer
 
 
 def prepare() -> None:
@@ -75,7 +76,7 @@ def out(lines: Iterable[str]) -> None:
     if sys.stdout is None:
         return
     try:
-        sys.stdout.write("".join(f"{clean(line)}\n" for line in lines))
+        sys.stdout.write("".join(f"{fitted(clean(line), sys.stdout)}\n" for line in lines))
         sys.stdout.flush()
     except BrokenPipeError:
         drop(sys.stdout)
@@ -93,7 +94,7 @@ def err(line: str, style: str = "") -> None:
 
     style: an SGR sequence for the line's head, up to the first colon.
     """
-    text = clean(line)
+    text = fitted(clean(line), sys.stderr)
     if style:
         head, colon, rest = text.partition(":")
         text = f"{style}{head}{colon}\x1b[0m{rest}"
@@ -104,6 +105,19 @@ def err(line: str, style: str = "") -> None:
     # a RuntimeError comes where a signal interrupts the writing of another line
     except (OSError, ValueError, RuntimeError):  # contextlib takes 6 ms
         pass
+
+
+def fitted(line: str, stream: TextIO | None) -> str:
+    """Return line, folded between words if stream is a terminal that is too narrow for it."""
+    if len(line) < _NARROW or stream is None or not is_terminal(stream):
+        return line
+    from edl.cli.folding import folded  # noqa: PLC0415  # no short line waits for it
+
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return line
+    return folded(line, columns - 1) if columns else line
 
 
 def drop(stream: TextIO | None) -> None:

@@ -17,6 +17,7 @@ from edl.events import DeviceLog, Emit, ignore
 from edl.firehose import loglines
 from edl.firehose.host import FirehoseHost, Junk, Log, RawData, Response
 from edl.transport import Queueing, Transport
+from edl.transport.patient import PatientTransport
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,14 @@ _MAX_LINE_CHARS = 4096  # the longest ones known dump 512 bytes in hex
 _MAX_STALE = 100_000  # events, or transfers without any, that mean nothing to us
 _MAX_SIGNS = 20
 _ERRORS = ("ERROR", "WARN")  # how lines of generation 3 begin that tell of failures
+_WORK = {  # commands that a phone may need long for, and what it does then
+    "configure": "opening its storage",
+    "getstorageinfo": "opening its storage",
+    "read": "reading",
+    "program": "writing",
+    "erase": "erasing",
+    "getsha256digest": "computing a digest",
+}
 _UNANSWERED = "unanswered"  # attribute of a response that did not come
 
 
@@ -57,6 +66,7 @@ class Dialogue:
     def __init__(self, transport: Transport, emit: Emit = ignore) -> None:
         self._transport = transport
         self._queueing = transport if isinstance(transport, Queueing) else None
+        self._patient = transport if isinstance(transport, PatientTransport) else None
         self._emit = emit
         self.host = FirehoseHost()
         self.logs: list[str] = []
@@ -87,6 +97,7 @@ class Dialogue:
         """
         _log.debug("> %s", xml.decode())
         self.host.forget()
+        self._at_work("")
         left = COMMAND_SLICES
         while True:
             try:
@@ -100,7 +111,13 @@ class Dialogue:
             else:
                 self.logs.clear()  # what came before is not about this command
                 self._log_chars = 0
+                self._at_work(_WORK.get(name, ""))
                 return
+
+    def _at_work(self, doing: str) -> None:
+        """Tell what the phone is busy with, should it keep anybody waiting."""
+        if self._patient is not None:
+            self._patient.doing = doing
 
     @property
     def underway_bytes(self) -> int:

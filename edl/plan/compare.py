@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 
 from edl.chunks import FillContent
 from edl.device.programmer import Programmer
@@ -44,8 +45,10 @@ class Checker:
         """How areas were compared, in words."""
         return " and ".join(sorted(self.ways))
 
-    def holds(self, area: Area, digest: bytes) -> bool:
-        """Tell whether area has that SHA-256.
+    def holds(
+        self, area: Area, digest: bytes, moved: Callable[[int], None] = lambda _: None
+    ) -> bool:
+        """Tell whether area has that SHA-256. moved: told of the bytes that have been compared.
 
         Raises:
             ReadFailedError: sectors cannot be read.
@@ -54,10 +57,16 @@ class Checker:
         there = self._told(area)
         if there is not None:
             self.ways.add(BY_DIGEST)
+            moved(area.size_bytes)
             return there == digest
         self.ways.add("reading back")
         found = hashlib.sha256()
-        self._programmer.read(area, found.update)
+
+        def take(data: memoryview) -> None:
+            found.update(data)
+            moved(len(data))
+
+        self._programmer.read(area, take)
         return found.digest() == digest
 
     def _told(self, area: Area) -> bytes | None:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 
 from edl.errors import ImageError
-from edl.events import Emit, Stage, ignore
+from edl.events import BytesMoved, Emit, Stage, ignore
 from edl.firehose.commands import Area
 from edl.plan.model import Step, Write
 from edl.plan.readout import pieces
@@ -36,13 +36,15 @@ def require_same(
     ]
     if not known:
         return
-    size = format_size(sum(area.size_bytes for _, area, _ in known))
-    emit(Stage("compare", f"are the files still those that {size} were written from?"))
+    total = sum(area.size_bytes for _, area, _ in known)
+    text = f"are the files still those that {format_size(total)} were written from?"
+    emit(Stage("compare", text, total))
     for step, area, offset in known:
         check_cancel()
         found = hashlib.sha256()
         for chunk in step.content.chunks(offset, area.size_bytes):
             found.update(chunk)
+            emit(BytesMoved(len(chunk)))
         if found.digest() != done[area]:
             raise ImageError(
                 f"The image for '{step.label}' is not what the interrupted run has written.",

@@ -6,14 +6,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edl.errors import TransportTimeoutError
-from edl.events import Emit, Stage
+from edl.events import Busy, Emit
 from edl.transport import Buffer, Queueing, Transport
 
 _WORD_S = 2.0  # longest wait without a word
+_AGAIN_S = 30.0  # and then until the next one
 
 
 class PatientTransport:
-    """Passes everything on to inner, and reports long waits to emit."""
+    """Passes everything on to inner, and reports long waits to emit.
+
+    Attributes:
+        doing: what the phone has been told to do and may take long for, such as `writing`; empty if
+            there is nothing that it ought to be busy with.
+    """
 
     def __init__(self, inner: Transport, emit: Emit) -> None:
         self.keeps_transfers = inner.keeps_transfers
@@ -21,21 +27,23 @@ class PatientTransport:
         self.sends_zlp = inner.sends_zlp
         self.description = inner.description
         self.link_speed: int | None = getattr(inner, "link_speed", None)  # of USB alone
+        self.doing = ""
         self._inner = inner
         self._queueing = inner if isinstance(inner, Queueing) else None
         self._emit = emit
         self._blocked_s = 0.0  # how long it has taken no data; may come in many short waits
+        self._told_s = 0.0  # of this, when it was last told
 
     def read(self, timeout_s: float) -> memoryview:
         """See Transport."""
-        if timeout_s <= _WORD_S:
-            return self._inner.read(timeout_s)
-        try:
-            return self._inner.read(_WORD_S)
-        except TransportTimeoutError:
-            left_s = timeout_s - _WORD_S
-            self._emit(Stage("wait", f"the phone is busy or silent; up to {left_s:.0f} s more"))
-            return self._inner.read(left_s)
+        waited_s, patience_s = 0.0, _WORD_S
+        while (left_s := timeout_s - waited_s) > patience_s:
+            try:
+                return self._inner.read(patience_s)
+            except TransportTimeoutError:
+                waited_s, patience_s = waited_s + patience_s, _AGAIN_S
+                self._emit(Busy(self.doing, waited_s, timeout_s - waited_s))
+        return self._inner.read(left_s)
 
     def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
         """See Transport."""
@@ -48,7 +56,7 @@ class PatientTransport:
             if timeout_s <= _WORD_S:
                 raise
             self._write_on(view, done, timeout_s - _WORD_S, zlp=zlp)
-        self._blocked_s = 0.0
+        self._block(0.0)
 
     def _write_on(self, view: memoryview, done: int, timeout_s: float, *, zlp: bool) -> None:
         """Send what is left of view."""
@@ -59,10 +67,14 @@ class PatientTransport:
             raise
 
     def _block(self, waited_s: float) -> None:
-        told = self._blocked_s >= _WORD_S
+        """Count a wait in vain; 0: something was taken after all."""
         self._blocked_s = self._blocked_s + waited_s if waited_s else 0.0
-        if self._blocked_s >= _WORD_S and not told:
-            self._emit(Stage("wait", "the phone takes no data; trying on for a while"))
+        due_s = self._told_s + _AGAIN_S if self._told_s else _WORD_S
+        if not self._blocked_s:
+            self._told_s = 0.0
+        elif self._blocked_s >= due_s:
+            self._told_s = self._blocked_s
+            self._emit(Busy(self.doing, self._blocked_s))
 
     @property
     def underway_bytes(self) -> int:
@@ -90,7 +102,7 @@ class PatientTransport:
         except TransportTimeoutError as error:
             self._block(0.0 if error.done_bytes else timeout_s)
             raise
-        self._blocked_s = 0.0
+        self._block(0.0)
 
     def abandon(self) -> None:
         """See Queueing."""

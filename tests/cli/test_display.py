@@ -18,7 +18,7 @@ from edl.cli.bars import Bars
 from edl.cli.options import Settings
 from edl.cli.progress import JsonDisplay, Lines, Quiet, display
 from edl.errors import DiskError, VerifyError
-from edl.events import BytesMoved, DeviceLog, Event, Notice, Stage, StepStarted
+from edl.events import Busy, BytesMoved, DeviceLog, Event, Notice, Stage, StepStarted
 from edl.home import home
 from edl.plan.model import Geometry, Plan
 from tests.cli.conftest import Edl
@@ -29,11 +29,14 @@ EVENTS: list[Event] = [
     StepStarted(1, 2, "boot\x1b[2J_a", 1 << 20),
     BytesMoved(1 << 19),
     DeviceLog("INFO: ok"),
+    Busy("writing", 2, 118),
     Notice("odd\x1b[2J"),
     StepStarted(2, 2, "misc", 1 << 10),
     BytesMoved(1 << 10),
-    Stage("verify", "comparing"),
-    BytesMoved(1 << 20),
+    Stage("verify", "comparing", 1 << 20),
+    BytesMoved(1 << 19),
+    StepStarted(3, 3, "boot_b", 1 << 10),
+    Stage("reset", "restarting"),
 ]
 
 
@@ -73,7 +76,7 @@ def test_bars_show_steps_and_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         bars.begin((1 << 20) + (1 << 10))
         for event in EVENTS:
             bars(event)
-            bars._progress.refresh()
+            bars._live.refresh()
         bars.pause()
         bars(Stage("reset", "restarting the phone"))
     shown = tty.getvalue()
@@ -81,14 +84,16 @@ def test_bars_show_steps_and_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in (
         r"  found    phone\x1b[2J",
         r"[1/2] boot\x1b[2J_a",
-        "512 KiB of 1 MiB",
-        "all",
+        "━━━━━───── 512 KiB of 1 MiB",
+        "the phone is writing: 2 s so far, which is normal",
         r"  note     odd\x1b[2J",
-        "comparing",
+        "comparing                    ━━━━━───── 512 KiB of 1 MiB",
+        "[3/3] boot_b                 ────────── 0 bytes of 1 KiB",
+        "all                          ━━━━━───── 513 KiB of 1 MiB",
         "  reset    restarting the phone",
-        "working",
+        "restarting 0 s",
     ):
-        assert text in shown
+        assert text in shown, text
     assert shown.rindex("\x1b[?25h") > shown.rindex("restarting")
 
 
@@ -122,11 +127,11 @@ def test_lines_tell_every_tenth_of_a_long_step(
     clock = iter(range(0, 10_000, 5))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     lines = Lines()
-    lines.begin(1 << 20)
+    lines.begin(2 << 20)
     lines(StepStarted(3, 12, "system_a", 1 << 20))
     for _ in range(8):
         lines(BytesMoved(1 << 17))
-    lines(Stage("verify", "comparing 1 MiB with what was sent"))
+    lines(Stage("verify", "comparing 1 MiB with what was sent", 1 << 20))
     lines(BytesMoved(1 << 19))
     lines(DeviceLog("INFO: not for people"))
     assert capsys.readouterr().err.splitlines() == [
@@ -134,6 +139,26 @@ def test_lines_tell_every_tenth_of_a_long_step(
         *(f"           {tenth}% of 1 MiB" for tenth in (10, 20, 30, 50, 60, 70, 80)),
         "  verify   comparing 1 MiB with what was sent",
         "           50% of 1 MiB",
+    ]
+
+
+def test_lines_tell_waits_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    lines = Lines()
+    for now[0], event in (
+        (2.0, Busy("writing", 2, 118)),
+        (6.0, Busy("writing", 2, 118)),  # of the next piece
+        (36.0, Busy("", 32, 88)),
+        (96.0, Busy("erasing", 62)),
+    ):
+        lines(event)
+    assert capsys.readouterr().err.splitlines() == [
+        "  wait     the phone is writing: 2 s so far, which is normal; at most 1 min 58 s more",
+        "  wait     the phone is busy or silent: 32 s so far; at most 1 min 28 s more",
+        "  wait     the phone is erasing: 1 min 2 s so far, which is normal",
     ]
 
 
@@ -151,8 +176,11 @@ def test_json_shows_events(capsys: pytest.CaptureFixture[str]) -> None:
         JsonDisplay()(event)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == [
-        "stage", "step", "device_log", "notice", "step", "stage",
+        "stage", "step", "device_log", "busy", "notice", "step", "stage", "step", "stage",
     ]  # fmt: skip
+    assert lines[3] == {
+        "v": 1, "type": "event", "event": "busy", "doing": "writing", "waited_s": 2, "left_s": 118,
+    }  # fmt: skip
 
 
 # -- the terminal ---------------------------------------------------------------------------------

@@ -6,22 +6,23 @@ from __future__ import annotations
 import pytest
 
 from edl.errors import TransportTimeoutError
-from edl.events import Event, Stage
+from edl.events import Busy, Event
 from edl.transport import Buffer
 from edl.transport.patient import PatientTransport
 from tests.phones import Script
 
 
 class Slow(Script):
-    """Says something only in the second read."""
+    """Says something only in the read of that number."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 2) -> None:
         super().__init__()
         self.waits: list[float] = []
+        self._number = number
 
     def read(self, timeout_s: float) -> memoryview:
         self.waits.append(timeout_s)
-        if len(self.waits) < 2:
+        if len(self.waits) < self._number:
             raise TransportTimeoutError("silence")
         return memoryview(b"late")
 
@@ -35,22 +36,33 @@ def test_a_short_wait_needs_no_word() -> None:
     assert told == []
 
 
-def test_a_long_wait_is_told_once_and_is_as_long_as_before() -> None:
+def test_a_long_wait_is_told_now_and_then_and_is_as_long_as_before() -> None:
     told: list[Event] = []
-    slow = Slow()
-    assert bytes(PatientTransport(slow, told.append).read(120)) == b"late"
-    assert slow.waits == [2, 118]
-    assert told == [Stage("wait", "the phone is busy or silent; up to 118 s more")]
+    slow = Slow(4)
+    assert bytes(PatientTransport(slow, told.append).read(70)) == b"late"
+    assert slow.waits == [2, 30, 30, 8]
+    assert told == [Busy("", 2, 68), Busy("", 32, 38), Busy("", 62, 8)]
+    with pytest.raises(TransportTimeoutError):
+        PatientTransport(Slow(9), told.append).read(70)
+
+
+def test_what_the_phone_has_been_told_to_do_is_told_with_the_wait() -> None:
+    told: list[Event] = []
+    patient = PatientTransport(Slow(), told.append)
+    patient.doing = "erasing"
+    patient.read(120)
+    assert told == [Busy("erasing", 2, 118)]
 
 
 def test_a_phone_that_takes_nothing_is_told_of_after_two_seconds() -> None:
     told: list[Event] = []
     blocked = PatientTransport(Script(blocks_after=1), told.append)
     blocked.write(b"taken", 1)
-    for _ in range(12):
+    blocked.doing = "writing"
+    for _ in range(150):
         with pytest.raises(TransportTimeoutError):
             blocked.write(b"not taken", 0.25)
-    assert told == [Stage("wait", "the phone takes no data; trying on for a while")]
+    assert told == [Busy("writing", 2), Busy("writing", 32)]
 
 
 class Sluggish(Script):
@@ -82,7 +94,7 @@ def test_a_long_write_that_nobody_takes_is_told_of_while_it_lasts() -> None:
     blocked = PatientTransport(Script(blocks_after=0), told.append)
     with pytest.raises(TransportTimeoutError):
         blocked.write(b"not taken", 10)
-    assert told == [Stage("wait", "the phone takes no data; trying on for a while")]
+    assert told == [Busy("", 2)]
 
 
 def test_what_is_taken_slowly_needs_no_word() -> None:
@@ -145,7 +157,7 @@ def test_a_queue_that_stays_full_is_told_of_once() -> None:
         patient.post(b"x", 2.0)
     with pytest.raises(TransportTimeoutError):
         patient.finish(2.0)
-    assert [type(event) for event in told] == [Stage]
+    assert told == [Busy("", 2)]
     patient.abandon()
     assert patient.underway_bytes == 0
     patient.listen(4)

@@ -3,7 +3,16 @@ from __future__ import annotations
 
 import pytest
 
-from edl.units import GIB, KIB, MIB, format_duration, format_size, parse_number, parse_size
+from edl.units import (
+    GIB,
+    KIB,
+    MIB,
+    format_duration,
+    format_size,
+    format_wait,
+    parse_number,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +118,21 @@ def test_sizes_are_written_for_people(size_bytes: int, text: str) -> None:
 )
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.3, "0 s"),
+        (2, "2 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (599.9, "10 min"),
+        (3569, "59 min"),
+        (3600, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_waits_are_told_as_exactly_as_matters(seconds: float, text: str) -> None:
+    assert format_wait(seconds) == text

@@ -49,6 +49,7 @@ def command(settings: Settings, /, method: str, **arguments: Any) -> None:  # no
     with app.phone(request.package) as phone:
         plan = _plan(app, phone, request)
         checker = Checker(phone.programmer, method)
+        app.total(sum(write.area.size_bytes for write in plan.writes))
         with app.gentle() as cancel:
             rows = []
             for index, write in enumerate(plan.writes, 1):
@@ -99,15 +100,18 @@ def _compare(app: App, checker: Checker, index: int, count: int, write: Write) -
     """Return whether the phone holds what write would put there."""
     app.emit(StepStarted(index, count, write.label, write.area.size_bytes))
     equal, problem = True, None
+
+    def moved(count: int) -> None:
+        app.emit(BytesMoved(count))
+
     for area, offset in pieces(write.area):
         wanted = hashlib.sha256()
         for chunk in write.content.chunks(offset, area.size_bytes):
             wanted.update(chunk)
         try:
-            equal = checker.holds(area, wanted.digest()) and equal
+            equal = checker.holds(area, wanted.digest(), moved) and equal
         except ReadFailedError as error:
             equal, problem = False, error.message
-        app.emit(BytesMoved(area.size_bytes))
     return {
         "label": write.label,
         "lun": write.area.lun,
