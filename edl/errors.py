@@ -194,6 +194,20 @@ class DeviceRefusedError(EdlError):
     status = 6
 
 
+class MemoryRefusedError(DeviceRefusedError):
+    """The crashed phone refused to give memory that its own table lists.
+
+    Parts of it can be closed to the outside (secure memory, switched-off blocks). After a refusal
+    most phones await a reset, and give no more of this crash. What came before is kept.
+    """
+
+    code = "memory-refused"
+    remedies = (
+        "Leave that region out: name the others (edl ramdump --list shows them).",
+        "If it gives nothing any more, this crash is lost: hold the power button for 15 seconds.",
+    )
+
+
 class VipRefusedError(DeviceRefusedError):
     """The programmer takes only what was signed beforehand (VIP), and this was not it.
 

@@ -265,17 +265,20 @@ class App:
                 self.virtual = None
 
     @contextlib.contextmanager
-    def phone(self, package: Package | None = None, *, resume: bool = False) -> Iterator[Phone]:
+    def phone(
+        self, package: Package | None = None, *, resume: bool = False, crashed: bool = False
+    ) -> Iterator[Phone]:
         """Find the phone, bring it to a configured programmer, and leave that running afterwards.
 
         A phone that must enter EDL mode again is waited for, where somebody can hold its keys.
-        package: its loader and sector size are hints. resume: an interrupted job goes on.
+        package: its loader and sector size are hints. resume: an interrupted job goes on. crashed:
+        the caller can do with a phone that has crashed, and gets its error at once.
         """
         from edl.cli import reaching  # noqa: PLC0415
 
         with self.running(), self.plugged(), contextlib.ExitStack() as opened:
             resume = resume or self.settings.resuming is not None
-            phone = reaching.Reach(self, package, opened, resume=resume).phone()
+            phone = reaching.Reach(self, package, opened, resume=resume, crashed=crashed).phone()
             if self.recorder is not None:
                 self.recorder.phone(phone)
             yield phone

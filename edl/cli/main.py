@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("verify", "Compare the phone with a package.", "Rescue"),
     "backup": ("backup", "Save everything that can be read from the phone.", "Rescue"),
     "restore": ("restore", "Write a backup back, as far as it belongs here.", "Rescue"),
+    "ramdump": ("ramdump", "Save the memory of a phone that crashed (900E).", "Rescue"),
     "resume": ("resume", "Go on with the phone's interrupted job.", "Rescue"),
     "list": ("list", "Show the phones in EDL mode.", "Look"),
     "backups": ("backups", "Show what has been saved, of which phones, and where.", "Look"),

@@ -56,9 +56,14 @@ class Reach:
         *,
         resume: bool = False,
     ) -> None:
-        """resume: a job goes on, so that its programmer may get what it still waits for."""
+        crashed: bool = False,
+        """resume: a job goes on, so that its programmer may get what it still waits for.
+
+        crashed: the caller can do with a crashed phone, so that nobody is asked to hold its keys.
+        """
         self._resume = resume
         self._place = ""
+        self._crashed = crashed
         self._app = app
         self._package = package
         self._opened = opened
@@ -101,6 +106,8 @@ class Reach:
         claim = owed.claim(place_of(found), found.serial)
         if known is None and (serial := owed.who(place_of(found))) is not None:
             known = home.recall(serial)
+                if self._crashed and isinstance(error, CrashDumpError):
+                    raise
 
         def images(identity: PhoneIdentity) -> Mapping[int, bytes]:
             _remember(identity)

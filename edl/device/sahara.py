@@ -127,6 +127,14 @@ class BootRom:
             return False
         return True
 
+    def ask_for(self, mode: Mode) -> None:
+        """Answer its HELLO with a wish for mode."""
+        self.send(self._host.hello(mode))
+
+    def ask_for_memory(self, address: int, length: int, *, wide: bool) -> None:
+        """Ask a crashed phone for memory, which comes raw."""
+        self.send(self._host.read_memory(address, length, wide=wide))
+
     def start_over(self) -> None:
         """Ask for a fresh HELLO without a reset of the chip; old boot ROMs do not know this."""
         self.send(self._host.restart())

@@ -121,6 +121,7 @@ class Phase(enum.Enum):
     COMMAND = "an answer to a command"
     ANSWER = "the data of an answer"
     DONE = "the end of the upload"
+    MEMORY = "memory"
     RESET = "a reset"
 
 
@@ -140,6 +141,7 @@ _ALLOWED: dict[Phase, set[Command]] = {
     Phase.COMMAND: {Command.HELLO, Command.EXECUTE_RESP, Command.END_OF_IMAGE, Command.CMD_READY},
     Phase.ANSWER: set(),
     Phase.DONE: {Command.HELLO, Command.DONE_RESP, Command.END_OF_IMAGE},
+    Phase.MEMORY: {Command.HELLO, Command.END_OF_IMAGE} | _DUMP,
     Phase.RESET: {Command.HELLO, Command.RESET_RESP, Command.END_OF_IMAGE},
 }
 
@@ -311,6 +313,15 @@ class SaharaHost:
         """Return DONE: start the image that is complete."""
         self._enter(Phase.DONE)
         return packets.Done().to_bytes()
+
+    def read_memory(self, address: int, length: int, *, wide: bool) -> bytes:
+        """Return MEM_READ, or (wide) MEM_READ64; the memory comes raw: see `memory.MemoryAnswer`.
+
+        length: not the 16 bytes that a refusal has.
+        """
+        self._enter(Phase.MEMORY)
+        packet = packets.MemRead64 if wide else packets.MemRead
+        return packet(address, length).to_bytes()
 
     def reset(self) -> bytes:
         """Return RESET: the chip resets."""

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from edl.errors import ProtocolError
 from edl.sahara import packets
 from edl.sahara.packets import Command, Exec, Mode
-from edl.virtual.crashdump import CrashDump
+from edl.virtual.crashdump import CrashDump, CrashedLoader
 from edl.virtual.imageload import ImageKind, LoadedImage, Loader
 from edl.virtual.link import Exit, Firmware, Receive, Request, Send
 from edl.virtual.verifier import PROGRAMMER, Fuses, RefusedError, Status
@@ -40,7 +40,6 @@ class SaharaStatus(enum.IntEnum):
     INVALID_PACKET_SIZE = 0x05
     INVALID_DATA_SIZE = 0x08
     INVALID_HOST_MODE = 0x18
-    INVALID_MEMORY_READ = 0x19
     MEMORY_DEBUG_NOT_SUPPORTED = 0x1B
     INVALID_MODE_SWITCH = 0x1C
     EXEC_CMD_UNSUPPORTED = 0x1F
@@ -87,7 +86,8 @@ class RomConfig:
         it. greets_once: every HELLO after the first one is left out.
     refuses: status with which it refuses every image, whatever that is like.
     hello_mode: mode that HELLO offers, where it is not the one that follows from the rest.
-    crash_dump: it is no boot ROM but a crashed boot loader (900e) that offers this memory.
+    crash_dump: it is no boot ROM but a crashed boot loader (900e) that offers this memory; nothing
+        else is heeded then.
     sw_ids: kinds of image that it starts.
     """
 
@@ -125,6 +125,8 @@ def boot_rom(config: RomConfig, on_loaded: Callable[[LoadedImage], None]) -> Fir
 
     on_loaded: called with every image that was loaded and accepted.
     """
+    if config.crash_dump is not None:
+        return CrashedLoader(config.crash_dump).run()
     return _Rom(config, on_loaded).run()
 
 
@@ -248,8 +250,6 @@ class _Rom:
         config = self._config
         last = self._image_index > 0 and self._image_index == len(config.image_ids) - 1
         mode = Mode.IMAGE_COMPLETE if config.announces_last and last else Mode.IMAGE_PENDING
-        if config.crash_dump:
-            mode = Mode.MEMORY_DEBUG
         hello = packets.Hello(
             config.version, config.version_min, packets.MAX_PACKET_BYTES, config.hello_mode or mode
         ).to_bytes()
@@ -269,14 +269,14 @@ class _Rom:
             raise _SaharaError(SaharaStatus.INVALID_HOST_PROTOCOL)
         match answer.mode, self._config.command_mode:
             case Mode.MEMORY_DEBUG, _:
-                yield from self._memory_debug()
+                raise _SaharaError(SaharaStatus.MEMORY_DEBUG_NOT_SUPPORTED)
             case Mode.COMMAND, CommandMode.OFFERED:
                 yield from self._command_mode()
             case Mode.COMMAND, CommandMode.SILENT:
                 yield from self._await_reset()
             case Mode.COMMAND, CommandMode.IGNORED:
                 yield from self._transfer()
-            case ((Mode.IMAGE_PENDING | Mode.IMAGE_COMPLETE), _) if not self._config.crash_dump:
+            case ((Mode.IMAGE_PENDING | Mode.IMAGE_COMPLETE), _):
                 yield from self._transfer()
         raise _SaharaError(SaharaStatus.INVALID_HOST_MODE)
 
@@ -379,20 +379,3 @@ class _Rom:
                     raise _SaharaError(SaharaStatus.INVALID_CMD)
             if refusal:  # a refused command does not end command mode: openpst/sahara#6
                 yield from self._send(packets.EndOfImage(self._image_id, refusal))
-
-    def _memory_debug(self) -> Generator[Request, Any, NoReturn]:
-        """Serve the crash dump until the host resets the phone."""
-        dump = self._config.crash_dump
-        if dump is None:
-            raise _SaharaError(SaharaStatus.MEMORY_DEBUG_NOT_SUPPORTED)
-        offer = packets.MemDebug if dump.bits == 32 else packets.MemDebug64
-        request = packets.MemRead if dump.bits == 32 else packets.MemRead64
-        yield from self._send(offer(dump.table_address, len(dump.table)))
-        while True:
-            packet = yield from self._packet()
-            if not isinstance(packet, request):
-                raise _SaharaError(SaharaStatus.INVALID_CMD)
-            data = dump.read(packet.address, packet.length)
-            if data is None:
-                raise _SaharaError(SaharaStatus.INVALID_MEMORY_READ)
-            yield Send(data)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from edl.units import MIB, parse_size
 from edl.virtual.bootrom import CommandMode
+from edl.virtual.crashes import require_name
 from edl.virtual.programmer.board import (
     MOTOROLA_LIMIT,
     OPLUS_LOCK,
@@ -24,7 +25,7 @@ from edl.virtual.programmer.board import (
     XIAOMI_LOCK,
     Quirks,
 )
-from edl.virtual.states import CONDITIONS, SYSTEMS
+from edl.virtual.states import CONDITIONS, CRASHED, SYSTEMS
 from edl.virtual.storage import Extent
 from edl.virtual.streaming import NAMES
 
@@ -157,6 +158,11 @@ def with_start(profile: Profile, text: str) -> Profile:
     return replace(profile, starts=text)
 
 
+def with_crash(profile: Profile, text: str) -> Profile:
+    """Return profile, crashed, with the memory that text names."""
+    return replace(with_state(profile, CRASHED), crash=require_name(text))
+
+
 def _one_of(choice: Mapping[str, Value], text: str) -> Value:
     if text not in choice:
         raise ValueError(f"it is {', '.join(choice)}")
@@ -179,4 +185,5 @@ CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "flash-hash": with_rate("digest"),
     "payload": with_payload,
     "starts": with_start,
+    "crash": with_crash,
 }

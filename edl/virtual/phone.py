@@ -28,6 +28,9 @@ from edl.virtual.controller import (
     SUPER_SPEED_PACKET_BYTES,
     Controller,
 )
+from edl.virtual.crashdump import CrashedLoader
+from edl.virtual.crashdump import Stage as Dumping
+from edl.virtual.crashes import dump_of
 from edl.virtual.descriptors import FIREHOSE_PROTOCOL, UsbDevice
 from edl.virtual.dmss import dmss_rom
 from edl.virtual.faults import Fault, Injector, Place
@@ -99,8 +102,9 @@ class Phone:
         self._board: Board | None = None  # of the last programmer
         self._owed, self._heard = saved.owed, self._injector.counts[Place.OUT]
         self._condition = self.profile.state if saved.condition is None else saved.condition
-        if self._condition:
-            self._begin(self._condition)
+        self._crashed: CrashedLoader | None = None
+        if self._condition and saved.state is not State.UNPLUGGED:
+            self._begin(self._condition, saved.dump)
             return
         match saved.state:
             case State.BOOT_ROM:
@@ -268,6 +272,7 @@ class Phone:
             self._held.close()
 
     def __enter__(self) -> Self:
+            Dumping.GREETING if self._crashed is None else self._crashed.stage,
         return self
 
     def __exit__(
@@ -341,13 +346,18 @@ class Phone:
         else:
             self._start_boot_rom()
 
-    def _begin(self, name: str) -> None:
-        """Come up on the bus as other programs have left it."""
+    def _begin(self, name: str, dump: Dumping = Dumping.GREETING) -> None:
+        """Come up on the bus as other programs have left it. dump: how far they are with its."""
         condition, profile = CONDITIONS[name], self.profile
-        if condition.rom is not None:
+        if name == CRASHED:
             self._state = State.BOOT_ROM
-            ids = CRASH_IDS if name == CRASHED else profile.usb_ids
-            self._appear(boot_rom(condition.rom(self._rom()), _accept), ids=ids)
+            memory = dump_of(profile.crash, profile.rom.fuses.serial)
+            self._crashed = CrashedLoader(memory, dump)
+            self._appear(self._crashed.run(), ids=CRASH_IDS)
+        elif condition.rom is not None:
+            self._state = State.BOOT_ROM
+        self._condition = ""
+            self._appear(boot_rom(condition.rom(self._rom()), _accept))
         elif condition.said is not None:
             self._state = State.PROGRAMMER
             idle = self._programmer(greet=False)

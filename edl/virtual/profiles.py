@@ -38,6 +38,9 @@
     flash-read=90MB/s   so does the flash; likewise `flash-write`, and `flash-hash` for digests
     starts=adb          what it comes back as on USB when it has started: `adb`, `android`,
                         `fastboot`, or `crash` [default: nothing]
+    crash=plain         it has crashed and offers its memory: `narrow` (32 bits), `minidump`,
+                        `refuses`, `goes-on`, `starts-over`, `lying`, `hostile`, `many`;
+                        `plain:2`: another crash
     payload=16KiB       largest transfer of data that the programmer takes, a multiple of 512
     fault=FAULT         what goes wrong (see edl.virtual.faults); may be repeated
 
@@ -97,7 +100,8 @@ class Profile:
     what is wrong with the flash; wear: a name of `wear`, in addition. pace: how fast it all is.
     payload_bytes: largest payload, None for that of the real programmer. starts: a name of
     `states.SYSTEMS` that it comes back as when it has started; empty: nothing. life, pre_eol: what
-    it says about its wear, where it is not new. manners: of a programmer that speaks Streaming
+    it says about its wear, where it is not new. crash: what its memory holds when it has crashed, a
+    name of `crashes`. manners: of a programmer that speaks Streaming
     Download, the kind `streaming`. dmss: its boot ROM is from before Sahara.
     """
 
@@ -124,6 +128,7 @@ class Profile:
     life: tuple[int, int] | None = None
     pre_eol: int | None = None
     starts: str = ""
+    crash: str = "plain"
     manners: Manners = field(default_factory=Manners)
     dmss: bool = False
 

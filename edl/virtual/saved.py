@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from edl.errors import ImageError, UsageError
+from edl.virtual.crashdump import Stage
 from edl.virtual.faults import UNLIMITED, Fault, Place, parse_fault
 from edl.virtual.profiles import PhoneSpec, parse_spec
 from edl.virtual.states import CONDITIONS
@@ -40,6 +41,7 @@ class Saved:
     have not struck. counts: what has passed over USB so far. bootable: LUN that was chosen to boot
     from. condition: the name in `states` of how other programs have left it, empty for none; None
     for a new phone, which is as its spec says. owed: sectors whose data the programmer waits for.
+    dump: how far the conversation is about the memory of a phone that has crashed.
     """
 
     spec: PhoneSpec
@@ -50,6 +52,7 @@ class Saved:
     bootable: int | None = None
     condition: str | None = None
     owed: Extent | None = None
+    dump: Stage = Stage.GREETING
 
     def write(self, folder: Path) -> None:
         """Keep it in folder; a process that dies meanwhile leaves the old file."""
@@ -63,6 +66,7 @@ class Saved:
             "bootable": self.bootable,
             "condition": self.condition or "",
             "owed": None if self.owed is None else astuple(self.owed),
+            "dump": self.dump.name,
         }
         new = folder / f"{FILE_NAME}.new"
         new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -113,6 +117,7 @@ class Saved:
             bootable=bootable,
             condition=_condition(content.get("condition", "")),
             owed=_extent(content.get("owed")),
+            dump=Stage[content.get("dump", Stage.GREETING.name)],
         )
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from edl.sahara.packets import Mode
 from edl.virtual.bootrom import RomConfig
-from edl.virtual.crashdump import CrashDump, Region
 from edl.virtual.descriptors import QUALCOMM
 from edl.virtual.link import Firmware, Receive, Request, Send, Sleep
 from edl.virtual.storage import Extent
@@ -20,7 +19,6 @@ from edl.virtual.storage import Extent
 _AWAITED_BYTES = 4096  # of an image that an earlier program has begun to send
 _SECTORS = 256
 _PROLOG = '<?xml version="1.0" encoding="UTF-8" ?>'
-_OCIMEM = Region(0x1468_8000, bytes(0x4000), "OCIMEM", "OCIMEM.BIN")
 _FOR_EVER_S = 1e9
 
 
@@ -74,7 +72,7 @@ CONDITIONS: dict[str, Condition] = {
     ),
     "crash-dump": Condition(
         "crashed (900E): it offers a copy of its memory and takes no loader",
-        rom=lambda rom: replace(rom, crash_dump=CrashDump((_OCIMEM,))),
+        rom=lambda rom: rom,  # in whose place `crashdump` runs then
     ),
     "programmer": Condition("a programmer runs already", said=""),
     "stale-answer": Condition(

@@ -39,6 +39,7 @@ NEEDS_MORE = {
     "--fault": "it ends as the fault has it",
     "--resume": "it needs an interrupted job",
     "edl resume": "it needs an interrupted job",
+    "ramdump": "it needs a phone that has crashed",
     " rescue": "it needs somebody who answers",
     "--from-other-device": "it needs a dump of another phone",
     "--unique": "it needs older backups",

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import click
 
+from edl.cli import crashing
 from edl.cli.app import App
 from edl.cli.options import Settings, once, phone_options
+from edl.errors import CrashDumpError
 from edl.firehose.commands import Power
 from edl.plan import job
 
@@ -28,7 +30,7 @@ _DONE = {
 @phone_options
 @click.pass_obj
 def command(settings: Settings, mode: str) -> None:
-    """Restart the phone.
+    """Restart the phone; also one that has crashed (its memory is lost then).
 
     \b
     Examples:
@@ -37,9 +39,14 @@ def command(settings: Settings, mode: str) -> None:
     """
     app = App(settings)
     mode = _OTHER_WORDS.get(mode, mode)
-    with app.phone() as phone:
-        generation = phone.programmer.generation
-        job.reset(phone, _MODES[mode], app.emit)
+    try:
+        with app.phone(crashed=mode == "system") as phone:
+            generation = phone.programmer.generation
+            job.reset(phone, _MODES[mode], app.emit)
+    except CrashDumpError:
+        if mode != "system" or not crashing.restart(app):
+            raise
+        generation = None
     if mode == "edl" and generation == 1:
         app.say("  note     most programmers of this generation restart the system instead.")
     app.result({"mode": mode}, [_DONE[mode]])
