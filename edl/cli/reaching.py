@@ -55,15 +55,15 @@ class Reach:
         opened: contextlib.ExitStack,
         *,
         resume: bool = False,
-    ) -> None:
         crashed: bool = False,
+    ) -> None:
         """resume: a job goes on, so that its programmer may get what it still waits for.
 
         crashed: the caller can do with a crashed phone, so that nobody is asked to hold its keys.
         """
         self._resume = resume
-        self._place = ""
         self._crashed = crashed
+        self._place = ""
         self._app = app
         self._package = package
         self._opened = opened
@@ -82,6 +82,8 @@ class Reach:
             try:
                 return self._connect(found)
             except _STUCK as error:
+                if self._crashed and isinstance(error, CrashDumpError):
+                    raise
                 found = self._by_keys(found, error, error.remedies[0])
             except ProgrammerRefusedError as error:
                 found = self._with_next(found, error)
@@ -106,8 +108,6 @@ class Reach:
         claim = owed.claim(place_of(found), found.serial)
         if known is None and (serial := owed.who(place_of(found))) is not None:
             known = home.recall(serial)
-                if self._crashed and isinstance(error, CrashDumpError):
-                    raise
 
         def images(identity: PhoneIdentity) -> Mapping[int, bytes]:
             _remember(identity)

@@ -259,6 +259,7 @@ class Phone:
             self.storage.bootable,
             self._lasting_condition,
             owed,
+            Dumping.GREETING if self._crashed is None else self._crashed.stage,
         ).write(self._folder)
 
     def close(self) -> None:
@@ -272,7 +273,6 @@ class Phone:
             self._held.close()
 
     def __enter__(self) -> Self:
-            Dumping.GREETING if self._crashed is None else self._crashed.stage,
         return self
 
     def __exit__(
@@ -338,6 +338,7 @@ class Phone:
     def _restart(self) -> None:
         """Start from the flash; without a sound boot chain the boot ROM enters EDL mode."""
         self._leave()
+        self._condition = ""
         self._report = boot_check(self.storage)
         if self._report.boots:
             self._state = State.BOOTED
@@ -356,7 +357,6 @@ class Phone:
             self._appear(self._crashed.run(), ids=CRASH_IDS)
         elif condition.rom is not None:
             self._state = State.BOOT_ROM
-        self._condition = ""
             self._appear(boot_rom(condition.rom(self._rom()), _accept))
         elif condition.said is not None:
             self._state = State.PROGRAMMER
