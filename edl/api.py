@@ -185,7 +185,7 @@ def connect(
     found = found or discovery.choose(find(), None)
     hints: tuple[str, ...] = ()
     if package is not None and package.sector_bytes:
-        hints = ("emmc" if package.sector_bytes == 512 else "ufs",)
+        hints = (package.memory or ("emmc" if package.sector_bytes == 512 else "ufs"),)
     held = [_opened(found, on_event)]
 
     def reopen() -> Transport:

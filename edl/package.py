@@ -18,7 +18,15 @@ from edl import files, loaders, spool
 from edl.errors import DocumentError, ImageError, PackageError, UsageError
 from edl.events import Emit, ignore
 from edl.files import File
-from edl.formats.rawprogram import PatchRow, PowerRow, ProgramRow, Row, Rows, read_rawprogram
+from edl.formats.rawprogram import (
+    EraseRow,
+    PatchRow,
+    PowerRow,
+    ProgramRow,
+    Row,
+    Rows,
+    read_rawprogram,
+)
 from edl.formats.selection import Kind, classify_name, select
 from edl.identity import PhoneIdentity
 from edl.imageset import ProgrammerSet
@@ -69,7 +77,8 @@ class Package:
     is for, if it says so. asks: what the user should know and agree to before the first write, a
     sentence or two each. emit: takes what is told of files that must be unpacked. packed: it is
     read out of an archive, so that nobody has unpacked anything. below: all files of a folder by
-    path or name, for rows whose file does not lie where they say.
+    path or name, for rows whose file does not lie where they say. storage: type of storage that it
+    is for, as in `edl.device.connect.Wishes`, where the package says so.
     """
 
     title: str
@@ -90,6 +99,7 @@ class Package:
     emit: Emit = field(default=ignore, compare=False)
     packed: bool = False
     below: Mapping[str, File] = field(default_factory=dict, compare=False)
+    storage: str = ""
     _located: dict[tuple[str, str], File | None] = field(
         default_factory=dict, init=False, compare=False
     )
@@ -120,6 +130,13 @@ class Package:
                 with contextlib.suppress(PackageError, ImageError):
                     found.append(self.find(filename, document))
         return tuple(dict.fromkeys(found))
+
+    @property
+    def memory(self) -> str:
+        """The type of storage that it is for, where it says so or counts erase blocks, else ""."""
+        if any(isinstance(row, ProgramRow | EraseRow) and row.pages_per_block for row in self.rows):
+            return "nand"
+        return self.storage
 
     @property
     def sector_bytes(self) -> int | None:

@@ -40,6 +40,11 @@ _REMEDIES = {
     State.WRONG_KEY: "Use the stock package for exactly this model and region.",
     State.OTHER_PHONE: "Use the stock package for exactly this model.",
 }
+# What starts otherwise than phones do, or from elsewhere.
+_OTHER_CHAINS = {
+    "nand": "the boot chain (how modems with NAND start is not known here)",
+    "nvme": "the boot chain (computers with NVMe start from SPI-NOR: -m spinor)",
+}
 _NOBODY_KNOWS = Expectation("unknown", "Nobody knows what it will do: it could not be looked at.")
 
 
@@ -69,6 +74,9 @@ def check(
 ) -> Readiness:
     """Return whether phone would start. job: what was just done to it. before: see `earlier`."""
     storage = BoundedStorage(phone, cancel=cancel)
+    if phone.programmer.memory in _OTHER_CHAINS:
+        unread = (_OTHER_CHAINS[phone.programmer.memory],)
+        return Readiness(expect=(_NOBODY_KNOWS,), unread=unread, read_bytes=0, looked=False)
     try:
         return _check(storage, job or Job(), before or Earlier())
     except EdlError as error:

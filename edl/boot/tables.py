@@ -52,8 +52,7 @@ def read_layout(storage: Storage, job: Job) -> Layout:
         except DeviceRefusedError as error:
             layout.unread.append(f"partition tables of LUN {lun} ({error.message})")
     for lun, found in tables.items():
-        best = found.best
-        for partition in best.partitions if best else ():
+        for partition in found.partitions:
             layout.partitions.append((lun, partition))
     states = slots.boot_states(layout.partitions)
     layout.slot = slots.active_of(layout.partitions)

@@ -309,7 +309,9 @@ class App:
 
         settings = self.settings
         hints = list(loader.storage_hints())
-        if package is not None and package.sector_bytes:
+        if package is not None and package.memory:
+            hints.insert(0, package.memory)
+        elif package is not None and package.sector_bytes:
             hints.insert(0, "emmc" if package.sector_bytes == 512 else "ufs")
         return Wishes(
             memory="" if settings.memory == "auto" else settings.memory,

@@ -52,7 +52,7 @@ class Loader:
         """Yield the storage types that the loader's name speaks of."""
         paths = [Path(self._option)] if self._option else list(self._candidates())
         names = " ".join(path.name.lower() for path in paths[:1])
-        for kind in ("emmc", "ufs"):
+        for kind in ("emmc", "ufs", "nand", "nvme", "spinor"):
             if kind in names:
                 yield kind
 

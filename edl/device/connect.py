@@ -41,10 +41,12 @@ from edl.units import format_size
 _log = logging.getLogger(__name__)
 
 _STORAGES = ("emmc", "ufs")  # the order in which an unknown storage is tried: eMMC fails cleanly
+_OTHERS = ("nand", "nvme", "spinor")  # tried by and by where those have failed
 _COME_BACK_ATTEMPTS = 10
 _COME_BACK_PAUSE_S = 0.3
 _START_ATTEMPTS = 3
 _START_PAUSE_S = 0.5
+MEMORY_NAMES = {"emmc": "eMMC", "ufs": "UFS", "nand": "NAND", "nvme": "NVMe", "spinor": "SPI-NOR"}
 
 ChooseLoader = Callable[[PhoneIdentity], Mapping[int, bytes]]
 Reopen = Callable[[], Transport]
@@ -370,6 +372,8 @@ def _hear(programmer: FirehoseProgrammer, first: bytes) -> None:
 def _learn_storage(phone: Phone, programmer: FirehoseProgrammer, wishes: Wishes) -> None:
     """Configure, and make sure that the storage answers; each type is tried at most once."""
     first = [wishes.memory.lower()] if wishes.memory else [*wishes.hints, *_STORAGES]
+    if not wishes.memory and programmer.generation == 3:  # the older ones have one driver or two
+        first += _OTHERS
     refused: list[DeviceRefusedError] = []
     for memory in dict.fromkeys(first):
         try:
@@ -415,8 +419,8 @@ def _configure(programmer: FirehoseProgrammer, memory: str, wishes: Wishes) -> N
 
 def _describe(phone: Phone) -> str:
     info = phone.luns.get(0)
-    memory = (phone.programmer.memory or "unknown").replace("emmc", "eMMC").replace("ufs", "UFS")
-    words = [memory]
+    memory = phone.programmer.memory or "unknown"
+    words = [MEMORY_NAMES.get(memory, memory)]
     if info is not None and info.product:
         words.append(info.product)
     if info is not None and info.sectors and info.sector_bytes:

@@ -27,7 +27,7 @@ from edl.firehose.answers import (
 from edl.firehose.commands import Area, Power
 from edl.firehose.host import Log, RawData, Response
 from edl.transport import Transport
-from edl.units import MIB
+from edl.units import KIB, MIB
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ SETUP_TIMEOUT_S = 30.0  # generation 3 opens the storage here
 FINAL_TIMEOUT_S = 120.0
 READ_TIMEOUT_S = 30.0
 ERASE_TIMEOUT_S = 600.0
+SPINOR_TIMEOUT_S = 600.0
+SPINOR_BYTES_PER_S = 32 * KIB  # slowest part that we wait for, in addition
 DIGEST_TIMEOUT_S = 30.0
 DIGEST_BYTES_PER_S = 16 * MIB  # slowest digest that we wait for: generation 1 hashes in software
 DIGEST_LONGEST_S = 5 * 3600.0  # whatever size the phone claims: 512 GiB at twice that speed
@@ -63,6 +65,7 @@ class Programmer:
         self.payload_bytes = 0
         self.configuration: Configuration | None = None
         self.digest_works: bool | None = None
+        self.pages_per_block: int | None = None  # of NAND, once the programmer has told
 
     # -- attaching ------------------------------------------------------------------------------
 
@@ -212,7 +215,26 @@ class Programmer:
         if info.sectors is None:  # its words may trail its answer
             self._talk.settle()
             info = parse_storage_info(self._talk.logs)
+        if self.memory == "nand":
+            self.pages_per_block = info.pages_per_block
         return info
+
+    def _more(self, area: Area, last_sector: int | None = None) -> dict[str, int | str]:
+        """Return what a command about area says besides, on NAND."""
+        if self.pages_per_block is None:
+            return {}
+        last = area.start_sector + area.sectors - 1 if last_sector is None else last_sector
+        return commands.on_nand(self.pages_per_block, last)
+
+    def _patience(self, area: Area, seconds: float) -> float:
+        """Return how long to wait for the last word about area, at least seconds.
+
+        SPI-NOR is slow: 15 s between two transfers and 35 s at the end of small files were seen
+        (linux-msm/qdl#145, #163), and to erase a whole part takes minutes.
+        """
+        if self.memory != "spinor":
+            return seconds
+        return max(seconds, SPINOR_TIMEOUT_S) + area.size_bytes / SPINOR_BYTES_PER_S
 
     def read(self, area: Area, sink: Callable[[memoryview], None]) -> None:
         """Give the bytes of area to sink, piece by piece; a piece is valid during the call only.
@@ -224,7 +246,7 @@ class Programmer:
             ReadFailedError: sectors could not be read.
             DeviceRefusedError: the programmer does not allow it.
         """
-        self._talk.send("read", commands.read(area))
+        self._talk.send("read", commands.read(area, self._more(area)))
         self._talk.host.expect_answer_or_raw(area.size_bytes, area.sector_bytes)
         opening = self._talk.answer("read", SETUP_TIMEOUT_S)
         if not opening.ack or not opening.rawmode:
@@ -264,18 +286,21 @@ class Programmer:
         *,
         label: str = "",
         moved: Callable[[int], None] = lambda _: None,
+        last_sector: int | None = None,
     ) -> None:
         """Write chunks to area; together they must be exactly area.size_bytes long.
 
         All bytes are sent even when the phone has logged an error: it takes them all, and only its
         last word counts. moved: told how much more is out; 0 when the first is about to go.
+        last_sector: on NAND, up to where it may go on behind bad blocks.
 
         Raises:
             WriteFailedError: the storage did not take the data; area is in an unknown state.
             DeviceRefusedError: the programmer refused before any data; area is as it was.
             TransportError: the data could not be sent; the programmer waits for the rest.
         """
-        self._talk.send("program", commands.program(area, label))
+        more = self._more(area, last_sector)
+        self._talk.send("program", commands.program(area, label, more))
         opening = self._talk.answer("program", SETUP_TIMEOUT_S)
         if not opening.ack or self._talk.unknown(opening):
             self._talk.settle()
@@ -283,7 +308,7 @@ class Programmer:
         if not opening.rawmode:
             raise ProtocolError("The programmer accepted <program> but does not wait for data.")
         early = self._pour(area, chunks, moved)
-        closing = early or self._talk.answer("program", FINAL_TIMEOUT_S)
+        closing = early or self._talk.answer("program", self._patience(area, FINAL_TIMEOUT_S))
         if not closing.ack:
             self._talk.settle()
             raise refusal.refused("program", self._talk.logs, what=_where(area), after_data=True)
@@ -318,14 +343,18 @@ class Programmer:
         return None
 
     def erase(self, area: Area) -> None:
-        """Send <erase> for area; only for programmers that erase just that (generation 3).
+        """Send <erase> for area; only for programmers that erase just that.
+
+        These are generation 3, and those of NAND: the tools of modem makers send such erases to all
+        of them (linux-msm/qdl#305, quectel_eg25_recovery#29).
 
         Raises:
             DeviceRefusedError: the programmer refused; nothing or part of it is erased.
         """
-        if self.generation != 3:
+        if self.generation != 3 and self.pages_per_block is None:
             raise RuntimeError("<erase> wipes the whole LUN on this generation")
-        self._talk.ask("erase", commands.erase(area), ERASE_TIMEOUT_S)
+        xml = commands.erase(area, self._more(area))
+        self._talk.ask("erase", xml, self._patience(area, ERASE_TIMEOUT_S))
 
     def sha256(self, area: Area) -> bytes | None:
         """Return the digest of area as the phone computes it, or None if it cannot.
@@ -337,7 +366,7 @@ class Programmer:
             return None
         timeout_s = DIGEST_TIMEOUT_S + area.size_bytes / DIGEST_BYTES_PER_S
         timeout_s = min(timeout_s, DIGEST_LONGEST_S)
-        xml, logs = commands.sha256(area), self._talk.logs
+        xml, logs = commands.sha256(area, self._more(area)), self._talk.logs
         response = self._talk.ask("getsha256digest", xml, timeout_s, judge=False).response
         digest = parse_digest(logs, response)
         if digest is None:  # the digest, or the reason why there is none, may trail the answer

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edl.device.connect import Phone
+from edl.device.flashtable import read_table
 from edl.errors import DeviceRefusedError, DocumentError, UsageError
 from edl.firehose.commands import Area
 from edl.formats import gpt
 from edl.formats.gpt import Gpt, Partition
+from edl.formats.mibib import FlashTable, plain_name
 from edl.formats.slots import Slot, SlotState, active_of
 from edl.units import parse_number
 
@@ -30,11 +32,21 @@ _TARGET = re.compile(
 
 @dataclass(frozen=True)
 class Tables:
-    """Both copies of one LUN's partition table; None where there is none or it is no table."""
+    """Both copies of one LUN's partition table; None where there is none or it is no table.
+
+    flash, partitions: the table of a NAND chip, and what it means there.
+    """
 
     lun: int
     primary: Gpt | None
     backup: Gpt | None
+    flash: FlashTable | None = None
+    on_flash: tuple[Partition, ...] = ()
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        """The partitions of the copy to go by, whatever kind of table it is."""
+        return self.best.partitions if self.best else self.on_flash
 
     @property
     def best(self) -> Gpt | None:
@@ -124,7 +136,8 @@ class Storage:
         count = self.phone.lun_count
         if self.phone.programmer.memory == "ufs":
             return range(max(count or 0, _UFS_LUNS))
-        return range(count or (1 if self.phone.programmer.memory == "emmc" else _UFS_LUNS))
+        single = {"emmc", "nand", "nvme", "spinor"}
+        return range(count or (1 if self.phone.programmer.memory in single else _UFS_LUNS))
 
     def luns(self) -> Iterator[int]:
         """Yield the LUNs that can be opened: as many as the phone says, however numbered."""
@@ -148,6 +161,10 @@ class Storage:
         """
         if lun not in self._tables:
             self.sectors(lun)
+            if (pages := self.phone.lun(lun).pages_per_block) is not None:
+                self._tables[lun] = self._on_flash(lun, pages)
+                self.phone.seen[lun] = tuple(each.name for each in self._tables[lun].on_flash)
+                return self._tables[lun]
             copies: list[Gpt | None] = []
             refusals: list[DeviceRefusedError] = []
             for read in (self._primary, self._backup):
@@ -163,6 +180,13 @@ class Storage:
             if best := self._tables[lun].best:
                 self.phone.seen[lun] = tuple(partition.name for partition in best.partitions)
         return self._tables[lun]
+
+    def _on_flash(self, lun: int, pages_per_block: int) -> Tables:
+        """Return the table of a NAND chip."""
+        pages, unit = self.sectors(lun) or 0, self.phone.sector_bytes
+        table = read_table(self.read, lun, pages, unit, pages_per_block)
+        found = table.partitions(pages_per_block, pages) if table else ()
+        return Tables(lun, None, None, table, found)
 
     def _area(self, lun: int, start: int, sectors: int) -> Area:
         return Area(lun, start, sectors, self.phone.sector_bytes)
@@ -197,11 +221,11 @@ class Storage:
         """Yield all partitions of all LUNs that can be read, with their LUN."""
         for lun in self.luns():
             try:
-                best = self.table(lun).best
+                partitions = self.table(lun).partitions
             except DeviceRefusedError as error:
                 _log.info("tables of LUN %d: %s", lun, error)
                 continue
-            for partition in best.partitions if best else ():
+            for partition in partitions:
                 if partition.sectors > 0:
                     yield lun, partition
 
@@ -242,6 +266,8 @@ class Storage:
         ]
         found = [pair for pair in everywhere if pair[1].name == name]
         found = found or [pair for pair in everywhere if pair[1].name.lower() == name.lower()]
+        plain = plain_name(name).lower()  # modems: `0:EFS2`
+        found = found or [pair for pair in everywhere if pair[1].name.lower() == plain]
         if len(found) > 1:
             places = ", ".join(f"{where}/{partition.name}" for where, partition in found)
             raise UsageError(f"'{name}' exists more than once: name one of {places}.")

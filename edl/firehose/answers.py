@@ -101,7 +101,8 @@ class StorageInfo:
     """What getstorageinfo tells about one LUN; None where it did not say.
 
     sectors counts sectors of sector_bytes; 0 where the LUN could not be opened. life_a, life_b:
-    wear in the codes of the UFS standard. ext_csd: the 512 bytes in which an eMMC describes itself.
+    wear in the codes of the UFS standard. pages_per_block: of NAND, where a sector is a page: how
+    many are erased together. ext_csd: the 512 bytes in which an eMMC describes itself.
     extra: further lines, named as the programmer names them.
     """
 
@@ -117,6 +118,7 @@ class StorageInfo:
     life_b: int | None = None
     ext_csd: bytes | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    pages_per_block: int | None = None
 
     @property
     def inquiry(self) -> Inquiry | None:
@@ -177,11 +179,12 @@ _JSON_KEYS = {
     "mem_type": "memory",
     "prod_name": "product",
 }
-_NUMBERS = {"sectors", "sector_bytes", "luns", "manufacturer_id", "serial", "life_a", "life_b"}
+_NUMBERS = {"sectors", "sector_bytes", "luns", "manufacturer_id", "serial", "life_a", "life_b", "pages_per_block"}
 _SECTOR_SIZES = (512, 1024, 2048, 4096, 8192)
 _MEMORIES = ("emmc", "ufs", "nand", "nvme", "spinor")
 _MAX_SECTORS = 1 << 44
 _MAX_LUNS = 32
+_MAX_PAGES_PER_BLOCK = 1024  # 64 of all chips seen
 _MAX_WORD_CHARS = 80
 
 
@@ -234,6 +237,8 @@ def _plausible(numbers: dict[str, int | None]) -> dict[str, int | None]:
     """Return numbers without those that cannot be: generation 2 prints 0x0 LUNs, for example."""
     if not 1 <= (numbers.get("luns") or 0) <= _MAX_LUNS:
         numbers["luns"] = None
+    if not 1 < (numbers.get("pages_per_block") or 0) <= _MAX_PAGES_PER_BLOCK:
+        numbers["pages_per_block"] = None
     if (numbers.get("sectors") or 0) > _MAX_SECTORS:
         numbers["sectors"] = None
     return numbers
@@ -265,6 +270,7 @@ def _from_json(text: str) -> dict[str, str]:
         )
         known["sectors"] = str(blocks * (block_bytes // page_bytes))
         known["sector_bytes"] = str(page_bytes)
+        known["pages_per_block"] = str(block_bytes // page_bytes)
     return known
 
 

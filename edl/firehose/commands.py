@@ -18,6 +18,7 @@ from dataclasses import dataclass
 MAX_XML_BYTES = 4096  # MaxXMLSizeInBytes of every programmer seen
 MAX_VALUE_CHARS = 80  # generation 2 refuses longer values, even of attributes that it ignores
 _PACKET_BYTES = 512  # a document of such a multiple is taken for the beginning of a longer one
+_NOTHING: Mapping[str, int | str] = {}
 _SAFE_VALUE = re.compile(r"[ !#-%(-;=?-~]*")  # printable ASCII without " & ' < >
 
 
@@ -113,27 +114,39 @@ def get_storage_info(lun: int) -> bytes:
     return document("getstorageinfo", {"physical_partition_number": lun})
 
 
-def program(area: Area, label: str = "") -> bytes:
-    """Return <program>. label: NAND programmers place data by it; others ignore it."""
-    return document("program", area.attributes() | _optional("label", label))
+def on_nand(pages_per_block: int, last_sector: int) -> dict[str, int | str]:
+    """Return what commands say besides on NAND, as the packages of modems do.
+
+    pages_per_block: of the chip; older programmers compare it. last_sector: of the place, up to
+    where a programmer may go on behind bad blocks.
+    """
+    return {"PAGES_PER_BLOCK": pages_per_block, "last_sector": last_sector}
 
 
-def read(area: Area) -> bytes:
+def program(area: Area, label: str = "", more: Mapping[str, int | str] = _NOTHING) -> bytes:
+    """Return <program>. label: NAND programmers place data by it; others ignore it.
+
+    more: further attributes, as of `on_nand`; likewise below.
+    """
+    return document("program", {**area.attributes(), **_optional("label", label), **more})
+
+
+def read(area: Area, more: Mapping[str, int | str] = _NOTHING) -> bytes:
     """Return <read>."""
-    return document("read", area.attributes())
+    return document("read", {**area.attributes(), **more})
 
 
-def erase(area: Area) -> bytes:
+def erase(area: Area, more: Mapping[str, int | str] = _NOTHING) -> bytes:
     """Return <erase> with all that makes it partial on programmers that know partial erase.
 
     Generation 1 erases the whole LUN whatever it is given; never send it there.
     """
-    return document("erase", area.attributes())
+    return document("erase", {**area.attributes(), **more})
 
 
-def sha256(area: Area) -> bytes:
+def sha256(area: Area, more: Mapping[str, int | str] = _NOTHING) -> bytes:
     """Return <getsha256digest>."""
-    return document("getsha256digest", area.attributes())
+    return document("getsha256digest", {**area.attributes(), **more})
 
 
 def patch(

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     UPGRADE = "upgrade"
     PARTIAL = "partial"
     LOCK = "lock"
+    FLASH = "flash"
+    FLASH_UPDATE = "flash-update"
     PATCH = "patch"
     BLANK = "blank"
     WIPE = "wipe"
@@ -50,7 +52,11 @@ _NAMES = tuple(
         (Kind.PARTIAL, r"rawprogram.*?([0-9]{1,3})?[_-]half\.xml"),
         (Kind.LOCK, r"rawprogram.*?([0-9]{1,3})?_write_devinfo\.xml"),
         (Kind.UPGRADE, r"rawprogram([0-9]{1,3})?[_-](?:upgrade|update)[_-]?([0-9]{1,3})?\.xml"),
+        # modems with NAND; named after the size of its pages and erase blocks
+        (Kind.FLASH, r"rawprogram_nand_p[0-9]{1,2}K_b[0-9]{1,4}K\.xml"),
+        (Kind.FLASH_UPDATE, r"rawprogram_nand_p[0-9]{1,2}K_b[0-9]{1,4}K_update\.xml"),
         (Kind.PATCH, r"patch([0-9]{1,3})?\.xml"),
+        (Kind.PATCH, r"patch_p[0-9]{1,2}K_b[0-9]{1,4}K\.xml"),
         (Kind.BLANK, r"rawprogram([0-9]{1,3})?_BLANK(?:_GPT)?\.xml"),
         (Kind.WIPE, r"rawprogram([0-9]{1,3})?_WIPE(?:_PARTITIONS)?\.xml"),
         (Kind.PHY_WIPE, r"wipe_rawprogram_PHY([0-9]{1,3})\.xml"),
@@ -109,7 +115,7 @@ def select(names: Iterable[str], *, upgrade: bool = False) -> Selection:
     Raises:
         PackageError: two files are equally right, or upgrade was asked for and there is none.
     """
-    ranks = [Kind.NORMAL, Kind.UNSPARSE, Kind.KEEPING, *([Kind.UPGRADE] if upgrade else [])]
+    ranks = [Kind.NORMAL, Kind.UNSPARSE, Kind.KEEPING, Kind.FLASH_UPDATE, Kind.FLASH, *([Kind.UPGRADE] if upgrade else [])]
     rawprograms: list[_Rival] = []
     patches: list[_Rival] = []
     left_out: list[LeftOut] = []

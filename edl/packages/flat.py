@@ -26,7 +26,7 @@ from edl.units import MIB
 _MAX_XML_BYTES = 16 * MIB
 _MAX_LOADER_BYTES = 64 * MIB
 STORAGES = {512: "eMMC", 4096: "UFS"}
-_COMPLETE = {Kind.NORMAL, Kind.UNSPARSE}
+_COMPLETE = {Kind.NORMAL, Kind.UNSPARSE, Kind.FLASH, Kind.FLASH_UPDATE}
 
 
 class Flat:
@@ -52,6 +52,8 @@ def description(package: Package) -> Description:
     """Return what can be told of a flat build: such packages do not say whom they are for."""
     sizes = list(package.variants) or [package.sector_bytes or 0]
     storages = [STORAGES[size] for size in sizes if size in STORAGES]
+    if package.memory == "nand":
+        storages = [f"NAND with pages of {sizes[0]} bytes"]
     facts = (("storage", " or ".join(storages)),) if storages else ()
     return Description("flat build (rawprogram)", facts=facts)
 

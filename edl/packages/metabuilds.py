@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fnmatch
+from dataclasses import replace
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -18,13 +19,13 @@ from edl.packages.model import Choices, Confidence, Description
 from edl.packages.tree import Tree
 
 _NAME = "contents.xml"
-_STORAGES = {"emmc", "ufs"}
+_STORAGES = {"emmc", "ufs", "nand", "nvme", "spinor"}
 
 
 class MetaBuilds:
     """A contents.xml with the files that it names.
 
-    Options: `flavor`, one of those that it offers; `storage`, `emmc` or `ufs`.
+    Options: `flavor`, one of those that it offers; `storage`, such as `emmc` or `ufs`.
     """
 
     name = "contents.xml"
@@ -52,12 +53,15 @@ class MetaBuilds:
         if not storages:
             others = ", ".join(filter(None, told.storages)) or "no storage"
             raise PackageError(
-                f"{tree.title} has no rawprogram files for {wanted or 'eMMC or UFS'}.",
+                f"{tree.title} has no rawprogram files for {wanted or 'storage of any kind'}.",
                 remedies=(f"Its contents.xml names such files for: {others}.",),
             )
         flavor = _flavor(told, choices)
         home = str(PurePosixPath(path).parent)
-        sets = {each: _Build(tree, home, told, each, flavor).package(choices) for each in storages}
+        sets = {
+            each: replace(_Build(tree, home, told, each, flavor).package(choices), storage=each)
+            for each in storages
+        }
         package = flat.one_of(tree.title, sets)
         facts = (("flavor", flavor),) if flavor else ()
         names = tuple(filter(None, storages))

@@ -18,6 +18,8 @@ from edl.units import GIB
 def assumed_geometry(package: Package) -> Geometry:
     """Return a storage on which package fits, for plans without a phone."""
     unit = package.sector_bytes or 512
+    pages = next((row.pages_per_block for row in package.rows
+                  if isinstance(row, ProgramRow | EraseRow) and row.pages_per_block), None)  # fmt: skip
     ends: dict[int, int] = {}  # by LUN: what is needed from its beginning on, and at its end
     tails: dict[int, int] = {}
     for row in package.rows:
@@ -31,7 +33,8 @@ def assumed_geometry(package: Package) -> Geometry:
     luns = {
         lun: max(smallest, 1 << (end + tails.get(lun, 0)).bit_length()) for lun, end in ends.items()
     }
-    return Geometry("emmc" if unit == 512 else "ufs", unit, luns, assumed=True)
+    memory = "nand" if pages else "emmc" if unit == 512 else "ufs"
+    return Geometry(memory, unit, luns, assumed=True, pages_per_block=pages)
 
 
 def _places(package: Package, row: Row, unit: int) -> Iterator[tuple[Expression, int]]:

@@ -18,7 +18,7 @@ from edl.firehose.commands import Area, Power
 from edl.formats.expressions import Crc32, Expression, resolve
 from edl.formats.rawprogram import EraseRow, PatchRow, PowerRow, ProgramRow, ReadRow, Row
 from edl.package import Package
-from edl.plan import holes, images, plausible
+from edl.plan import holes, images, nand, plausible
 from edl.plan.assumed import assumed_geometry
 from edl.plan.filepatches import FilePatches
 from edl.plan.model import (
@@ -100,7 +100,7 @@ class _Builder:
         for row in rows:
             self._prepare(row)
         # Patches come last: they change what the other rows put there.
-        for row in sorted(rows, key=lambda row: isinstance(row, PatchRow)):
+        for row in sorted(rows, key=_rank):
             self._take(row)
         zero = self._options.zero_holes
         steps, stay = holes.settled(self._holes, self._steps, zero=zero)
@@ -287,16 +287,11 @@ class _Builder:
         return Area(row.lun, first, sectors, unit)
 
     def _refused(self, row: ProgramRow | EraseRow) -> bool:
-        """Tell whether row is for a kind of storage that is not supported."""
-        if row.pages_per_block is None:
-            return False
-        self._note(
-            "nand",
-            "The row is for NAND flash, which is not supported.",
-            row,
-            remedy="Use the tool of the modem's maker.",
-        )
-        return True
+        """Tell whether row is for NAND and the storage is not, or the other way round."""
+        told = nand.mismatch(row.pages_per_block, self._geometry)
+        if told:
+            self._note("nand", told, row, remedy="Use the package for this kind of storage.")
+        return bool(told)
 
     def _program(self, row: ProgramRow) -> None:
         if not row.filename:
@@ -314,7 +309,9 @@ class _Builder:
         self._check_kind(row, file)
         piece = row.file_sector_offset < self._last_pieces.get(file, 0)
         for run in images.runs(file, row, unit, piece, self._note):
-            if run.hole:
+            if row.pages_per_block is not None:
+                self._flash(row, run, unit)
+            elif run.hole:
                 self._hole(row, run, unit)
             else:
                 self._write(row, run, unit)
@@ -351,6 +348,25 @@ class _Builder:
             content = self._patched.overlaid(run.content(area.size_bytes), run.file, row, run)
             label, name = _shown(row.label), _shown(row.filename)
             self._steps.append(Write(area, content, label, name, _where(row)))
+
+    def _flash(self, row: ProgramRow, run: images.Run, unit: int) -> None:
+        """Write a file to NAND: to all of the row's place, around bad blocks."""
+        if run.hole or run.offset_bytes:
+            told = f"'{row.filename}' is sparse with holes: NAND cannot be written in parts."
+            self._note("nand", told, row, remedy="Use an unchanged package.")
+            return
+        area = self._area(row, row.start, -(-run.length // unit))
+        if area is None:
+            return
+        last = row.last_sector
+        if last is None:
+            last = area.start_sector + max(row.sectors, area.sectors) - 1
+        count = max(last + 1 - area.start_sector, area.sectors)
+        room = self._area(row, row.start, nand.whole_blocks(count, self._geometry))
+        if room is not None:
+            content = self._patched.overlaid(run.content(area.size_bytes), run.file, row, run)
+            label, name = _shown(row.label), _shown(row.filename)
+            self._steps.append(Write(area, content, label, name, _where(row), room))
 
     def _check_file_patch(self, row: PatchRow) -> None:
         file = self._package.locate(row.filename, row.file)
@@ -445,6 +461,16 @@ class _Builder:
             if isinstance(step, Write) and step.label.lower() in _BOOT_LABELS:
                 return step.area.lun if self._geometry.memory == "ufs" else 0
         return None
+
+
+def _rank(row: Row) -> int:
+    """Return when row is carried out: patches change what other rows put there.
+
+    Packages for NAND erase places behind the rows that program them: the makers' tools sort them.
+    """
+    if isinstance(row, EraseRow) and row.pages_per_block is not None:
+        return 0
+    return 2 if isinstance(row, PatchRow) else 1
 
 
 def _where(row: Row) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from edl.errors import DocumentError
 from edl.firehose.commands import Area
 from edl.formats import gpt, gptcheck
+from edl.plan import nand
 from edl.plan.model import (
     Erase,
     Finding,
@@ -20,6 +21,7 @@ from edl.plan.model import (
     changed_once,
     overlaps,
     plural,
+    touched,
 )
 from edl.plan.patching import Disk
 from edl.units import MIB
@@ -39,7 +41,7 @@ def checked(plan: Plan) -> Plan:
     plan = _without_twins(plan)
     twice = [*_overwritten(plan), *_erased(plan)]
     plan = replace(plan, steps=changed_once(plan.steps))
-    findings = [*twice, *_pokes(plan), *_tables(plan), *_nothing(plan)]
+    findings = [*twice, *nand.doubts(plan), *_pokes(plan), *_tables(plan), *_nothing(plan)]
     return replace(plan, findings=(*plan.findings, *findings))
 
 
@@ -62,10 +64,10 @@ def _overwritten(plan: Plan) -> Iterator[Finding]:
     order = {id(write): index for index, write in enumerate(plan.writes)}
     last: Write | None = None  # of those before, the one that ends last
     for write in sorted(plan.writes, key=lambda write: (write.area.lun, write.area.start_sector)):
-        if last is not None and overlaps(last.area, write.area):
+        if last is not None and overlaps(touched(last), touched(write)):
             first, second = sorted((last, write), key=lambda one: order[id(one)])
             yield _overlap(plan, second, first, "overwrites")
-        if last is None or _end(write.area) > _end(last.area):
+        if last is None or _end(touched(write)) > _end(touched(last)):
             last = write
 
 

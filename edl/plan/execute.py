@@ -26,13 +26,13 @@ from edl.errors import (
 from edl.events import BytesMoved, Emit, Notice, Stage, StepStarted, ignore
 from edl.files import File
 from edl.firehose.commands import Area
-from edl.plan import pace
+from edl.plan import onnand, pace
 from edl.plan.compare import BY_DIGEST, Checker, Verify, is_blank
 from edl.plan.journal import NOTE_BYTES
 from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
 from edl.plan.order import Stage as Stages
 from edl.plan.order import is_critical, ordered
-from edl.plan.readout import pieces, read_to_file
+from edl.plan.readout import parts, read_to_file
 from edl.plan.recheck import require_same
 from edl.plan.report import Ledger, NoLedger, Part, Piece, Report
 from edl.plan.sending import Guarded, Held, Reader, Source
@@ -58,7 +58,7 @@ class Executor:
         sources: Iterable[File] = (),
     ) -> None:
         """Make it ready. sources: the files that the plan's contents are made of."""
-        self._programmer = programmer
+        self._programmer = programmer = onnand.for_plan(programmer, plan)
         self._sources = tuple(sources)
         self._plan = plan
         self._emit = emit
@@ -66,6 +66,8 @@ class Executor:
         self._cancel = cancel or threading.Event()
         self._verify = verify
         digests = verify in {Verify.AUTO, Verify.DIGEST}  # else nobody wants them
+        if plan.geometry.pages_per_block is not None:  # NAND is written whole or not at all
+            unchanged = Unchanged.WRITE
         self._finder = (
             Finder(programmer, thorough=unchanged == Unchanged.SKIP)
             if unchanged == Unchanged.SKIP or (unchanged == Unchanged.AUTO and digests)
@@ -247,14 +249,14 @@ class Executor:
     def _write(self, step: Write) -> None:
         lengths = {
             offset: area.size_bytes
-            for area, offset in pieces(step.area)
+            for area, offset in parts(step)
             if area not in self._done_before
         }
         with Reader(step.content, lengths) as reader:
             self._write_pieces(step, reader)
 
     def _write_pieces(self, step: Write, reader: Reader) -> None:
-        for area, offset in pieces(step.area):
+        for area, offset in parts(step):
             self._check_cancel()
             known = self._done_before.get(area)
             if known is not None and self._is_still_there(area, known):
@@ -367,7 +369,12 @@ class Executor:
         No later step touches step.area (edl.plan.model.changed_once), so a job that goes on may
         erase it again.
         """
-        if not self._erase_by_command(step.area, step.label):
+        if self._plan.geometry.pages_per_block is not None:
+            self._started = True
+            self._note(lambda ledger: ledger.erasing(step.area, step.label))
+            self._programmer.erase(step.area)
+            self._emit(BytesMoved(step.area.size_bytes))
+        elif not self._erase_by_command(step.area, step.label):
             content = FillContent(step.area.size_bytes)
             self._write(Write(step.area, content, step.label, "", step.where))
         self.report.erased_bytes += step.area.size_bytes
@@ -457,7 +464,8 @@ class Executor:
 
 
 def _title(step: Step) -> str:
-    return step.label or f"LUN {step.area.lun} sector {step.area.start_sector}"
+    file = step.file if isinstance(step, Write) else ""
+    return step.label or file or f"LUN {step.area.lun} sector {step.area.start_sector}"
 
 
 def _worn(bad: list[Piece]) -> str:

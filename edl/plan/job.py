@@ -105,7 +105,13 @@ def geometry(storage: Storage, luns: Iterable[int]) -> Geometry:
             sizes[lun] = storage.sectors(lun) or _by_table(storage, lun)
         except WrongStorageError as error:
             _log.info("LUN %d: %s", lun, error)
-    return Geometry(storage.phone.programmer.memory, storage.phone.sector_bytes, sizes)
+    info = storage.phone.luns.get(0)
+    return Geometry(
+        storage.phone.programmer.memory,
+        storage.phone.sector_bytes,
+        sizes,
+        pages_per_block=info.pages_per_block if info else None,
+    )
 
 
 def _by_table(storage: Storage, lun: int) -> int:

@@ -35,13 +35,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Program content to area. It is exactly as long as area: the last sector is padded."""
+    """Program content to area. It is exactly as long as area: the last sector is padded.
+
+    room: on NAND, the erase blocks that it may use, from the beginning of area on: they are erased
+    before, and bad ones among them push the content on.
+    """
 
     area: Area
     content: Content
     label: str
     file: str
     where: str
+    room: Area | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +90,15 @@ class Geometry:
     """The storage that a plan is for.
 
     luns: number of sectors by LUN; a LUN that is missing does not exist. assumed: made up for a
-    plan without a phone.
+    plan without a phone. pages_per_block: of NAND, whose sectors are pages: how many are erased
+    together; None for other storage.
     """
 
     memory: str
     sector_bytes: int
     luns: dict[int, int]
     assumed: bool = False
+    pages_per_block: int | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,11 @@ class Plan:
         return bool(self.patches) or any(not isinstance(step, ReadOut) for step in self.steps)
 
 
+def touched(step: Step) -> Area:
+    """Return the sectors that step may change: on NAND more than it has data for."""
+    return step.room or step.area if isinstance(step, Write) else step.area
+
+
 def overlaps(first: Area, second: Area) -> bool:
     """Tell whether two areas share a sector."""
     return (
@@ -158,7 +170,7 @@ def changed_once(steps: Sequence[Step]) -> tuple[Step, ...]:
         else:
             result.append(step)
         if not isinstance(step, ReadOut):
-            later.add(step.area)
+            later.add(touched(step))
     return tuple(reversed(result))
 
 

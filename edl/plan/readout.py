@@ -18,6 +18,7 @@ from edl.errors import CancelledError
 from edl.events import BytesMoved, Emit, ignore
 from edl.firehose.commands import Area
 from edl.outfile import new_file, store_sparse
+from edl.plan.model import Write
 from edl.units import MIB
 
 PIECE_BYTES = 64 * MIB
@@ -30,6 +31,14 @@ def pieces(area: Area, size: int | None = None) -> Iterator[tuple[Area, int]]:
         count = min(step, area.sectors - at)
         piece = Area(area.lun, area.start_sector + at, count, area.sector_bytes)
         yield piece, at * area.sector_bytes
+
+
+def parts(step: Write) -> Iterator[tuple[Area, int]]:
+    """Yield the pieces of what step writes; on NAND it is one, as bad blocks move what follows."""
+    if step.room is not None:
+        yield step.area, 0
+    else:
+        yield from pieces(step.area)
 
 
 def read_to_file(

@@ -10,7 +10,7 @@ from edl.errors import ImageError
 from edl.events import BytesMoved, Emit, Stage, ignore
 from edl.firehose.commands import Area
 from edl.plan.model import Step, Write
-from edl.plan.readout import pieces
+from edl.plan.readout import parts
 from edl.units import format_size
 
 
@@ -31,7 +31,7 @@ def require_same(
         (step, area, offset)
         for step in steps
         if isinstance(step, Write)
-        for area, offset in pieces(step.area)
+        for area, offset in parts(step)
         if area in done
     ]
     if not known:

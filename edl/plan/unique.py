@@ -41,6 +41,7 @@ from edl.plan.model import (
     Write,
     overlaps,
     plural,
+    touched,
 )
 from edl.units import MIB, format_size
 
@@ -101,13 +102,13 @@ def look(plan: Plan, storage: Storage) -> Found:
 
 def _by_table(plan: Plan, storage: Storage, lun: int) -> list[Unique]:
     try:
-        best = storage.table(lun).best
+        tables = storage.table(lun)
     except DeviceRefusedError as error:
         _log.info("no table of LUN %d: %s", lun, error)
         return []
     places = []
     disk = plan.geometry.luns.get(lun, 0)
-    for partition in best.partitions if best else ():
+    for partition in tables.partitions:
         kind = _kind(partition)
         area = Area(lun, partition.first_sector, partition.sectors, plan.geometry.sector_bytes)
         inside = partition.sectors > 0 and partition.last_sector < disk
@@ -160,7 +161,7 @@ def _concerns(kind: PartitionClass, area: Area, plan: Plan) -> bool:
         return True
     if kind.severity is not Worth.SHOULD_BE_BACKED_UP:
         return False
-    return area.size_bytes <= 32 * MIB and any(overlaps(step.area, area) for step in plan.steps)
+    return area.size_bytes <= 32 * MIB and any(overlaps(touched(step), area) for step in plan.steps)
 
 
 def _by_labels(plan: Plan, lun: int) -> list[Unique]:
@@ -191,7 +192,7 @@ def protect(plan: Plan, found: Found, overwrite: tuple[str, ...] = ()) -> Plan:
         findings += [_insisted(step, place) for place in insisted]
         if not hurt:
             steps.append(step)
-        elif all(_within(step.area, place.area) for place in hurt):
+        elif all(_within(touched(step), place.area) for place in hurt):
             kept += [place.name for place in hurt]
             findings.append(_kept(plan, step, hurt[0]))
         else:
@@ -208,7 +209,7 @@ def protect(plan: Plan, found: Found, overwrite: tuple[str, ...] = ()) -> Plan:
 def _hurt(step: Step, found: Found) -> Iterator[Unique]:
     for place in found.places:
         unique = place.kind.severity is Worth.MUST_NEVER_CLONE
-        if unique and overlaps(step.area, place.area) and not _harmless(step, place.area, found):
+        if unique and overlaps(touched(step), place.area) and not _harmless(step, place.area, found):
             yield place
 
 
@@ -222,10 +223,11 @@ def _harmless(step: Step, area: Area, found: Found) -> bool:
     if data is None:
         return False
     unit = area.sector_bytes
-    first = max(area.start_sector, step.area.start_sector)
-    end = min(area.start_sector + area.sectors, step.area.start_sector + step.area.sectors)
+    changed = touched(step)
+    first = max(area.start_sector, changed.start_sector)
+    end = min(area.start_sector + area.sectors, changed.start_sector + changed.sectors)
     there = data[(first - area.start_sector) * unit : (end - area.start_sector) * unit]
-    if isinstance(step, Write):
+    if isinstance(step, Write) and step.room is None:
         start = (first - step.area.start_sector) * unit
         wanted = read_all(step.content, start, len(there))
     else:
@@ -295,7 +297,7 @@ def require_readable(plan: Plan, found: Found) -> None:
     for place in found.places:
         reason = found.unreadable.get(place.area)
         changed = any(
-            isinstance(step, Write | Erase) and overlaps(step.area, place.area)
+            isinstance(step, Write | Erase) and overlaps(touched(step), place.area)
             for step in plan.steps
         )
         if reason is not None and changed:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edl.cli import flashview
 from edl.cli.app import App
 from edl.cli.options import Settings, lun_option, once, phone_options
 from edl.device.storage import Storage, Tables
@@ -65,8 +66,13 @@ def command(settings: Settings, folder: str | None, lun: tuple[int, ...], form: 
                 app.say(f"  note     LUN {number}: {error.message}")
                 continue
             total = storage.sectors(number)
-            rows.append(_data(tables, total, phone.sector_bytes))
-            texts += ([""] if texts else []) + _text(tables, total, phone.sector_bytes, form)
+            pages = phone.lun(number).pages_per_block
+            rows.append(_data(tables, total, phone.sector_bytes) | _flash_data(tables, pages))
+            texts += [""] if texts else []
+            if pages is not None:
+                texts += flashview.lines(tables, total or 0, phone.sector_bytes, pages)
+            else:
+                texts += _text(tables, total, phone.sector_bytes, form)
     if not any(row["partitions"] for row in rows):
         app.result({"luns": rows}, texts)
         raise VerifyError(
@@ -91,7 +97,19 @@ def _data(tables: Tables, total: int | None, unit: int) -> dict[str, Any]:
         "differences": _differences(tables),
         "header_differences": list(_header_differences(tables)),
         "active_slot": active_slot(best) if best else None,
-        "partitions": [partition_data(p) for p in best.partitions] if best else [],
+        "partitions": [partition_data(p) for p in tables.partitions],
+    }
+
+
+def _flash_data(tables: Tables, pages_per_block: int | None) -> dict[str, Any]:
+    """Return what only NAND has: its table is no GPT."""
+    table = tables.flash
+    if pages_per_block is None:
+        return {}
+    return {
+        "pages_per_block": pages_per_block,
+        "mibib": table
+        and {"version": table.version, "age": table.age, "checksum_ok": table.checksum_ok},
     }
 
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""NAND in plans: whole erase blocks, bad ones among them, and bytes that stand for nothing.
+
+A page cannot be written twice before its block is erased, and a bad block takes nothing: so a place
+is erased as a whole and programmed in one go, by a programmer that steps over bad blocks. Where it
+reads a block that it cannot or will not read, programmers and other tools put bytes 0xEE: written
+back, such filler would stand in good blocks as if it were data (bkerler/edl#408, #663, #713).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edl.chunks import Content
+from edl.plan.model import Erase, Finding, Geometry, Plan, Severity, Write, plural, touched
+
+FILLER = 0xEE
+
+
+def mismatch(pages_per_block: int | None, geometry: Geometry) -> str:
+    """Return why a row that counts in such blocks cannot be for storage of geometry, if so."""
+    if pages_per_block is None:
+        there = geometry.pages_per_block is not None
+        return "The row is not for NAND flash, which this phone has." if there else ""
+    if geometry.pages_per_block is None:
+        return f"The row is for NAND flash; the storage of this phone is {geometry.memory}."
+    if pages_per_block != geometry.pages_per_block:
+        return (
+            f"The row counts {pages_per_block} pages in an erase block; this chip has"
+            f" {geometry.pages_per_block}."
+        )
+    return ""
+
+
+def whole_blocks(pages: int, geometry: Geometry) -> int:
+    """Return pages rounded up to whole erase blocks."""
+    block = geometry.pages_per_block or 1
+    return -(-pages // block) * block
+
+
+# -- before ---------------------------------------------------------------------------------------
+
+
+def doubts(plan: Plan) -> Iterator[Finding]:
+    """Yield what NAND would not take of plan, or what should not be written to it."""
+    pages = plan.geometry.pages_per_block
+    if pages is None:
+        return
+    for step in plan.steps:
+        if isinstance(step, Write | Erase):
+            yield from _unaligned(step, pages)
+        if isinstance(step, Write):
+            yield from _filled(step, pages)
+    if plan.patches:
+        yield Finding(
+            "nand",
+            Severity.ERROR,
+            f"{plural(len(plan.patches), 'patch row')} change pages in place, which NAND cannot.",
+            plan.patches[0].where,
+            "Use an unchanged package: those for NAND patch files only.",
+        )
+
+
+def _unaligned(step: Write | Erase, pages: int) -> Iterator[Finding]:
+    area = touched(step)
+    if area.start_sector % pages or area.sectors % pages:
+        yield Finding(
+            "nand-unaligned",
+            Severity.ERROR,
+            f"Pages {area.start_sector} to {area.start_sector + area.sectors - 1} are no whole erase"
+            f" blocks of {pages} pages: what else lies in these blocks would be lost.",
+            step.where,
+            "Name a whole partition, or whole blocks.",
+        )
+
+
+def _filled(step: Write, pages: int) -> Iterator[Finding]:
+    blocks = list(filler_blocks(step.content, pages * step.area.sector_bytes))
+    if blocks:
+        yield Finding(
+            "nand-filler",
+            Severity.ERROR,
+            f"'{step.file or step.label}' has {plural(len(blocks), 'erase block')} of nothing but"
+            f" bytes 0xEE (first: block {blocks[0]}): that is what programmers give for blocks that"
+            " they cannot read, and no data.",
+            step.where,
+            "Restore a backup that edl has made (it knows which blocks were bad), or use the"
+            " package of the modem's maker.",
+        )
+
+
+def filler_blocks(content: Content, block_bytes: int) -> Iterator[int]:
+    """Yield the numbers of the blocks in content that are nothing but filler.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    for number in range(content.size_bytes // block_bytes):
+        chunks = content.chunks(number * block_bytes, block_bytes)
+        if all(is_filler(chunk) for chunk in chunks):
+            yield number
+
+
+def is_filler(data: bytes | memoryview) -> bool:
+    """Tell whether data is nothing but filler."""
+    return bytes(data).count(FILLER) == len(data)
