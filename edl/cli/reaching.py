@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from edl.package import Package
 
 _COME_BACK_S = 10.0
+_RESTART_S = 30.0
 _MAX_STARTS = 20  # how often the keys are held, or another loader is sent
 # in these states the phone must be plugged in again or its keys held; nothing has been written yet
 _STUCK = (MuteError, CrashDumpError, InterruptedUploadError, DeviceGoneError)
@@ -70,6 +71,7 @@ class Reach:
         self._finder = Finder(app)
         self._loader = loading.Loader(app.settings, package, app.emit)
         self._transport: Transport | None = None
+        self._found: Seen | None = None  # the phone of the session
 
     def phone(self) -> Phone:
         """Return the phone with a configured programmer.
@@ -77,7 +79,29 @@ class Reach:
         Raises:
             EdlError: see `connect.connect` and `Finder.wait`.
         """
-        found = self._finder.wait()
+        return self._start(self._finder.wait())
+
+    def again(self, error: EdlError) -> Phone:
+        """Return the phone once more, after error has ended the session with it.
+
+        One that resets itself comes back by itself; of another one the keys are held, where
+        somebody is there to do that. All that the session had opened is closed.
+
+        Raises:
+            EdlError: as `phone`; error itself, if the phone does not come back.
+        """
+        self._opened.close()
+        found = self._found
+        if found is None:
+            raise error
+        if isinstance(error, DeviceGoneError):
+            try:
+                found = self._finder.again(found, _COME_BACK_S, left=True)
+            except NoDeviceError:
+                found = self._by_keys(found, error, _KEYS)
+        return self._start(found)
+
+    def _start(self, found: Seen) -> Phone:
         for _ in range(_MAX_STARTS):
             try:
                 return self._connect(found)
@@ -88,6 +112,20 @@ class Reach:
             except ProgrammerRefusedError as error:
                 found = self._with_next(found, error)
         return self._connect(found)
+
+    def restarted(self) -> Phone:
+        """Return the phone that was reached last, which has been told to come back in EDL mode.
+
+        Raises:
+            NoDeviceError: it is not back in time.
+            EdlError: see `phone`.
+        """
+        found, transport = self._found, self._transport
+        if found is None or transport is None:
+            raise RuntimeError("no phone was reached before")
+        left = ladder.leaves(transport)
+        self._opened.close()
+        return self._start(self._finder.again(found, _RESTART_S, left=left))
 
     def identity(self) -> PhoneIdentity:
         """Return who the phone says it is, or told an earlier run; it gets no loader.
@@ -134,6 +172,7 @@ class Reach:
                 raise MuteError(error.message, remedies=(_GO_ON, *error.remedies[:2])) from error
             raise
         phone.place = self._place
+        self._found = found
         self._opened.callback(_keep_names, phone)
         return phone
 

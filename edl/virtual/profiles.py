@@ -30,7 +30,8 @@
                         `worn`, `slow`: stretches of it read badly; `dead`: it does not answer;
                         `unprovisioned`: a UFS device without LUNs
     unreadable=0/0+64   LUN/START+COUNT whose reads fail; likewise `unwritable`, `forgotten` (writes
-                        are acknowledged and not kept) and `zeros` (it reads as zeros)
+                        are acknowledged and not kept), `zeros` (it reads as zeros), `deadly`
+                        (reading makes the phone reset itself) and `hanging` (the programmer hangs)
     life=0x0A/0x0B      codes of the life that the flash has used, 0 (not told) to 11; a UFS phone
                         then has one of the newest programmers, which alone tell it
     pre-eol=3           code of the spare blocks that an eMMC has used, 0 (not told) to 3
@@ -372,7 +373,10 @@ _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "usb3": _with_usb3,
     "flash": _with_flash,
     "luns": _with_luns,
-    **{kind: _with_bad(kind) for kind in ("unreadable", "unwritable", "forgotten", "zeros")},
+    **{
+        kind: _with_bad(kind)
+        for kind in ("unreadable", "unwritable", "forgotten", "zeros", "deadly", "hanging")
+    },
     "life": _with_life,
     "pre-eol": _with_pre_eol,
     **changes.CHANGES,

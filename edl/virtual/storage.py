@@ -78,6 +78,8 @@ class Faults:
 
     Attributes:
         unreadable: sectors whose reads fail.
+        deadly: sectors whose reads make the phone reset itself.
+        hanging: sectors whose reads make the programmer hang.
         unwritable: sectors whose writes and erases fail.
         forgotten: sectors whose writes are acknowledged and not kept.
         zeros: sectors that read as zeros, whatever was written.
@@ -88,6 +90,8 @@ class Faults:
     """
 
     unreadable: tuple[Extent, ...] = ()
+    deadly: tuple[Extent, ...] = ()
+    hanging: tuple[Extent, ...] = ()
     unwritable: tuple[Extent, ...] = ()
     forgotten: tuple[Extent, ...] = ()
     zeros: tuple[Extent, ...] = ()
@@ -205,6 +209,13 @@ class Storage:
         return sum(
             seconds for extent, seconds in self.faults.slow if extent.touches(lun, start, count)
         )
+
+    def kills(self, lun: int, start: int, count: int) -> str:
+        """Return what reading these sectors does to the programmer: `reset`, `hang` or nothing."""
+        for word, extents in (("reset", self.faults.deadly), ("hang", self.faults.hanging)):
+            if any(extent.touches(lun, start, count) for extent in extents):
+                return word
+        return ""
 
     def read(self, lun: int, start: int, count: int) -> bytes:
         """Return count sectors of lun.

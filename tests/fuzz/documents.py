@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from edl.chunks import BytesContent
 from edl.errors import DocumentError, PackageError
-from edl.formats import blockimage, expressions, lonely, selection
+from edl.formats import blockimage, expressions, lonely, rescuemap, selection
 from edl.formats.blockimage import BlockImage
 from edl.formats.crclist import read_crclist
 from edl.formats.flashfile import is_flashfile, read_flashfile
@@ -240,7 +241,31 @@ _ROWS = (
     b'<?xml version="1.0" encoding="', b"<!DOCTYPE x [", b'<!ENTITY x "y">', b"&x;", b"utf-16",
 )  # fmt: skip
 
+
+def _rescue_map(data: bytes) -> None:
+    found = rescuemap.parse(data)
+    runs = list(found)
+    look_at(runs)
+    require(runs[0].start == 0 and runs[-1].end == found.size_bytes, "not all is told of")
+    require(all(one.end == two.start for one, two in pairwise(runs)), "blocks with holes")
+    require(list(rescuemap.parse(found.text().encode())) == runs, "another map than was written")
+    unit = 512
+    if found.size_bytes < MOST_READ_BYTES:
+        fitted = found.fitted(-(-found.size_bytes // unit) * unit, unit)
+        require(all(run.size % unit == 0 for run in fitted), "parts of sectors")
+
+
+def _rescue_map_seeds() -> Iterator[bytes]:
+    yield (
+        b"# Mapfile. Created by GNU ddrescue version 1.27\n0x00010000     *               1\n"
+        b"0x00000000  0x00010000  +\n0x00010000  0x00000200  *\n0x00010200  0x0003FE00  ?\n"
+    )
+    yield b"0 ?\n0x10 010 + # octal\n24 8 -\n32 8 /\n"
+
+
 TARGETS = (
+    Target("rescuemap", ("edl.formats.rescuemap",), _rescue_map, _rescue_map_seeds,
+           words=(b"0x", b"+\n", b"-\n", b"*\n", b"/\n", b"?\n", b"F", b"#", b"010", b"7FFF")),
     Target("xml", ("edl.formats.xml",), _xml, _xml_seeds, words=_ROWS),
     Target(
         "rawprogram", ("edl.formats.rawprogram", "edl.formats.attributes"), _rawprogram,

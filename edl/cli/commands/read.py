@@ -10,6 +10,7 @@ import click
 
 from edl.cli.app import App
 from edl.cli.options import Settings, lun_option, once, phone_options
+from edl.cli.rescuing import Wanted, rescue
 from edl.cli.targets import files_for, folder_of, is_folder, with_lun
 from edl.device.storage import Place, Storage, parse_targets
 from edl.errors import UsageError
@@ -26,6 +27,15 @@ from edl.units import format_size
 @once("-d", "--dir", "folder", metavar="DIR", help="Put NAME.bin into this folder.")
 @lun_option()
 @click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--rescue",
+    "dying",
+    is_flag=True,
+    help="From dying flash: what can be read, good parts first; goes on where it was stopped.",
+)
+@once("--map", "map_file", metavar="MAP", help="Of --rescue: map of the image [FILE.map].")
+@once("--retries", type=click.IntRange(0, 1000), help="Of --rescue: try bad sectors again.")
+@click.option("--no-scrape", is_flag=True, help="Of --rescue: leave what lies between bad sectors.")
 @phone_options
 @click.pass_obj
 def command(
@@ -35,6 +45,10 @@ def command(
     folder: str | None,
     lun: int | None,
     force: bool,
+    dying: bool,
+    map_file: str | None,
+    retries: int | None,
+    no_scrape: bool,
 ) -> None:
     """Read TARGET into FILE; several with commas: `boot_a,boot_b a.img,b.img`.
 
@@ -45,8 +59,18 @@ def command(
       edl read boot_a boot_a.img
       edl read modemst1,modemst2,fsg -d backup
       edl read 0/0+34 gpt.bin
+      edl read userdata userdata.img --rescue
     """
     targets = with_lun(target, lun)
+    if dying:
+        path = _one_file(targets, file, folder)
+        wanted = Wanted(
+            Path(map_file) if map_file else None, retries or 0, scrape=not no_scrape, anew=force
+        )
+        rescue(App(settings), targets[0], path, wanted)
+        return
+    if map_file or retries is not None or no_scrape:
+        raise UsageError("--map, --retries and --no-scrape belong to --rescue.")
     read(App(settings), targets, _files(targets, file, folder), force=force)
 
 
@@ -57,6 +81,17 @@ def _files(targets: list[str], file: str | None, folder: str | None) -> list[Pat
     if file is None or is_folder(file):
         return folder_of(folder if file is None else file)
     return files_for(targets, file)
+
+
+def _one_file(targets: list[str], file: str | None, folder: str | None) -> Path:
+    """Return where the image of dying flash goes.
+
+    Raises:
+        UsageError: it is not one target and one file.
+    """
+    if len(targets) != 1 or file is None or folder is not None or is_folder(file):
+        raise UsageError("--rescue reads one TARGET into one FILE.")
+    return files_for(targets, file)[0]
 
 
 def read(app: App, targets: list[str], files: list[Path] | Path, *, force: bool) -> None:

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from edl.virtual.faults import Fault, Kind
-from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep
+from edl.virtual.faults import Fault, Kind, Place
+from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep, Strike
 from edl.virtual.pace import seconds
 from edl.virtual.programmer import mishaps
 from edl.virtual.programmer.board import Board
@@ -209,6 +209,11 @@ class Programmer(ABC):
             StorageError: the buffer then holds what it held before.
         """
         yield from self.wait(lun, start, count, self.storage.pace.read)
+        match self.storage.kills(lun, start, count):
+            case "reset":
+                yield Strike(Fault(Kind.RESET, Place.READ))
+            case "hang":
+                yield Exit("hang")
         data = self.storage.read(lun, start, count)
         if not self._suffering.reads(count):
             raise self.storage.failure()
