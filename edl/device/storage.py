@@ -176,7 +176,7 @@ class Storage:
                     refusals.append(error)
             if refusals and copies == [None, None]:
                 raise refusals[0]
-            self._tables[lun] = Tables(lun, *copies)
+            self._tables[lun] = Tables(lun, copies[0], copies[1])
             if best := self._tables[lun].best:
                 self.phone.seen[lun] = tuple(partition.name for partition in best.partitions)
         return self._tables[lun]

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import replace
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from edl import spool

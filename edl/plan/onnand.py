@@ -142,4 +142,4 @@ def blocks(programmer: Programmer, area: Area, pages: int) -> Iterator[tuple[Are
         except DeviceRefusedError:
             yield block, None
         else:
-            yield block, None if is_filler(data) else bytes(data)
+            yield block, None if is_filler(bytes(data)) else bytes(data)

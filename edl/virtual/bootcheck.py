@@ -10,6 +10,7 @@ bBootLunEn.
 from __future__ import annotations
 
 import hashlib
+import struct
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from typing import Annotated
 
 from edl.errors import DocumentError
 from edl.formats import elf
+from edl.virtual.nand import NandLun
 from edl.virtual.storage import USER, Storage, StorageError
 from edl.wire import Packet, Wire, u32, u64
 
@@ -32,6 +34,11 @@ _BLANK_BYTES = 4096  # a partition whose beginning is blank holds no program
 _MAX_HASH_SEGMENT_BYTES = 1 << 20
 _MAX_IMAGE_BYTES = 64 << 20
 _MAX_TABLE_BYTES = 1 << 16
+
+
+_MIBIB = struct.pack("<II", 0xFE569FAC, 0xCD7F127A)
+_FLASH_TABLE = struct.pack("<II", 0x55EE73AA, 0xE35EBDDB)
+_MIBIB_BLOCKS = 64
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,8 @@ class _Disk:
 
 def boot_check(storage: Storage) -> BootReport:
     """Return whether a phone with this storage would start, and what stands in its way."""
+    if isinstance(nand := storage.luns[USER], NandLun):
+        return _check_nand(nand)
     is_ufs = storage.kind == "ufs"
     boot_lun = (storage.bootable or _FIRST_BOOT_LUN) if is_ufs else USER
     numbers = [number for number in storage.luns if is_ufs or number == USER]
@@ -127,9 +136,27 @@ def boot_check(storage: Storage) -> BootReport:
     findings = [
         finding
         for number in numbers
-        for finding in _check_lun(_Disk(storage, number), boots=number == boot_lun)
+        for finding in _check_lun(
+            _Disk(storage, number), boots=number == boot_lun and storage.kind != "nvme"
+        )
     ]
     storage.record = recorded
+    return BootReport(not findings, tuple(findings))
+
+
+def _check_nand(nand: NandLun) -> BootReport:
+    """Return whether a modem starts: it needs a first boot loader and a table of its flash."""
+    pages = nand.chip.pages_per_block
+    findings = []
+    if nand.is_bad(0) or set(nand.read(0, 1)) == {0xFF}:
+        findings.append("There is no first boot loader in the first erase block.")
+    if not any(
+        not nand.is_bad(page)
+        and nand.read(page, 1).startswith(_MIBIB)
+        and nand.read(page + 1, 1).startswith(_FLASH_TABLE)
+        for page in range(0, min(_MIBIB_BLOCKS * pages, nand.sectors), pages)
+    ):
+        findings.append("No erase block holds a MIBIB with a partition table.")
     return BootReport(not findings, tuple(findings))
 
 

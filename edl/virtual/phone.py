@@ -37,6 +37,8 @@ from edl.virtual.faults import Fault, Injector, Place
 from edl.virtual.imageload import LoadedImage
 from edl.virtual.link import Firmware
 from edl.virtual.lock import Lock
+from edl.virtual.nand import NandLun
+from edl.virtual.nand import product as nand_product
 from edl.virtual.pace import Clock, Link
 from edl.virtual.profiles import PhoneSpec, Profile, parse_spec
 from edl.virtual.programmer import programmer
@@ -51,7 +53,18 @@ from edl.virtual.states import (
     owing,
     programmer_in,
 )
-from edl.virtual.storage import EmmcProduct, Extent, Storage, UfsProduct, emmc, ext_csd, ufs
+from edl.virtual.storage import (
+    EmmcProduct,
+    Extent,
+    FlashProduct,
+    Lun,
+    Storage,
+    UfsProduct,
+    emmc,
+    ext_csd,
+    plain,
+    ufs,
+)
 from edl.virtual.streaming import streaming_programmer
 from edl.virtual.usb import VirtualBackend
 
@@ -448,6 +461,12 @@ class Phone:
             self._controller = None
 
 
+_PLAIN = {
+    "spinor": FlashProduct("SPINOR", 0xEF, "VIRTUALNOR"),
+    "nvme": FlashProduct("NVMe", 0x1CC, "VIRTUAL NVME"),
+}
+
+
 def _storage(profile: Profile, folder: Path | None) -> Storage:
     sectors = [profile.lun_sectors[number] for number in sorted(profile.lun_sectors)]
     life, pre_eol = profile.life, profile.pre_eol
@@ -459,6 +478,12 @@ def _storage(profile: Profile, folder: Path | None) -> Storage:
         registers = ext_csd(sectors[0], life or (1, 1), 1 if pre_eol is None else pre_eol)
         product = EmmcProduct(ext_csd=registers)
         return emmc(sectors[0], product=product, faults=faults, folder=folder)
+    if profile.storage == "nand":
+        chip = NandLun(profile.nand, sectors[0], folder)
+        return plain(nand_product(profile.nand), chip, faults=faults)
+    if profile.storage != "ufs":
+        flash = Lun(sectors[0], profile.sector_bytes, folder and folder / "flash.img")
+        return plain(_PLAIN[profile.storage], flash, faults=faults)
     return ufs(sectors, product=UfsProduct(life=life), faults=faults, folder=folder)
 
 

@@ -11,6 +11,10 @@
                         zeros, none is fused: it starts any loader, whatever its signature
     product=TEXT        USB product string; `none`: the phone has none; `unreadable`: it stalls
     ids=0fce:9dde       USB vendor and product id
+    page=2048           NAND: size of a page; `bad=12+40`: erase blocks that are bad, 64 pages each;
+                        `bad-reads=skip`: its programmer reads the next good block in their place,
+                        `fail`: it does not read them [default: bytes 0xEE]
+    sector=4096         NVMe: size of a sector
     driver=qcserial     a driver of the system holds the phone
     usb3=yes            the programmer comes back on the bus at SuperSpeed
     state=NAME          how other programs have left it (see edl.virtual.states)
@@ -64,9 +68,10 @@ from edl.virtual.bootrom import RomConfig
 from edl.virtual.descriptors import BOOT_ROM_PROTOCOL, EDL, OLD_PROTOCOL, QUALCOMM
 from edl.virtual.faults import Fault, parse_fault
 from edl.virtual.imageload import ImageKind
+from edl.virtual.nand import NandChip
 from edl.virtual.pace import Pace
 from edl.virtual.programmer.board import Quirks
-from edl.virtual.storage import Faults
+from edl.virtual.storage import Faults, Kind
 from edl.virtual.streaming import Manners
 from edl.virtual.verifier import Fuses
 from edl.virtual.wear import CONDITIONS
@@ -83,6 +88,7 @@ _UFS_SECTORS = {0: 2097152, 1: 16384, 2: 16384, 3: 131072, 4: 1048576, 5: 262144
 _MAX_SIZE_BYTES = 2048 * GIB
 _MAX_UFS_LUNS = 8
 _MAX_LIFE_CODE, _MAX_PRE_EOL_CODE = 11, 3
+_NOR_WRITE = 300_000.0  # bytes a second, erase included, as data sheets of such parts have it
 _PENDING = 0  # DONE_RESP of MSM8916 and its relatives, though nothing is pending
 _PRODUCT = re.compile(r"[ -~]{1,126}")
 
@@ -110,7 +116,7 @@ class Profile:
     title: str
     programmer: Literal["msm8916", "msm8953", "sdm660", "qcm2290", "streaming"]
     rom: RomConfig
-    storage: Literal["emmc", "ufs"] = "emmc"
+    storage: Kind = "emmc"
     lun_sectors: Mapping[int, int] = field(default_factory=lambda: _EMMC_SECTORS)
     product: str | None = None
     has_product: bool = True
@@ -129,6 +135,8 @@ class Profile:
     life: tuple[int, int] | None = None
     pre_eol: int | None = None
     starts: str = ""
+    nand: NandChip = field(default_factory=NandChip)
+    nvme_sector_bytes: int = 512
     crash: str = "plain"
     manners: Manners = field(default_factory=Manners)
     dmss: bool = False
@@ -136,7 +144,8 @@ class Profile:
     @property
     def sector_bytes(self) -> int:
         """Size of a sector."""
-        return 512 if self.storage == "emmc" else 4096
+        sizes = {"emmc": 512, "nand": self.nand.page_bytes, "nvme": self.nvme_sector_bytes}
+        return sizes.get(self.storage, 4096)
 
     @property
     def usb_product(self) -> str | None:
@@ -209,6 +218,36 @@ PROFILES: dict[str, Profile] = {
             _QCM2290,
             storage="ufs",
             lun_sectors=_UFS_SECTORS,
+            usb_protocol=BOOT_ROM_PROTOCOL,
+        ),
+        Profile(
+            "nand-modem",
+            "modem, generation 3, NAND with pages of 4 KiB and two bad blocks",
+            "qcm2290",
+            _QCM2290,
+            storage="nand",
+            lun_sectors={0: 2048 * 64},
+            nand=NandChip(bad=frozenset({45, 700})),
+            payload_bytes=8192,
+            usb_protocol=BOOT_ROM_PROTOCOL,
+        ),
+        Profile(
+            "spinor",
+            "boot chain of a computer, generation 3, SPI-NOR",
+            "qcm2290",
+            _QCM2290,
+            storage="spinor",
+            lun_sectors={0: 64 * MIB // 4096},
+            pace=Pace(write=_NOR_WRITE),
+            usb_protocol=BOOT_ROM_PROTOCOL,
+        ),
+        Profile(
+            "nvme",
+            "system of a computer, generation 3, NVMe",
+            "qcm2290",
+            _QCM2290,
+            storage="nvme",
+            lun_sectors={0: 64 * GIB // 512},
             usb_protocol=BOOT_ROM_PROTOCOL,
         ),
     )
@@ -362,6 +401,36 @@ def _with_pre_eol(profile: Profile, text: str) -> Profile:
     return replace(profile, pre_eol=code)
 
 
+def _with_page(profile: Profile, text: str) -> Profile:
+    size = parse_size(text)
+    if profile.storage != "nand":
+        raise ValueError("only NAND has pages")
+    if size not in {2048, 4096}:
+        raise ValueError("a page has 2048 or 4096 bytes")
+    return replace(profile, nand=replace(profile.nand, page_bytes=size))
+
+
+def _with_sector(profile: Profile, text: str) -> Profile:
+    size = parse_size(text)
+    if profile.storage != "nvme" or size not in {512, 4096}:
+        raise ValueError("the sectors of NVMe have 512 or 4096 bytes, those of others are fixed")
+    total = profile.lun_sectors[0] * profile.sector_bytes
+    return replace(profile, nvme_sector_bytes=size, lun_sectors={0: total // size})
+
+
+def _with_bad_blocks(profile: Profile, text: str) -> Profile:
+    if profile.storage != "nand":
+        raise ValueError("only NAND has erase blocks")
+    blocks = frozenset(parse_number(each) for each in text.split("+")) if text else frozenset()
+    return replace(profile, nand=replace(profile.nand, bad=blocks))
+
+
+def _with_bad_reads(profile: Profile, text: str) -> Profile:
+    if profile.storage != "nand" or text not in {"filler", "skip", "fail"}:
+        raise ValueError("of NAND, it is filler, skip or fail")
+    return replace(profile, nand=replace(profile.nand, bad_reads=text))  # type: ignore[arg-type]
+
+
 _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "size": _with_size,
     "serial": _with_serial,
@@ -373,6 +442,10 @@ _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "usb3": _with_usb3,
     "flash": _with_flash,
     "luns": _with_luns,
+    "page": _with_page,
+    "sector": _with_sector,
+    "bad": _with_bad_blocks,
+    "bad-reads": _with_bad_reads,
     **{
         kind: _with_bad(kind)
         for kind in ("unreadable", "unwritable", "forgotten", "zeros", "deadly", "hanging")

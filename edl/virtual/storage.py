@@ -21,6 +21,8 @@ __all__ = [
     "Event",
     "Extent",
     "Faults",
+    "FlashProduct",
+    "Kind",
     "Lun",
     "Operation",
     "Storage",
@@ -28,9 +30,11 @@ __all__ = [
     "UfsProduct",
     "emmc",
     "ext_csd",
+    "plain",
     "ufs",
 ]
 
+Kind = Literal["emmc", "ufs", "nand", "spinor", "nvme"]
 Operation = tuple[Literal["read", "write", "erase"], int, int, int]  # what, LUN, start, sectors
 Event = tuple[str | int, ...]  # such as ("ufs-open", slot, lun)
 
@@ -153,6 +157,21 @@ class UfsProduct:
     life: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True)
+class FlashProduct:
+    """What programmers tell of NAND, SPI-NOR and NVMe.
+
+    memory: as they write it. pages_per_block: pages that NAND erases together, else 1.
+    """
+
+    memory: str
+    manufacturer_id: int
+    name: str
+    serial: int = 0
+    firmware: str = "1"
+    pages_per_block: int = 1
+
+
 def ext_csd(sectors: int, life: tuple[int, int] = (1, 1), pre_eol: int = 1) -> bytes:
     """Return what an eMMC 5.1 of that size says about itself; offsets as in JESD84-B51.
 
@@ -172,7 +191,7 @@ class Storage:
     """The flash of one phone.
 
     Attributes:
-        kind: emmc or ufs.
+        kind: emmc, ufs, nand, spinor or nvme.
         luns: by number; eMMC: 0 user area, 1 and 2 the boot partitions.
         product: what it says about itself.
         faults: what is wrong with it; may be replaced at any time.
@@ -184,9 +203,9 @@ class Storage:
         pace: how fast it is, where it is sound.
     """
 
-    kind: Literal["emmc", "ufs"]
+    kind: Kind
     luns: dict[int, Lun]
-    product: EmmcProduct | UfsProduct
+    product: EmmcProduct | UfsProduct | FlashProduct
     faults: Faults = Faults()
     record: bool = False
     operations: list[Operation] = field(default_factory=list)
@@ -353,6 +372,20 @@ def ufs(
     sizes = {f"lun{number}": sectors for number, sectors in enumerate(lun_sectors)}
     luns = _luns(sizes, sector_bytes, folder)
     return Storage("ufs", luns, product or UfsProduct(), faults, record)
+
+
+def plain(
+    product: FlashProduct,
+    lun: Lun,
+    *,
+    faults: Faults = Faults(),
+    record: bool = False,
+) -> Storage:
+    """Return storage with one LUN: NAND, SPI-NOR or NVMe, as product says."""
+    return Storage(_PLAIN_KINDS[product.memory], {0: lun}, product, faults, record)
+
+
+_PLAIN_KINDS: Mapping[str, Kind] = {"NAND": "nand", "SPINOR": "spinor", "NVMe": "nvme"}
 
 
 def _luns(sizes: dict[str, int], sector_bytes: int, folder: Path | None) -> dict[int, Lun]:

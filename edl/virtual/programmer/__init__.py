@@ -14,7 +14,7 @@ from edl.virtual.programmer.base import Programmer
 from edl.virtual.programmer.board import VIP_LOCK, XIAOMI_LOCK, Board, Lock, Quirks
 from edl.virtual.programmer.generation1 import MSM8916, MSM8953, Generation1
 from edl.virtual.programmer.generation2 import SDM660, Generation2
-from edl.virtual.programmer.generation3 import QCM2290, Generation3
+from edl.virtual.programmer.generation3 import QCM2290, Generation3, Generation3Nand
 from edl.virtual.programmer.quirks import misbehave
 
 __all__ = ["KINDS", "VIP_LOCK", "XIAOMI_LOCK", "Board", "Lock", "Quirks", "programmer"]
@@ -24,7 +24,9 @@ KINDS: Mapping[str, Callable[[Board, bool], Programmer]] = {
     "msm8916": lambda board, running: Generation1(board, MSM8916, running=running),
     "msm8953": lambda board, running: Generation1(board, MSM8953, running=running),
     "sdm660": lambda board, running: Generation2(board, SDM660, running=running),
-    "qcm2290": lambda board, running: Generation3(board, QCM2290, running=running),
+    "qcm2290": lambda board, running: (
+        Generation3Nand if board.storage.kind == "nand" else Generation3
+    )(board, QCM2290, running=running),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edl.virtual.storage import EmmcProduct, Lun, Storage, UfsProduct
+from edl.virtual.storage import EmmcProduct, FlashProduct, Lun, Storage, UfsProduct
 
 _EXT_CSD_REVISION, _EXT_CSD_FIRMWARE = 192, 254  # offsets
 _RAW_BYTES = 532
@@ -19,11 +19,14 @@ def json_text(storage: Storage, lun: Lun, *, maker_key: str, gap: str) -> str:
     product = storage.product
     if isinstance(product, EmmcProduct):
         memory, name, firmware = "eMMC", product.name, str(product.firmware)
-    else:
+    elif isinstance(product, UfsProduct):
         memory, name, firmware = "UFS", product.inquiry[8:28], product.inquiry[25:28]
+    else:
+        memory, name, firmware = product.memory, product.name, product.firmware
+    blocks, block_bytes = _blocks(storage, lun)
     numbers = {
-        "total_blocks": lun.sectors,
-        "block_size": lun.sector_bytes,
+        "total_blocks": blocks,
+        "block_size": block_bytes,
         "page_size": lun.sector_bytes,
         "num_physical": len(storage.opening),
         maker_key: product.manufacturer_id,
@@ -38,13 +41,23 @@ def json_text(storage: Storage, lun: Lun, *, maker_key: str, gap: str) -> str:
     return f'{{"storage_info": {{{members}, {texts}}}}}'.replace('"', "&quot;")
 
 
+def _blocks(storage: Storage, lun: Lun) -> tuple[int, int]:
+    """Return number and size of what are called blocks: on NAND what is erased at once.
+
+    firehose.md 8.1.
+    """
+    product = storage.product
+    pages = product.pages_per_block if isinstance(product, FlashProduct) else 1
+    return lun.sectors // pages, lun.sector_bytes * pages
+
+
 def serial(storage: Storage) -> int:
     """Return the serial number; for UFS four characters of the maker's name, which is none.
 
     real-programmer-ufs.md, fact 13.
     """
     product = storage.product
-    if isinstance(product, EmmcProduct):
+    if not isinstance(product, UfsProduct):
         return product.serial
     index = product.string_indices[2]
     return int.from_bytes(product.inquiry.encode("latin-1")[index : index + 4], "big")
@@ -52,8 +65,9 @@ def serial(storage: Storage) -> int:
 
 def common_texts(storage: Storage, lun: Lun, *, physical: int) -> Iterator[str]:
     """Yield the logs with which generations 2 and 3 begin."""
-    yield f"INFO: Device Total Logical Blocks: 0x{lun.sectors:x}"
-    yield f"INFO: Device Block Size in Bytes: 0x{lun.sector_bytes:x}"
+    blocks, block_bytes = _blocks(storage, lun)
+    yield f"INFO: Device Total Logical Blocks: 0x{blocks:x}"
+    yield f"INFO: Device Block Size in Bytes: 0x{block_bytes:x}"
     yield f"INFO: Device Total Physical Partitions: 0x{physical:x}"
     yield f"INFO: Device Manufacturer ID: 0x{storage.product.manufacturer_id:x}"
     yield f"INFO: Device Serial Number: 0x{serial(storage):x}"

@@ -22,7 +22,7 @@ from edl.virtual.programmer.board import Board
 from edl.virtual.programmer.generation2.attributes import Attributes
 from edl.virtual.programmer.generation2.text import ScanError, Scanner, evaluate
 from edl.virtual.programmer.info import common_texts, emmc_texts, raw_texts, ufs_texts
-from edl.virtual.storage import EmmcProduct, Extent, Lun, StorageError
+from edl.virtual.storage import EmmcProduct, Extent, Lun, StorageError, UfsProduct
 
 _DEFAULT_PAYLOAD_BYTES = 131072  # more than the buffer holds: configure without a size fails
 _MAX_DIGEST_TABLE_BYTES = 8192
@@ -300,7 +300,7 @@ class Session(Programmer):
             for span, digits in raw_texts(product, _RAW_LASTS):
                 body = f'<log value="eMMC_RAW_DATA {span}{digits}" />\n</data>'
                 yield Send(document(body, "\n"))
-        else:
+        elif isinstance(product, UfsProduct):
             yield from map(self.log, ufs_texts(self.storage, number, lun, product))
         yield self.response("ACK")
 

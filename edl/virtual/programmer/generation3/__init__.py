@@ -12,7 +12,8 @@ Every rule is from real-programmer.md or real-programmer-ufs.md ("UFS fact"); th
 where it is not obvious.
 """
 
+from edl.virtual.programmer.generation3.nand import Generation3Nand
 from edl.virtual.programmer.generation3.session import QCM2290, Build
 from edl.virtual.programmer.generation3.storage import Generation3
 
-__all__ = ["QCM2290", "Build", "Generation3"]
+__all__ = ["QCM2290", "Build", "Generation3", "Generation3Nand"]

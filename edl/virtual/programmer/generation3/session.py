@@ -22,7 +22,7 @@ from edl.virtual.programmer.board import Board
 from edl.virtual.programmer.generation3.provisioning import UfsDescriptor
 from edl.virtual.programmer.generation3.text import NumberError, ScanError, number, number_or, scan
 from edl.virtual.programmer.info import common_texts, emmc_texts, raw_texts, ufs_texts
-from edl.virtual.storage import DEVICE_WLUN, RPMB_WLUN, EmmcProduct, Lun, StorageError
+from edl.virtual.storage import DEVICE_WLUN, RPMB_WLUN, EmmcProduct, Lun, StorageError, UfsProduct
 
 PIECE_BYTES = 16384  # of every read and write, whatever was negotiated: 6
 _MAX_DIGEST_TABLE_BYTES = 8192
@@ -50,12 +50,13 @@ _COMMANDS = (
 )
 
 # Memory names by their first three letters: canonical name, driver, type number. The numbers of
-# NAND and SPI-NOR are not known.
+# NAND, SPI-NOR and NVMe are not known.
 _MEMORIES = {
     "emm": ("eMMC", "SDCC", 1),
     "ufs": ("UFS", "UFS", 3),
     "nan": ("nand", "NAND", 2),
     "spi": ("spinor", "SPI NOR", 4),
+    "nvm": ("nvme", "NVME", 5),
 }
 _NONE = "none"
 
@@ -230,7 +231,7 @@ class Session(Programmer):
         if memory != kind[:3] or slot:
             self.storage.note(f"{_MEMORIES[memory][0].lower()}-open", slot, number)
             return None
-        if kind == "emmc":
+        if kind != "ufs":
             return self.storage.opening.get(number)
         if not self._open:
             self.storage.note("ufs-open", 0, DEVICE_WLUN)
@@ -249,7 +250,7 @@ class Session(Programmer):
 
     def driver_failure(self, error: StorageError) -> str:
         """Return what the driver's layer logs."""
-        driver = "SDCC" if self.storage.kind == "emmc" else "UFS"
+        driver = _MEMORIES[self.storage.kind[:3]][1]
         return f"ERROR: {driver} Error {error.errno} ({error.result})"
 
     # Commands
@@ -325,8 +326,10 @@ class Session(Programmer):
                     f"eMMC_RAW_DATA{span}{digits}"
                     for span, digits in raw_texts(product, _RAW_LASTS)
                 ]
-            else:
+            elif isinstance(product, UfsProduct):
                 texts = [*ufs_texts(self.storage, disk.number, lun, product)]
+            else:
+                texts = []
             yield from (self.log(f"INFO: {text}") for text in texts)
         yield self.response("ACK")
 
