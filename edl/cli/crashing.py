@@ -12,6 +12,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from edl.cli.app import App
 from edl.cli.finding import Finder, Seen
@@ -128,9 +129,10 @@ def _owner(found: Seen) -> Owner:
 def _recall(key: str) -> MemoryOffered | None:
     try:
         address, size, wide = _kept()[key]
-        return MemoryOffered(int(address), int(size), bool(wide))
     except (KeyError, ValueError, TypeError):
         return None
+    possible = all(type(number) is int and 0 <= number < 1 << 64 for number in (address, size))
+    return MemoryOffered(address, size, wide is True) if possible else None
 
 
 def _remember(key: str, offer: MemoryOffered) -> None:
@@ -143,7 +145,7 @@ def _remember(key: str, offer: MemoryOffered) -> None:
             file.write(json.dumps(newest).encode() + b"\n")
 
 
-def _kept() -> dict[str, list[int]]:
+def _kept() -> dict[str, Any]:
     try:
         with (home.home() / _FILE).open("rb") as file:
             kept = json.loads(file.read(_MAX_BYTES))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from tests.fuzz import (
     containers,
     cores,
+    crashes,
     documents,
     images,
     kept,
@@ -17,7 +18,7 @@ from tests.fuzz import (
 from tests.fuzz.target import Target
 
 _ROOMS = (
-    documents, streams, containers, images, storage, cores, kept, phones, packages,
+    documents, streams, containers, images, storage, cores, crashes, kept, phones, packages,
 )  # fmt: skip
 TARGETS: dict[str, Target] = {target.name: target for room in _ROOMS for target in room.TARGETS}
 ROOM_OF = {target.name: room.__name__ for room in _ROOMS for target in room.TARGETS}

@@ -172,7 +172,16 @@ CRASH_DUMP: Dialogue = (  # layouts of qcom-memory-dump-collector
         "10000000 18000000 0000681400000000 8000000000000000",
         MemoryOffered(0x14680000, 0x80, wide=True),
     ),
+    Sent(
+        lambda core: core.read_memory(0x14680000, 0x80, wide=True),
+        "11000000 18000000 0000681400000000 8000000000000000",
+    ),
+    got("04000000 10000000 0d000000 19000000", ImageEnded(13, Status.INVALID_MEMORY_READ)),
     got("09000000 10000000 00006008 68000000", MemoryOffered(0x08600000, 0x68, wide=False)),
+    Sent(
+        lambda core: core.read_memory(0x08600000, 0x68, wide=False),
+        "0a000000 10000000 00006008 68000000",
+    ),
     reset,
     got("08000000 08000000", ResetAnswered()),
 )
