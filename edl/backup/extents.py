@@ -76,7 +76,7 @@ def _lun(storage: Storage, lun: int) -> tuple[LunRecord | None, list[LeftOut]]:
         reason = "How large it is, neither the programmer nor a partition table tells."
         return None, [LeftOut(f"LUN {lun}", reason)]
     extents, problems = cut(lun, sectors, storage.phone.sector_bytes, tables)
-    if tables.best is None:
+    if tables.best is None and not tables.partitions:
         name = _EMMC_NAMES.get(lun) if storage.phone.programmer.memory == "emmc" else None
         extents = [replace(extents[0], name=name or f"lun{lun}")]
     best = tables.best
@@ -132,7 +132,9 @@ def cut(
 
 def _marks(sectors: int, sector_bytes: int, tables: Tables) -> Iterator[_Mark]:
     best = tables.best
-    if best is None:
+    if best is None:  # NAND: its table lies in a partition
+        for part in tables.partitions:
+            yield _Mark(part.first_sector, part.last_sector + 1, Kind.PARTITION, part)
         return
     span = _HEAD_SECTORS.get(sector_bytes, _HEAD_SECTORS[512])
     entries = -(-len(best.entries) * Entry.size() // sector_bytes)

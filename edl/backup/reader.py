@@ -30,6 +30,7 @@ from edl.events import BytesMoved, Emit, Notice
 from edl.firehose.commands import Area
 from edl.formats.manifest import Verified
 from edl.plan.compare import Verify
+from edl.plan.nand import is_filler
 from edl.plan.unchanged import Finder
 
 # A single bad sector in 16 MiB of 512-byte sectors costs 16 failing requests.
@@ -70,11 +71,19 @@ class Reader:
     """Reads blocks of one phone.
 
     verify: one of `edl.plan.compare.Verify`. emit: told of every block. earlier: what need not be
-    transferred if it is still the same.
+    transferred if it is still the same. pages_per_block: of NAND, else None.
+
+    Attributes:
+        filler: first sectors of the erase blocks for which the programmer gave filler.
     """
 
     def __init__(
-        self, programmer: Programmer, verify: str, emit: Emit, earlier: Earlier | None = None
+        self,
+        programmer: Programmer,
+        verify: str,
+        emit: Emit,
+        earlier: Earlier | None = None,
+        pages_per_block: int | None = None,
     ) -> None:
         self._programmer = programmer
         self._verify = verify
@@ -87,6 +96,8 @@ class Reader:
         self._ways: set[Verified] = set()
         self._earlier = earlier if verify in {Verify.AUTO, Verify.DIGEST} else None
         self._finder = Finder(programmer, reading=True)
+        self._pages = pages_per_block
+        self.filler: set[int] = set()
 
     def read(self, area: Area) -> Block:
         """Return what area holds, at most a few MiB; what cannot be read is told in the result.
@@ -100,7 +111,11 @@ class Reader:
         self._ways = set()
         bad: Runs = ()
         denied: Runs = ()
-        data = self._attempt(area)
+        data: memoryview | _Refusal | None
+        if self._pages is not None:
+            data, bad, denied = self._blocks(area, self._pages)
+        else:
+            data = self._attempt(area)
         if isinstance(data, Exception):
             data, bad, denied = self._salvage(area, data)
         else:
@@ -239,6 +254,28 @@ class Reader:
         return view
 
     # -- one that cannot --------------------------------------------------------------------------
+
+    def _blocks(self, area: Area, pages: int) -> tuple[memoryview, Runs, Runs]:
+        """Read NAND erase block by erase block; return bytes, and what is bad and what denied.
+
+        Programmers that step over bad blocks would give what follows them too early, others give
+        filler for them: block by block, all good ones are where they are.
+        """
+        data = memoryview(bytearray(area.size_bytes))
+        lost: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
+        for at in range(0, area.sectors, pages):
+            count = min(pages, area.sectors - at)
+            block = Area(area.lun, area.start_sector + at, count, area.sector_bytes)
+            found = self._attempt(block)
+            if isinstance(found, Exception):
+                lost[_is_denied(found)].append((block.start_sector, count))
+            elif found is not None and is_filler(bytes(found)):
+                self.filler.add(block.start_sector)
+                lost[False].append((block.start_sector, count))
+            elif found is not None:
+                start = at * area.sector_bytes
+                data[start : start + block.size_bytes] = found
+        return data, joined(lost[False]), joined(lost[True])
 
     def _attempt(self, area: Area, *, guided: bool = False) -> memoryview | _Refusal | None:
         """Return what `_sure` returns, or why it could not."""

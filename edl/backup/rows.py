@@ -22,13 +22,14 @@ _LABELS = {Kind.GPT_PRIMARY: "PrimaryGPT", Kind.GPT_BACKUP: "BackupGPT"}
 def write(folder: Path, manifest: Manifest) -> tuple[str, ...]:
     """Write rawprogramN.xml and patchN.xml for every LUN with data; return their names.
 
-    A compressed backup gets none: no tool writes its files as they are.
+    A compressed backup gets none: no tool writes its files as they are. Neither does one of NAND:
+    others would write the zeros that stand for bad blocks.
 
     Raises:
         DiskError: they cannot be written.
     """
     names: list[str] = []
-    if manifest.compression is not Compression.NONE:
+    if manifest.compression is not Compression.NONE or manifest.storage.type == "nand":
         return ()
     for lun in manifest.luns:
         rows = [_row(lun, extent, manifest.storage) for extent in _worth(lun, manifest.storage)]

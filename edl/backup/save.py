@@ -212,7 +212,10 @@ class _Job:
         self._emit = emit
         self._cancel = cancel
         self._unit = planned.storage.sector_bytes
-        self._reader = Reader(storage.phone.programmer, request.verify, emit, request.earlier)
+        info = storage.phone.luns.get(0, StorageInfo())
+        self._reader = Reader(
+            storage.phone.programmer, request.verify, emit, request.earlier, info.pages_per_block
+        )
         self._step = 0
         self._results: dict[tuple[int, int], list[Done]] = {}
         self.report = Report(request.folder, planned)
@@ -366,6 +369,15 @@ class _Job:
             verified=verified,
         )
 
+    def _are_bad_blocks(self, bad: Runs) -> bool:
+        """Tell whether all of bad are erase blocks of NAND for which the programmer gave filler."""
+        pages = self._storage.phone.luns.get(0, StorageInfo()).pages_per_block
+        return pages is not None and all(
+            block in self._reader.filler
+            for start, count in bad
+            for block in range(start, start + count, pages)
+        )
+
     def _outcome(self, lun: int, extent: Extent, left_out: list[LeftOut]) -> Extent:
         if extent.file is None:
             return extent
@@ -373,12 +385,15 @@ class _Job:
         bad = joined([run for each in done for run in each.bad])
         denied = joined([run for each in done for run in each.denied])
         what = f"LUN {lun}, '{extent.name}'"
-        if bad:
+        lost = joined([*bad, *denied])
+        if bad and self._are_bad_blocks(bad):
+            left_out.append(LeftOut(what, f"{_counted(bad)} lie in bad blocks, which is normal."))
+        elif bad:
             left_out.append(LeftOut(what, f"{_counted(bad)} could not be read."))
+            self.report.lost.append(extent.name)
         if denied:
             left_out.append(LeftOut(what, f"{_counted(denied)} the programmer does not give."))
-        lost = joined([*bad, *denied])
-        self.report.lost += [extent.name] if lost else []
+            self.report.lost += [] if bad else [extent.name]
         if sum(count for _, count in denied) == extent.sectors:
             return replace(extent, state=State.FORBIDDEN, file=None, file_offset_bytes=0)
         digests = tuple(each.sha256 for each in done)

@@ -18,8 +18,8 @@ from edl.units import GIB
 def assumed_geometry(package: Package) -> Geometry:
     """Return a storage on which package fits, for plans without a phone."""
     unit = package.sector_bytes or 512
-    pages = next((row.pages_per_block for row in package.rows
-                  if isinstance(row, ProgramRow | EraseRow) and row.pages_per_block), None)  # fmt: skip
+    flash = (row for row in package.rows if isinstance(row, ProgramRow | EraseRow))
+    pages = next((row.pages_per_block for row in flash if row.pages_per_block), None)
     ends: dict[int, int] = {}  # by LUN: what is needed from its beginning on, and at its end
     tails: dict[int, int] = {}
     for row in package.rows:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edl.chunks import Content, read_all
 from edl.contents import Slice
+from edl.device.storage import Tables
 from edl.errors import CancelledError, DocumentError, ImageError
 from edl.events import BytesMoved, Emit, Stage, StepStarted, ignore
 from edl.files import File, on_disk
@@ -183,7 +184,7 @@ def is_whole(table: Gpt | None, disk_sectors: int) -> bool:
     return end <= disk_sectors
 
 
-def sized(table: Gpt | None) -> tuple[Partition, ...]:
+def sized(table: Gpt | Tables | None) -> tuple[Partition, ...]:
     """Return the partitions of table that have a size."""
     return tuple(partition for partition in table.partitions if partition.sectors) if table else ()
 

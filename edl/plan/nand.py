@@ -9,10 +9,12 @@ back, such filler would stand in good blocks as if it were data (bkerler/edl#408
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from edl.chunks import Content
-from edl.plan.model import Erase, Finding, Geometry, Plan, Severity, Write, plural, touched
+from edl.firehose.commands import Area
+from edl.plan.model import Erase, Finding, Geometry, Plan, Severity, Step, Write, plural, touched
 
 FILLER = 0xEE
 
@@ -36,6 +38,24 @@ def whole_blocks(pages: int, geometry: Geometry) -> int:
     """Return pages rounded up to whole erase blocks."""
     block = geometry.pages_per_block or 1
     return -(-pages // block) * block
+
+
+def placed(plan: Plan, rooms: Iterable[Area]) -> Plan:
+    """Return plan in which writes to the beginning of one of rooms may use all of it.
+
+    Other writes have the erase blocks that they fill.
+    """
+    if plan.geometry.pages_per_block is None:
+        return plan
+    known = {(room.lun, room.start_sector): room for room in rooms}
+    steps: list[Step] = []
+    for step in plan.steps:
+        if isinstance(step, Write) and step.room is None:
+            area = step.area
+            own = replace(area, sectors=whole_blocks(area.sectors, plan.geometry))
+            step = replace(step, room=known.get((area.lun, area.start_sector), own))  # noqa: PLW2901
+        steps.append(step)
+    return replace(plan, steps=tuple(steps))
 
 
 # -- before ---------------------------------------------------------------------------------------
@@ -67,8 +87,8 @@ def _unaligned(step: Write | Erase, pages: int) -> Iterator[Finding]:
         yield Finding(
             "nand-unaligned",
             Severity.ERROR,
-            f"Pages {area.start_sector} to {area.start_sector + area.sectors - 1} are no whole erase"
-            f" blocks of {pages} pages: what else lies in these blocks would be lost.",
+            f"{area.sectors} pages from {area.start_sector} on are no whole erase blocks of {pages}"
+            " pages: what else lies in these blocks would be lost.",
             step.where,
             "Name a whole partition, or whole blocks.",
         )

@@ -88,9 +88,9 @@ class OnNand:
         self._programmer.erase(area)
         for block, data in blocks(self._programmer, area, self._pages):
             if data is not None and data.count(_ERASED) != len(data):
+                last = block.start_sector + block.sectors - 1
                 raise VerifyError(
-                    f"Pages {block.start_sector} to {block.start_sector + block.sectors - 1} are not"
-                    " blank after <erase>."
+                    f"Pages {block.start_sector} to {last} are not blank after <erase>."
                 )
 
     def sha256(self, area: Area) -> bytes | None:

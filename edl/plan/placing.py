@@ -11,8 +11,9 @@ from edl.contents import Slice, data_runs, is_zero
 from edl.firehose.commands import Area
 from edl.formats.gpt import Gpt
 from edl.formats.manifest import Kind
+from edl.plan import nandrestore
 from edl.plan.dump import Part
-from edl.plan.model import Finding, Severity, Write, plural
+from edl.plan.model import Finding, Severity, Step, Write, plural
 from edl.plan.order import Stage, stage_of
 from edl.units import MIB, format_size
 
@@ -27,7 +28,8 @@ class Placing:
     Attributes:
         unit: sector size in bytes. source: what writes name as their file.
         parts: whose bytes are written. kept: names that the phone keeps its own of.
-        left_out: names by reason. unfit: why parts have no place, in words.
+        left_out: names by reason. unfit: why parts have no place, in words. pages_per_block: of
+            NAND, else None.
     """
 
     unit: int
@@ -37,16 +39,17 @@ class Placing:
     kept: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
     unfit: list[str] = field(default_factory=list)
-    _ranked: list[tuple[Stage, Write]] = field(default_factory=list)
+    pages_per_block: int | None = None
+    _ranked: list[tuple[Stage, Step]] = field(default_factory=list)
 
     @property
-    def steps(self) -> tuple[Write, ...]:
-        """The writes, in their order."""
+    def steps(self) -> tuple[Step, ...]:
+        """The writes, and on NAND the erases, in their order."""
 
-        def key(pair: tuple[Stage, Write]) -> tuple[int, int, int]:
+        def key(pair: tuple[Stage, Step]) -> tuple[int, int, int]:
             return pair[0], pair[1].area.lun, pair[1].area.start_sector
 
-        return tuple(write for _, write in sorted(self._ranked, key=key))
+        return tuple(step for _, step in sorted(self._ranked, key=key))
 
     def note(self, code: str, severity: Severity, message: str, remedy: str = "") -> None:
         """Note a finding."""
@@ -70,6 +73,10 @@ class Placing:
             self.unfit.append(f"'{part.name}' holds {format_size(used)}, the phone has {size}")
             return
         self.parts.append(part)
+        if self.pages_per_block is not None:
+            steps = nandrestore.steps(part, self.unit, self.pages_per_block, self.source)
+            self._ranked += [(_rank(part), step) for step in steps]
+            return
         for first, count in _known_runs(part, min(part.sectors, room)):
             area = Area(part.lun, start + first, count, self.unit)
             cut = Slice(content, first * self.unit, count * self.unit)

@@ -21,7 +21,7 @@ from edl.formats.manifest import Kind
 from edl.formats.slots import SlotState
 from edl.partitions import Severity as Worth
 from edl.partitions import classify
-from edl.plan import foreign, job
+from edl.plan import foreign, job, nandrestore
 from edl.plan.dump import Dump, DumpLun, Part, is_whole, sized
 from edl.plan.foreign import Verdict, Whose
 from edl.plan.model import Finding, Plan, Severity, plural
@@ -71,6 +71,8 @@ def build(dump: Dump, storage: Storage, wish: Wish) -> Restoration:
         )
     verdict = foreign.judge(dump, storage)
     own = verdict.whose is Whose.THIS and not wish.from_other
+    if storage.phone.programmer.memory == "nand":
+        nandrestore.require_own(dump, own=own)
     restoration = _Builder(dump, storage, wish, verdict, own=own).restoration()
     if own or wish.from_other:
         return restoration
@@ -130,6 +132,7 @@ class _Builder:
             lun for lun in self.dump.luns if not self.wish.luns or lun.lun in self.wish.luns
         ]
         self.disks = job.geometry(self.storage, [lun.lun for lun in self.luns])
+        self.placing.pages_per_block = self.disks.pages_per_block
 
     def restoration(self) -> Restoration:
         for number in sorted(self.wish.luns - {lun.lun for lun in self.dump.luns}):
@@ -137,7 +140,9 @@ class _Builder:
         overwrite, asks = ["*"] if self.own else [], []
         if self.wish.names or self.wish.unique_only:
             unknown = self.verdict.whose is Whose.UNKNOWN
-            single = Single(self.placing, self._phone_table, self.own, unknown, self._whose())
+            flash = self.placing.pages_per_block is not None
+            table = self.storage.table if flash else self._phone_table
+            single = Single(self.placing, table, self.own, unknown, self._whose())
             single.take([part for lun in self.luns for part in lun.partitions], self.wish)
             overwrite, asks = single.overwrite, single.asks
         else:
@@ -197,6 +202,9 @@ class _Builder:
                 "Restore the others: --lun NUMBER for each of them.",
             )
             return
+        if self.placing.pages_per_block is not None:
+            self._flash(lun)
+            return
         table = self._phone_table(lun.lun)
         if not self.own and lun.table is None and not lun.partitions:
             what = names(part.name for part in lun.parts)
@@ -215,6 +223,17 @@ class _Builder:
                 " nobody knows where its partitions belong.",
                 "Mend the phone's table first (edl gpt repair), or use another dump.",
             )
+
+    def _flash(self, lun: DumpLun) -> None:
+        """Write all of a NAND chip back to where it was."""
+        there = self.storage.table(lun.lun).partitions
+        for part in lun.parts:
+            if part.content is None:
+                self.placing.leave_out(part.name, part.absent)
+            elif problem := nandrestore.misplaced(part, there):
+                self.placing.unfit.append(problem)
+            else:
+                self._take(part, part.start_sector, part.sectors)
 
     def _as_it_was(self, lun: DumpLun, table: Gpt | None) -> bool:
         """Tell whether lun goes back with its table, and nothing of the phone is lost by that."""

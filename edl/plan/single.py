@@ -8,6 +8,7 @@ import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from edl.device.storage import Tables
 from edl.errors import UsageError
 from edl.firehose.commands import Power
 from edl.formats.gpt import Gpt
@@ -56,7 +57,7 @@ class Single:
     """
 
     placing: Placing
-    phone_table: Callable[[int], Gpt | None]
+    phone_table: Callable[[int], Gpt | Tables | None]
     own: bool
     unknown: bool
     whose: str

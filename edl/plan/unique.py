@@ -30,6 +30,7 @@ from edl.formats.gpt import Partition, safe_name
 from edl.home import open_private
 from edl.partitions import PartitionClass, classify
 from edl.partitions import Severity as Worth
+from edl.plan import nand, onnand
 from edl.plan.home import make_folder, phone_folder
 from edl.plan.model import (
     Erase,
@@ -94,10 +95,25 @@ def look(plan: Plan, storage: Storage) -> Found:
             found.unreadable[place.area] = f"it is larger than {format_size(MAX_SAVED_BYTES)}"
             continue
         try:
-            found.data[place.area] = storage.read(place.area)
+            found.data[place.area] = _read(storage, place.area)
         except DeviceRefusedError as error:
             found.unreadable[place.area] = error.message
     return found
+
+
+def _read(storage: Storage, area: Area) -> bytes:
+    """Return what is there; on NAND with filler for blocks that cannot be read.
+
+    Raises:
+        DeviceRefusedError: it cannot be read.
+    """
+    pages = storage.phone.lun(area.lun).pages_per_block
+    if pages is None:
+        return storage.read(area)
+    found = onnand.blocks(storage.phone.programmer, area, pages)
+    filled = [bytes((nand.FILLER,)) * block.size_bytes if data is None else data
+              for block, data in found]  # fmt: skip
+    return b"".join(filled)
 
 
 def _by_table(plan: Plan, storage: Storage, lun: int) -> list[Unique]:
@@ -224,17 +240,19 @@ def _harmless(step: Step, area: Area, found: Found) -> bool:
         return False
     unit = area.sector_bytes
     changed = touched(step)
+    flash = isinstance(step, Write) and step.room is not None
     first = max(area.start_sector, changed.start_sector)
     end = min(area.start_sector + area.sectors, changed.start_sector + changed.sectors)
     there = data[(first - area.start_sector) * unit : (end - area.start_sector) * unit]
-    if isinstance(step, Write) and step.room is None:
+    if isinstance(step, Write) and not flash:
         start = (first - step.area.start_sector) * unit
         wanted = read_all(step.content, start, len(there))
     else:
         wanted = bytes(len(there))
+    blanks = (*_BLANK, nand.FILLER) if flash else _BLANK
     for at in range(0, len(there), unit):
         sector = there[at : at + unit]
-        blank = sector.count(sector[0]) == unit and sector[0] in _BLANK
+        blank = sector.count(sector[0]) == unit and sector[0] in blanks
         if not blank and sector != wanted[at : at + unit]:
             return False
     return True
@@ -358,9 +376,15 @@ def _parts(plan: Plan, storage: Storage, found: Found) -> Iterator[tuple[int, in
             "gpt-primary": Area(lun, 0, span, unit),
             "gpt-backup": Area(lun, total - span + 1, span - 1, unit),
         }
+        if plan.geometry.pages_per_block is not None:
+            tables = {
+                each.name: Area(lun, each.first_sector, each.sectors, unit)
+                for each in storage.table(lun).partitions
+                if each.name.upper() == "MIBIB"
+            }
         for name, area in tables.items():
             try:
-                yield lun, area.start_sector, name, storage.read(area)
+                yield lun, area.start_sector, name, _read(storage, area)
             except DeviceRefusedError as error:
                 _log.info("%s of LUN %d: %s", name, lun, error)
     for place in found.places:

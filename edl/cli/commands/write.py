@@ -30,7 +30,7 @@ from edl.formats.sparse import SparseImage, is_sparse
 from edl.formats.super import is_empty_super
 from edl.package import NamedImage, Package
 from edl.packages import tars
-from edl.plan import byname, images, job, logical, plausible
+from edl.plan import byname, images, job, logical, nand, plausible
 from edl.plan.build import Options, build
 from edl.plan.check import checked
 from edl.plan.holes import settled
@@ -107,6 +107,7 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
         steps, left_out = settled(holes, writes, zero=arguments.get("holes") == "zero")
         title = ", ".join(place.label for place in places)
         plan = plan_for("write", title, steps, storage)
+        plan = nand.placed(plan, [place.area for place in places if place.partition is not None])
         findings = (*plan.findings, *_doubts(places, files))
         plan = checked(replace(plan, findings=findings, left_out=tuple(left_out)))
         whole = ", ".join(place.label for place in places if place.whole_lun)
