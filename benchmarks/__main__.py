@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs all benchmarks, or those whose names are given, and prints a table."""
+"""Runs all benchmarks (`large` only if it is named), or those that are named; prints a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import again, jobs, link, whole
+from benchmarks import again, jobs, large, link, whole
 from benchmarks.bench import Result
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -23,14 +23,16 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "backups": again.backups,
     "start": whole.start_up,
     "memory": whole.memory,
+    "large": large.large,
 }
+_LONG = {"large"}  # only when asked for
 
 
 def main() -> int:
     """Return 1 if a limit was missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME")
-    names = parser.parse_args().names or list(BENCHMARKS)
+    names = parser.parse_args().names or [name for name in BENCHMARKS if name not in _LONG]
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}")
     missed = 0
     for name in names:

@@ -26,7 +26,7 @@ from edl.units import GIB, KIB, MIB
 
 _UNIT = 512
 _OTHER = bytes(value ^ 0xFF for value in PATTERN[:_UNIT])
-_RATES = "link=40MB/s,flash-write=60MB/s,flash-read=200MB/s,flash-hash=400MB/s"
+RATES = "link=40MB/s,flash-write=60MB/s,flash-read=200MB/s,flash-hash=400MB/s"
 _USB3 = "usb3=yes,link=400MB/s,flash-write=150MB/s,flash-read=600MB/s,flash-hash=400MB/s"
 
 
@@ -85,7 +85,7 @@ class PatternContent:
 
 
 @contextmanager
-def _modelled(phone: Rig) -> Iterator[None]:
+def modelled(phone: Rig) -> Iterator[None]:
     """Let the job measure its rates by the phone's clock."""
     clock = SimpleNamespace(monotonic=lambda: phone.now_s)
     defaults = {**(Finder.__init__.__kwdefaults__ or {}), "clock": clock.monotonic}
@@ -107,7 +107,7 @@ def _old(phone: Rig, other: set[int]) -> OldLun:
 
 def _flash(spec: str, size: int, other: set[int], how: Unchanged) -> tuple[float, float]:
     """Write size bytes where other units differ; return the share that was sent, and the time."""
-    with rig(spec) as phone, _modelled(phone):
+    with rig(spec) as phone, modelled(phone):
         lun = _old(phone, other)
         geometry = Geometry(phone.phone.programmer.memory, lun.sector_bytes, {0: lun.sectors})
         steps = (write_of(phone, 0, PatternContent(size), "system"),)
@@ -129,16 +129,16 @@ def _stretches(size: int, share: float, stretch: int) -> set[int]:
 def again(size: int = 8 * GIB) -> Iterator[Result]:
     """Yield what flashing again sends, and how long it takes beside a plain write."""
     for how in (Unchanged.SKIP, Unchanged.AUTO):
-        share, _ = _flash(f"sdm660,{_RATES}", size, set(), how)
+        share, _ = _flash(f"sdm660,{RATES}", size, set(), how)
         name = f"flashing again what is there, {size // GIB} GiB, --unchanged {how}"
         yield Result(name, f"{share:.2%} sent", "<= 1 %", share <= 0.01)
     small = min(size, 256 * MIB)
     for how in (Unchanged.SKIP, Unchanged.AUTO):
         for stretch in (64 * KIB, 512 * KIB, 4 * MIB):
-            share, _ = _flash(f"sdm660,{_RATES}", small, _stretches(small, 0.02, stretch), how)
+            share, _ = _flash(f"sdm660,{RATES}", small, _stretches(small, 0.02, stretch), how)
             name = f"2 % changed in stretches of {stretch // KIB} KiB, --unchanged {how}"
             yield Result(name, f"{share:.2%} sent", "<= 4 %", share <= 0.04)
-    for title, rates in (("40 MB/s", _RATES), ("400 MB/s", _USB3)):
+    for title, rates in (("40 MB/s", RATES), ("400 MB/s", _USB3)):
         spec = f"sdm660,{rates}"
         _, plain = _flash(spec, small, set(), Unchanged.WRITE)
         cases: tuple[tuple[str, float, int, float], ...] = (
@@ -153,9 +153,9 @@ def again(size: int = 8 * GIB) -> Iterator[Result]:
             yield Result(f"{what}, {title}", text, f"<= {most}", seconds / plain <= most)
 
 
-def _backup(phone: Rig, folder: Path, **options: Earlier) -> Report:
+def _backup(phone: Rig, folder: Path, earlier: Earlier | None = None) -> Report:
     storage = Storage(phone.phone)
-    request = Request(folder, **options)
+    request = Request(folder, earlier=earlier)
     return save(storage, request, prepare(storage, request))
 
 
@@ -181,8 +181,8 @@ def backups(size: int = 2 * GIB) -> Iterator[Result]:
     """Yield what backups move: of a phone that is 30 % used, and again when 2 % have changed."""
     with (
         tempfile.TemporaryDirectory() as place,
-        rig(f"sdm660,size={size // GIB}GiB,{_RATES}", pattern=False) as phone,
-        _modelled(phone),
+        rig(f"sdm660,size={size // GIB}GiB,{RATES}", pattern=False) as phone,
+        modelled(phone),
     ):
         folder, wire = Path(place), phone.virtual.wire
         assert wire is not None

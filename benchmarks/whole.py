@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import compileall
+import math
 import os
 import shutil
 import statistics
 import struct
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import venv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.bench import LOADERS, ROUNDS, Result
@@ -22,6 +27,12 @@ _ROW = (
     ' sparse="{sparse}" start_sector="4096"/>'
 )
 _LOADERS = Path(__file__).parent.parent / "loaders"
+_SCRIPT = """#!{python}
+import sys
+from edl.__main__ import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 
 
 def process(*command: str, home: str, statuses: tuple[int, ...] = (0,)) -> tuple[float, float]:
@@ -39,33 +50,55 @@ def process(*command: str, home: str, statuses: tuple[int, ...] = (0,)) -> tuple
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+@contextmanager
+def installed() -> Iterator[tuple[str, str]]:
+    """Install edl as users have it: compiled, and started by a script as pip writes it.
+
+    The editable install of a checkout starts all of Python more slowly. Gives the names of Python
+    and of that script.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        venv.create(folder, symlinks=True)
+        place = Path(sysconfig.get_path("purelib", "venv", {"base": name, "platbase": name}))
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(_LOADERS.parent / "edl", place / "edl", ignore=ignore)
+        if not compileall.compile_dir(place / "edl", quiet=2):
+            raise RuntimeError("edl cannot be compiled")
+        place.joinpath("others.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+        python, script = folder / "bin" / "python", folder / "bin" / "edl"
+        script.write_text(_SCRIPT.format(python=python), encoding="utf-8")
+        script.chmod(0o755)
+        yield str(python), str(script)
+
+
 def start_up() -> Iterator[Result]:
     """Yield the processor time of short commands beside that of others, in turn."""
-    python = sys.executable
-    click = (python, "-c", "import click")
-    edl = (python, "-m", "edl")
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory() as home, installed() as (python, edl):
 
         def seconds(*commands: tuple[str, ...]) -> float:
             return sum(process(*each, home=home, statuses=(0, 1, 3))[0] for each in commands)
 
-        ratios = [seconds((*edl, "--help")) / seconds(click) for _ in range(4 * ROUNDS)]
-        ratio = statistics.median(ratios)
-        yield Result("edl --help beside importing click", f"{ratio:.2f}", "<= 1.5", ratio <= 1.5)
-        ratios = [seconds((*edl, "list")) / seconds(click) for _ in range(4 * ROUNDS)]
-        ratio = statistics.median(ratios)
-        yield Result("edl list beside importing click", f"{ratio:.2f}", "<= 1.5", ratio <= 1.5)
+        click, bare = (python, "-c", "import click"), (python, "-c", "pass")
+        cases: list[tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...], float]] = [
+            ("edl --help beside importing click", (edl, "--help"), (click,), 1.5),
+            ("edl list beside importing click", (edl, "list"), (click,), 1.5),
+            ("the same, the ordinary way", (edl, "list", "--no-progress"), (click,), math.inf),
+        ]
         if qdl := shutil.which("qdl"):
-            bare = (python, "-c", "")
-            ratios = [
-                seconds((*edl, "list")) / seconds((qdl, "list"), bare) for _ in range(4 * ROUNDS)
-            ]
-            ratio = statistics.median(ratios)
             name = "edl list beside qdl list and interpreter start"
-            yield Result(name, f"{ratio:.2f}", "<= 1", ratio <= 1)
+            cases.append((name, (edl, "list"), ((qdl, "list"), bare), 1))
+        for name, mine, others, most in cases:
+            seconds(mine)  # makes the log, which a new user has not
+            pairs = [(seconds(mine), seconds(*others)) for _ in range(8 * ROUNDS)]
+            ratio = statistics.median(one / other for one, other in pairs)
+            first, second = (1e3 * statistics.median(row) for row in zip(*pairs, strict=True))
+            text = f"{first:.0f} / {second:.0f} ms = {ratio:.2f}"
+            yield Result(name, text, f"<= {most}", ratio <= most)
 
 
-def _package(folder: Path, size_bytes: int, *, sparse: bool) -> None:
+def package(folder: Path, size_bytes: int, *, sparse: bool) -> None:
+    """Make a package in folder: image.img, of size_bytes, at sector 4096."""
     row = _ROW.format(sectors=size_bytes // 512, sparse=str(sparse).lower())
     folder.joinpath("rawprogram0.xml").write_text(f"<?xml version='1.0'?><data>{row}</data>")
     name = LOADERS["sdm660"]
@@ -103,8 +136,8 @@ def memory() -> Iterator[Result]:
         many.mkdir()
         with huge.joinpath("image.img").open("wb") as file:
             file.truncate(256 * GIB)
-        _package(huge, 256 * GIB, sparse=False)
-        _package(many, sparse_image(many / "image.img", 100_000), sparse=True)
+        package(huge, 256 * GIB, sparse=False)
+        package(many, sparse_image(many / "image.img", 100_000), sparse=True)
         cases = (
             ("check a raw image of 256 GiB", ("check", str(huge))),
             ("plan a raw image of 256 GiB", _write(huge, "--dry-run")),

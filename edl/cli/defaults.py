@@ -11,12 +11,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edl import places
 from edl.cli.keys import KEYS, OTHER_VARIABLES, Key
 from edl.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAME = "config.toml"
 _MAX_BYTES = 64 * 1024
@@ -47,19 +49,19 @@ class Value:
 class File:
     """The config file. values: by key; path: where it is or would be."""
 
-    path: Path
+    path: str
     exists: bool = False
     values: Mapping[str, Value] = field(default_factory=dict)
 
 
-def path() -> Path:
+def path() -> str:
     """Return where the config file is looked for; EDL_CONFIG names another one.
 
     EDL_HOME holds it where that is set, so that one variable moves all that edl keeps.
     """
     if named := os.environ.get("EDL_CONFIG"):
-        return Path(named)
-    return Path(places.config()) / NAME
+        return named
+    return f"{places.config()}/{NAME}"
 
 
 def read() -> File:
@@ -70,7 +72,7 @@ def read() -> File:
     """
     where = path()
     try:
-        with where.open("rb") as file:
+        with open(where, "rb") as file:  # noqa: PTH123  # pathlib takes 8 ms of `edl --help`
             data = file.read(_MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         if os.environ.get("EDL_CONFIG"):
@@ -123,6 +125,8 @@ def folders(name: str) -> list[Path]:
     Raises:
         UsageError: see `read`.
     """
+    from pathlib import Path  # noqa: PLC0415  # see `read`
+
     found = lookup(name, read())
     return [] if found is None else [Path(text) for text in found.value]
 
@@ -136,7 +140,7 @@ def strangers() -> list[str]:
 # -- the file -------------------------------------------------------------------------------------
 
 
-def _parse(where: Path, data: bytes) -> dict[str, Value]:
+def _parse(where: str, data: bytes) -> dict[str, Value]:
     import tomllib  # noqa: PLC0415  # only where there is a file
 
     try:
@@ -151,7 +155,8 @@ def _parse(where: Path, data: bytes) -> dict[str, Value]:
         key = KEYS.get(name)
         if key is None or not key.in_file:
             raise _refused(name, place)
-        values[name] = Value(key, _from_toml(key, value, place, where.parent), place, False)
+        folder = os.path.dirname(where)  # noqa: PTH120  # see `read`
+        values[name] = Value(key, _from_toml(key, value, place, folder), place, False)
     return values
 
 
@@ -201,7 +206,7 @@ def _refused(name: str, place: str) -> UsageError:
     )
 
 
-def _from_toml(key: Key, value: Any, place: str, folder: Path) -> Any:  # noqa: ANN401
+def _from_toml(key: Key, value: Any, place: str, folder: str) -> Any:  # noqa: ANN401
     kinds: dict[str, tuple[type, ...]] = {
         "flag": (bool,), "count": (int,), "seconds": (int, float), "paths": (list,),
     }  # fmt: skip
@@ -219,7 +224,7 @@ def _from_toml(key: Key, value: Any, place: str, folder: Path) -> Any:  # noqa: 
     return [_placed(each, folder) for each in value] if key.kind == "paths" else value
 
 
-def _placed(text: str, folder: Path) -> str:
+def _placed(text: str, folder: str) -> str:
     """Return a path of the file: with ~ filled in, and relative ones as seen from its folder."""
     expanded = os.path.expanduser(text)  # noqa: PTH111  # takes any text
     return os.path.join(folder, expanded)  # noqa: PTH118  # the same

@@ -128,17 +128,17 @@ def test_a_wrong_place_for_the_file(
 
 
 def test_where_the_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert defaults.path() == home() / "config.toml"
+    assert Path(defaults.path()) == home() / "config.toml"
     for name in ("EDL_HOME", "HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: Path("/x/edl"))
-    assert defaults.path() == Path("/x/edl/config.toml")
+    assert Path(defaults.path()) == Path("/x/edl/config.toml")
 
     def nobody(*_: object, **__: object) -> Path:
         raise RuntimeError
 
     monkeypatch.setattr("platformdirs.user_config_path", nobody)
-    assert defaults.path() == Path("edl-data/config.toml").absolute()
+    assert Path(defaults.path()) == Path("edl-data/config.toml").absolute()
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_what_is_dangerous_has_no_variable(
     for name in dangerous:
         monkeypatch.setenv(f"EDL_{name.upper()}", "1")
         monkeypatch.setenv(f"EDL_ERASE_{name.upper()}", "1")
-    assert defaults.for_commands(defaults.File(Path())) == {}
+    assert defaults.for_commands(defaults.File("")) == {}
 
 
 def test_yes_by_variable_asks_all_the_same(
@@ -243,7 +243,7 @@ def test_yes_by_variable_asks_all_the_same(
 
 def test_a_file_key_that_a_command_lacks_is_no_default() -> None:
     with pytest.raises(UsageError, match="there is no setting"):
-        defaults._parse(Path("x"), b"[virtual]\nnew = 1\n")
+        defaults._parse("x", b"[virtual]\nnew = 1\n")
 
 
 def test_variables_are_told_apart() -> None:

@@ -32,7 +32,7 @@ def command(settings: Settings) -> None:
     rows = [_row(name, file) for name in KEYS]
     strangers = defaults.strangers()
     data = {
-        "file": str(file.path),
+        "file": file.path,
         "exists": file.exists,
         "home": str(home()),
         "settings": rows,
