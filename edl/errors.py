@@ -279,6 +279,19 @@ class WrongSectorSizeError(DeviceRefusedError):
 class WriteFailedError(DeviceRefusedError):
     """The storage did not take the data.
 
+class UnprovisionedError(WrongStorageError):
+    """The UFS storage has no LUNs: nobody has told it yet how to divide itself.
+
+    So is a new chip, as a repair shop puts in. Nothing can be read or written before that is done.
+    """
+
+    code = "unprovisioned"
+    remedies = (
+        "Divide it with the provisioning file for exactly this model: edl provision FILE.xml",
+        "A phone that has worked before does not get there by itself: ask the maker's service.",
+    )
+
+
     The programmer accepted the command and then failed to write: the flash is write-protected,
     read-only at the end of its life, or defective.
     """
@@ -424,3 +437,17 @@ def all_errors() -> Iterator[type[EdlError]]:
         kind = pending.pop(0)
         yield kind
         pending.extend(kind.__subclasses__())
+class LockedLayoutError(SafetyError):
+    """How the UFS storage is divided into LUNs was made final, and never changes again.
+
+    The lock (bConfigDescrLock) is in the storage chip. No program lifts it, and the LUNs work as
+    they are.
+    """
+
+    code = "layout-locked"
+    remedies = (
+        "Go on with the layout that there is: edl info shows it.",
+        "Use a package that was made for it; another layout needs another storage chip.",
+    )
+
+

@@ -35,7 +35,7 @@ from edl.units import parse_size
 
 # What works on phones and packages is imported where that begins: `edl list` shall not wait for it.
 if TYPE_CHECKING:
-    from edl.cli import loading
+    from edl.cli import loading, reaching
     from edl.device.connect import Phone, Wishes
     from edl.formats.manifest import Manifest
     from edl.package import Package
@@ -67,6 +67,8 @@ class App:
         self._gently = False
         self._changes = False  # what is carried out changes the phone
 
+        self.untouched = False  # a UFS device is asked for none of its LUNs when it is reached
+        self._reach: reaching.Reach | None = None
     # -- output ---------------------------------------------------------------------------------
 
     def emit(self, event: Any) -> None:  # noqa: ANN401
@@ -278,12 +280,24 @@ class App:
 
         with self.running(), self.plugged(), contextlib.ExitStack() as opened:
             resume = resume or self.settings.resuming is not None
-            phone = reaching.Reach(self, package, opened, resume=resume, crashed=crashed).phone()
+            self._reach = reaching.Reach(self, package, opened, resume=resume, crashed=crashed)
+            phone = self._reach.phone()
             if self.recorder is not None:
                 self.recorder.phone(phone)
             yield phone
 
     def identity(self) -> PhoneIdentity:
+    def restarted(self) -> Phone:
+        """Return the phone of `phone`, which has been told to come back in EDL mode.
+
+        Raises:
+            NoDeviceError: it is not back in time.
+            EdlError: see `Reach.phone`.
+        """
+        if self._reach is None:
+            raise RuntimeError("no phone was reached before")
+        return self._reach.restarted()
+
         """Return who the connected phone says it is, without giving it a loader.
 
         A phone whose boot ROM cannot be asked any more told it to an earlier run, or nobody.
@@ -317,7 +331,8 @@ class App:
             memory="" if settings.memory == "auto" else settings.memory,
             hints=tuple(hints),
             identify=not settings.no_identify,
-            payload_bytes=_payload(settings.max_payload),
+            untouched=self.untouched,
+            payload_bytes=payload_bytes(settings.max_payload),
         )
 
 

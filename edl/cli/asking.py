@@ -60,6 +60,14 @@ def confirmed(question: str) -> bool:
     return answer
 
 
+def typed(question: str, word: str) -> bool:
+    """Return whether word was typed, letter by letter. Raises click.Abort for Ctrl-C."""
+    answer: str = click.prompt(
+        terminal.clean(question), default="", show_default=False, err=True,
+    )  # fmt: skip
+    return answer.strip() == word
+
+
 def words(question: str, default: str = "") -> list[str]:
     """Return what was typed, as names of files and options; nothing if there was no default.
 

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "Look at the computer and the cable.", "Without a phone"),
     "setup-udev": ("setup_udev", "Let users speak to phones (Linux).", "Without a phone"),
     "loaders": ("loaders", "Keep, show and choose loaders (programmers).", "Without a phone"),
+    "provision": ("provision", "Divide UFS storage into LUNs: new chips only.", "Advanced"),
     "virtual": ("virtual", "Make and show virtual phones.", "Without a phone"),
     "image": ("image", "Look into dumps and images: list, extract, compare.", "Without a phone"),
     "unpack": ("unpack", "Unpack a package of any kind into raw images.", "Without a phone"),

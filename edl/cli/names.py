@@ -55,7 +55,6 @@ _LIST = "'edl list' shows the phones, 'edl doctor' what is in the way; --wait wa
 LATER = {
     "monitor": _LIST,
     "upload-loader": "every command uploads the loader when it is needed: edl info --loader FILE",
-    "provision": "a wrong layout destroys UFS storage for good, so it comes when it is safe",
     "xml": _RAW,
     "rawxml": _RAW,
     "send": _RAW,
@@ -92,7 +91,8 @@ _VALUED = {
     "--wait", "--max-payload", "--maxpayload", "--virtual", "--log-file", "--color", "--port",
     "--portname", "--lun", "-u", "-i", "--include", "-p", "--patch", "--only", "--skip", "--keep",
     "--skipblock", "--slot", "--sectorsize", "--sector-size", "--devicemodel", "--loglevel",
-    "--backend", "--vip-table-path", "--create-digests", "--report",
+    "--backend", "--vip-table-path", "--create-digests", "--report", "--vip",
+    "--allow",
 }  # fmt: skip
 _WITH_LOADER = {"read", "write", "erase", "sha256", "reset", "printgpt", "info", "verify", "nop"}
 # These save one file a partition; edl writes the XML beside them without being told.

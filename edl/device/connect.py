@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from edl.device import before_firehose, ladder
+from edl.device import before_firehose, ladder, provisioning, ufs
+from edl.device.firehose import ASK_PAYLOAD_BYTES
 from edl.device.firehose import Programmer as FirehoseProgrammer
 from edl.device.ladder import Answering
 from edl.device.programmer import Programmer
@@ -26,6 +27,7 @@ from edl.errors import (
     NoDeviceError,
     ProgrammerFailedError,
     TransportTimeoutError,
+    UnprovisionedError,
     UsageError,
     WrongSectorSizeError,
     WrongStorageError,
@@ -61,7 +63,7 @@ class Wishes:
 
     memory: "emmc", "ufs", "nand", ..., or "" for whatever the phone has. hints: storage types to
     try first. identify: ask the boot ROM who it is. payload_bytes: largest data transfer to ask
-    for, or None.
+    for, or None. untouched: ask a UFS device about itself, and for none of its LUNs.
     """
 
     memory: str = ""
@@ -70,13 +72,15 @@ class Wishes:
     payload_bytes: int | None = None
 
 
+    untouched: bool = False
 @dataclass
 class Phone:
     """A phone with a configured programmer.
 
     luns: storage info by LUN, LUN 0 at least (where the programmer tells any). attached: the
     programmer had been running before. place: where it is, in words that change when it leaves the
-    bus; empty if that is not known. seen: names of the partitions that were read, by LUN.
+    bus; empty if that is not known. seen: names of the partitions that were read, by LUN. device:
+    what a UFS device says about itself as a whole, where its programmer can tell that.
     """
 
     transport: Transport
@@ -88,6 +92,7 @@ class Phone:
     seen: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    device: StorageInfo | None = None
     def sector_bytes(self) -> int:
         """Sector size in bytes, as the programmer says, else what its storage type has."""
         info = self.luns.get(0)
@@ -102,6 +107,12 @@ class Phone:
 
     @property
     def serial(self) -> str:
+    @property
+    def unprovisioned(self) -> bool:
+        """Whether its storage is a UFS device without LUNs."""
+        info = self.device or self.luns.get(0)
+        return info is not None and not info.sectors and ufs.device_of(info).unprovisioned
+
         """Serial number as 8 hex digits, or "unknown"."""
         number = self.identity.serial
         if number is None:
@@ -115,7 +126,11 @@ class Phone:
             DeviceRefusedError: the phone has no such LUN.
         """
         if number not in self.luns:
+            UnprovisionedError: it has none at all. Then it is not even asked: a programmer that
+                fails to open a LUN cannot provision any more (linux-msm/qdl#297).
             self.luns[number] = self.programmer.storage_info(number)
+        if self.unprovisioned:
+            raise UnprovisionedError("The UFS storage of this phone has no LUNs: unprovisioned.")
         return self.luns[number]
 
 
@@ -405,8 +420,7 @@ def _probe(phone: Phone) -> None:
 
 
 def _configure(programmer: FirehoseProgrammer, memory: str, wishes: Wishes) -> None:
-    size = {"payload_bytes": wishes.payload_bytes} if wishes.payload_bytes else {}
-    answer = programmer.configure(memory, **size)
+    answer = programmer.configure(memory, payload_bytes=wishes.payload_bytes or ASK_PAYLOAD_BYTES)
     said = answer.memory.lower()
     if said == "none":  # generation 3: a name that it does not know, with ACK
         raise WrongStorageError(f"The programmer knows no storage type {memory!r}.")
@@ -418,9 +432,13 @@ def _configure(programmer: FirehoseProgrammer, memory: str, wishes: Wishes) -> N
 
 
 def _describe(phone: Phone) -> str:
-    info = phone.luns.get(0)
+    info = phone.luns.get(0) or phone.device
     memory = phone.programmer.memory or "unknown"
     words = [MEMORY_NAMES.get(memory, memory)]
+    if wishes.untouched:
+        size = wishes.payload_bytes or ASK_PAYLOAD_BYTES
+        phone.device = provisioning.survey(programmer, size)
+        return
     if info is not None and info.product:
         words.append(info.product)
     if info is not None and info.sectors and info.sector_bytes:
@@ -428,3 +446,9 @@ def _describe(phone: Phone) -> str:
     if phone.lun_count:
         words.append(f"{phone.lun_count} LUNs")
     return ", ".join([*words, f"{phone.sector_bytes}-byte sectors"])
+            if memory == "ufs" and programmer.generation == 3:
+                phone.device = provisioning.about_device(programmer)
+                if phone.unprovisioned:
+                    return
+    if phone.unprovisioned:
+        return ", ".join([*words, "no LUNs: unprovisioned"])

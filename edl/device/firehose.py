@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from edl.device import refusal
-from edl.device.dialogue import Dialogue, is_missing
+from edl.device.dialogue import Dialogue, Exchange, is_missing
 from edl.errors import DeviceGoneError, ProtocolError, ReadFailedError, TransportTimeoutError
 from edl.events import Emit, ignore
 from edl.firehose import commands, loglines
@@ -122,7 +122,23 @@ class Programmer:
                 raise refusal.refused("nop", self._talk.logs)
         return response.ack
 
-    def configure(self, memory: str, *, payload_bytes: int = ASK_PAYLOAD_BYTES) -> Configuration:
+    def command(self, name: str, xml: bytes, timeout_s: float = SETUP_TIMEOUT_S) -> Exchange:
+        """Send a command that has no method of its own, and return its yes with the logs.
+
+        timeout_s: how long it may be silent; each line that it logs gives it that time again.
+
+        Raises:
+            DeviceRefusedError: the programmer says no, or does not know the command.
+        """
+        return self._talk.ask(name, xml, timeout_s)
+
+    def configure(
+        self,
+        memory: str,
+        *,
+        payload_bytes: int = ASK_PAYLOAD_BYTES,
+        skip_storage: bool = False,
+    ) -> Configuration:
         """Agree on the storage type and the size of data transfers.
 
         A NAK that names a size is a counter-offer: it is taken up. What counts in it is the size
@@ -131,13 +147,15 @@ class Programmer:
         programmer waits for exactly its size. A yes that names sizes counts, whatever was logged
         before it; a no that speaks of a lock is final.
 
+        skip_storage: the programmer shall not open the storage yet, which may have no layout.
+
         Raises:
             AuthorizationError: the maker has locked the programmer.
             DeviceRefusedError: the programmer does not configure.
         """
         size = _fitting(payload_bytes)
         for _ in range(_MAX_ROUNDS):
-            response = self._offer(memory, size)
+            response = self._offer(memory, size, skip_storage=skip_storage)
             if is_missing(response):  # perhaps it was about an earlier command
                 continue
             answer, locked = parse_configuration(response), loglines.is_lock(self._talk.logs)
@@ -155,13 +173,13 @@ class Programmer:
         logs = self._talk.logs
         return logs if loglines.explain(logs) else [*self._talk.signs, *logs]
 
-    def _offer(self, memory: str, size: int) -> Response:
+    def _offer(self, memory: str, size: int, *, skip_storage: bool) -> Response:
         """Send <configure> and return the answer that belongs to it.
 
         An answer without any attribute may be that of an older command, left in the pipe: a yes to
         <configure> always names sizes (executed on all generations), a flat no may not.
         """
-        xml = commands.configure(memory, size, zlp=self._zlp)
+        xml = commands.configure(memory, size, zlp=self._zlp, skip_storage=skip_storage)
         try:
             response = self._talk.ask("configure", xml, COMMAND_TIMEOUT_S, judge=False).response
         except TransportTimeoutError as error:

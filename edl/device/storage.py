@@ -141,6 +141,8 @@ class Storage:
 
     def luns(self) -> Iterator[int]:
         """Yield the LUNs that can be opened: as many as the phone says, however numbered."""
+        if self.phone.unprovisioned:
+            return
         left = self.phone.lun_count or len(self.lun_numbers)
         for lun in self.lun_numbers:
             if not left:

@@ -172,6 +172,11 @@ def set_bootable(value: int) -> bytes:
     return document("setbootablestoragedrive", {"value": value})
 
 
+def ufs(values: Mapping[str, str | int]) -> bytes:
+    """Return <ufs>, a row of a provisioning file; `commit` with 1 divides the storage anew."""
+    return document("ufs", values)
+
+
 def power(action: Power, delay_s: int = 1) -> bytes:
     """Return <power>. The answer comes before the delay; with none it may be lost."""
     return document("power", {"value": action, "DelayInSeconds": delay_s})

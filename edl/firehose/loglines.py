@@ -192,6 +192,15 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         ),
     ),
     (
+        r"wlun_dev\) failed for configure",  # linux-msm/qdl#297
+        Meaning(
+            DeviceRefusedError,
+            "The programmer cannot reach the storage as a whole any more: a LUN that is not there"
+            " was asked for before. Only a restart mends that.",
+            ("Start over with edl reset --mode edl, and let provisioning be the first command.",),
+        ),
+    ),
+    (
         r"configure failed slot|failed to configure (?:the )?device|failed to set storage extra"
         r"|no configuration/provisioning allowed|exceeds device size|_commit_extras_failure",
         Meaning(DeviceRefusedError, "The storage did not take this layout.", (_RIGHT_PACKAGE,)),

@@ -484,7 +484,8 @@ def _storage(profile: Profile, folder: Path | None) -> Storage:
     if profile.storage != "ufs":
         flash = Lun(sectors[0], profile.sector_bytes, folder and folder / "flash.img")
         return plain(_PLAIN[profile.storage], flash, faults=faults)
-    return ufs(sectors, product=UfsProduct(life=life), faults=faults, folder=folder)
+    about = UfsProduct(life=life, descriptor_locked=int(profile.locked))
+    return ufs(sectors, product=about, faults=faults, folder=folder)
 
 
 def _packet_bytes(*, super_speed: bool) -> int:

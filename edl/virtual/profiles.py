@@ -32,7 +32,8 @@
                         until its first reset
     flash=read-only     the flash takes no more writes; `forgets`: it acknowledges and keeps none;
                         `worn`, `slow`: stretches of it read badly; `dead`: it does not answer;
-                        `unprovisioned`: a UFS device without LUNs
+                        `unprovisioned`, `blank`: a UFS device without LUNs, that tells of itself
+                        when it is asked for one, or that is spoilt by that
     unreadable=0/0+64   LUN/START+COUNT whose reads fail; likewise `unwritable`, `forgotten` (writes
                         are acknowledged and not kept), `zeros` (it reads as zeros), `deadly`
                         (reading makes the phone reset itself) and `hanging` (the programmer hangs)
@@ -46,6 +47,7 @@
     crash=plain         it has crashed and offers its memory: `narrow` (32 bits), `minidump`,
                         `refuses`, `goes-on`, `starts-over`, `lying`, `hostile`, `many`;
                         `plain:2`: another crash
+    layout=locked       how the UFS is divided into LUNs is final
     payload=16KiB       largest transfer of data that the programmer takes, a multiple of 512
     fault=FAULT         what goes wrong (see edl.virtual.faults); may be repeated
 
@@ -108,7 +110,8 @@ class Profile:
     payload_bytes: largest payload, None for that of the real programmer. starts: a name of
     `states.SYSTEMS` that it comes back as when it has started; empty: nothing. life, pre_eol: what
     it says about its wear, where it is not new. crash: what its memory holds when it has crashed, a
-    name of `crashes`. manners: of a programmer that speaks Streaming
+    name of `crashes`. locked: how its UFS is divided into LUNs is final. nand: the chip, where
+    storage is NAND. nvme_sector_bytes: of NVMe. manners: of a programmer that speaks Streaming
     Download, the kind `streaming`. dmss: its boot ROM is from before Sahara.
     """
 
@@ -140,6 +143,7 @@ class Profile:
     crash: str = "plain"
     manners: Manners = field(default_factory=Manners)
     dmss: bool = False
+    locked: bool = False
 
     @property
     def sector_bytes(self) -> int:
@@ -369,9 +373,17 @@ def _with_usb3(profile: Profile, text: str) -> Profile:
 def _with_flash(profile: Profile, text: str) -> Profile:
     if text not in CONDITIONS:
         raise ValueError(f"it is {', '.join(CONDITIONS)}")
-    if text == "unprovisioned" and profile.storage != "ufs":
+    if text in {"unprovisioned", "blank"} and profile.storage != "ufs":
         raise ValueError("only UFS has a layout that can be missing")
     return replace(profile, wear=text)
+
+
+def _with_layout(profile: Profile, text: str) -> Profile:
+    if profile.storage != "ufs":
+        raise ValueError("only UFS has a layout that can be locked")
+    if text not in {"open", "locked"}:
+        raise ValueError("it is open or locked")
+    return replace(profile, locked=text == "locked")
 
 
 def _with_bad(kind: str) -> Callable[[Profile, str], Profile]:
@@ -442,6 +454,7 @@ _CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "usb3": _with_usb3,
     "flash": _with_flash,
     "luns": _with_luns,
+    "layout": _with_layout,
     "page": _with_page,
     "sector": _with_sector,
     "bad": _with_bad_blocks,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from edl.virtual.layout import Layout
 from edl.virtual.lun import Lun
 from edl.virtual.pace import Pace
 
@@ -91,6 +92,7 @@ class Faults:
         read_only: every write and erase fails, as on an eMMC at the end of its life.
         dead: the device does not answer, so that no LUN opens.
         unprovisioned: the device answers, but has no LUNs (UFS).
+        tells_nothing: then it tells nothing of itself either, unless it is asked as a whole.
     """
 
     unreadable: tuple[Extent, ...] = ()
@@ -103,6 +105,7 @@ class Faults:
     read_only: bool = False
     dead: bool = False
     unprovisioned: bool = False
+    tells_nothing: bool = False
 
 
 def _hit(extents: Sequence[Extent], lun: int, start: int, count: int) -> Iterator[tuple[int, int]]:
@@ -201,6 +204,10 @@ class Storage:
             ("ufs-boot", lun, value), ("ufs-format", lun), ("ufs-configure", lun, hex).
         bootable: LUN that the phone boots from, None until it was set.
         pace: how fast it is, where it is sound.
+        folder: where its files lie; None: all is in memory.
+        layout: of a UFS device that was divided anew.
+        capacity_bytes: of all its LUNs together, however it is divided.
+        divides: False: it takes every layout and stays as it is, as in the recorded dialogues.
     """
 
     kind: Kind
@@ -212,11 +219,36 @@ class Storage:
     events: list[Event] = field(default_factory=list)
     bootable: int | None = None
     pace: Pace = field(default_factory=Pace)
+    folder: Path | None = None
+    layout: Layout | None = None
+    capacity_bytes: int = 0
+    divides: bool = True
 
-    @property
-    def sector_bytes(self) -> int:
-        """Return the size of a sector, the same on all LUNs."""
-        return self.luns[0].sector_bytes
+    def __post_init__(self) -> None:
+        self.sector_bytes = next(iter(self.luns.values())).sector_bytes  # the same on all LUNs
+        self.capacity_bytes = self.capacity_bytes or sum(
+            lun.sectors * lun.sector_bytes for lun in self.luns.values()
+        )
+
+    def divide(self, layout: Layout) -> None:
+        """Divide a UFS device anew; all that it held is lost."""
+        self.close()
+        for number in self.luns:
+            if (file := _ufs_file(self.folder, number)) is not None:
+                file.unlink(missing_ok=True)
+        self.become(layout)
+        if self.folder is not None:
+            layout.write(self.folder)
+
+    def become(self, layout: Layout) -> None:
+        """Be a UFS device that was divided so."""
+        unit = self.sector_bytes
+        self.layout = layout
+        self.luns = {
+            number: Lun(size // unit, unit, _ufs_file(self.folder, number))
+            for number, size in layout.sizes.items()
+        }
+        self.faults = replace(self.faults, unprovisioned=False, tells_nothing=False)
 
     @property
     def opening(self) -> Mapping[int, Lun]:
@@ -365,13 +397,22 @@ def ufs(
     folder: Path | None = None,
     record: bool = False,
 ) -> Storage:
-    """Return a UFS device with a LUN for each size.
+    """Return a UFS device with a LUN for each size, or as it was divided anew since.
 
     folder: where the files lun0.img, lun1.img, … lie; None keeps all in memory.
+
+    Raises:
+        ImageError: the file about the layout in folder is damaged.
     """
+    layout = None if folder is None else Layout.read(folder)
+    if layout is not None:
+        storage = ufs(lun_sectors, sector_bytes=sector_bytes, product=product, faults=faults)
+        storage.folder, storage.record = folder, record
+        storage.become(layout)
+        return storage
     sizes = {f"lun{number}": sectors for number, sectors in enumerate(lun_sectors)}
     luns = _luns(sizes, sector_bytes, folder)
-    return Storage("ufs", luns, product or UfsProduct(), faults, record)
+    return Storage("ufs", luns, product or UfsProduct(), faults, record, folder=folder)
 
 
 def plain(
@@ -386,6 +427,10 @@ def plain(
 
 
 _PLAIN_KINDS: Mapping[str, Kind] = {"NAND": "nand", "SPINOR": "spinor", "NVMe": "nvme"}
+
+
+def _ufs_file(folder: Path | None, number: int) -> Path | None:
+    return None if folder is None else folder / f"lun{number}.img"
 
 
 def _luns(sizes: dict[str, int], sector_bytes: int, folder: Path | None) -> dict[int, Lun]:

@@ -51,6 +51,10 @@ def _unprovisioned(faults: Faults, _: Mapping[int, int], __: int) -> Faults:
     return replace(faults, unprovisioned=True)
 
 
+def _blank(faults: Faults, _: Mapping[int, int], __: int) -> Faults:
+    return replace(faults, unprovisioned=True, tells_nothing=True)
+
+
 # By name: in words, and what adds it to other faults of LUNs of these numbers of sectors.
 CONDITIONS: Mapping[str, tuple[str, Callable[[Faults, Mapping[int, int], int], Faults]]] = {
     "read-only": ("it refuses all writes", _read_only),
@@ -59,4 +63,5 @@ CONDITIONS: Mapping[str, tuple[str, Callable[[Faults, Mapping[int, int], int], F
     SLOW: ("a stretch of LUN 0 takes very long, in real time", _slow),
     "dead": ("it does not answer: no LUN opens", _dead),
     "unprovisioned": ("UFS: the device answers, but has no LUNs", _unprovisioned),
+    "blank": ("UFS without LUNs; whoever asks for one spoils the programmer", _blank),
 }

@@ -51,6 +51,7 @@ NEEDS_MORE = {
     "edl doctor": "what it finds depends on this computer",
     "edl config": "what it finds depends on this computer",
     "completion": "what it does depends on the shell",
+    "provision.xml": "it needs a phone with UFS",
     "--memory ufs": "it needs a phone with UFS",
     "setbootablestoragedrive": "it needs a phone with UFS",
 }

@@ -45,6 +45,7 @@ CLOSED = (WrongStorageError, "could not open the storage")
 BEYOND = (WrongStorageError, "does not lie on this storage")
 NOT_BOOTABLE = (DeviceRefusedError, "cannot start from that place")
 LAYOUT = (DeviceRefusedError, "did not take this layout")
+SPOILT = (DeviceRefusedError, "cannot reach the storage as a whole any more")
 USB = (DeviceRefusedError, "did not arrive at the programmer")
 NOT_ERASED = (WriteFailedError, "did not erase")
 NOT_WRITTEN = (WriteFailedError, "did not take the data")
@@ -164,6 +165,7 @@ MEANINGS: tuple[tuple[str, tuple[type[EdlError], str]], ...] = (
     ("ERROR: Set Bootable Failed 1", NOT_BOOTABLE),
     ("Failed to set bootable drive to 2.", NOT_BOOTABLE),
     ("ERROR 22: Line 1900: SET_BOOTABLE_PARTITION_FAILURE", NOT_BOOTABLE),
+    ("ERROR: ufs_open(0, WLUN_DEV) failed for configure", SPOILT),
     ("ERROR: Configure Failed slot 0", LAYOUT),
     ("ERROR: Failed to configure device, type:UFS, slot:0", LAYOUT),
     ("Failed to set storage extra parameters", LAYOUT),

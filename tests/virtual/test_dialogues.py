@@ -331,6 +331,7 @@ class UfsReplay:
 
     def __init__(self) -> None:
         self.board = Board(ufs(_LUNS, record=True))
+        self.board.storage.divides = False  # the rig's device took any layout, and did nothing
         self.talk = Talk.start("qcm2290", self.board)
 
     def begin(self, *, configured: bool) -> None:

@@ -11,10 +11,11 @@ import click
 
 from edl.cli.app import App
 from edl.cli.options import Settings, phone_options
-from edl.device import health
+from edl.device import health, ufs
 from edl.device.connect import Phone
 from edl.device.programmer import Programmer
 from edl.device.storage import Storage
+from edl.errors import UnprovisionedError
 from edl.firehose import loglines
 from edl.firehose.answers import StorageInfo
 from edl.formats import extcsd
@@ -150,7 +151,7 @@ def _storage(phone: Phone) -> dict[str, Any]:
         sectors = phone.lun(lun).sectors
         size = None if sectors is None else sectors * phone.sector_bytes
         luns.append({"lun": lun, "sectors": sectors, "bytes": size})
-    first = phone.luns.get(0) or StorageInfo()
+    first = phone.luns.get(0) or phone.device or StorageInfo()
     memory, inquiry = phone.programmer.memory, first.inquiry
     registers = None if first.ext_csd is None else extcsd.parse(first.ext_csd)
     maker = inquiry.maker if inquiry else ""
@@ -168,6 +169,8 @@ def _storage(phone: Phone) -> dict[str, Any]:
         "sector_bytes": phone.sector_bytes,
         "bytes": sum(row["bytes"] or 0 for row in luns) or None,
         "luns": luns,
+        "unprovisioned": phone.unprovisioned,
+        "layout_locked": ufs.device_of(first).locked,
     }
 
 
@@ -291,6 +294,11 @@ def _storage_rows(storage: dict[str, Any]) -> Iterator[tuple[str, str]]:
     size, count = storage["bytes"], len(storage["luns"])
     told = format_size(size) if size else "size not told"
     yield "size", f"{told}, {count} LUN{'' if count == 1 else 's'}"
+    if storage["unprovisioned"]:
+        yield "layout", f"none: unprovisioned. {UnprovisionedError.remedies[0]}"
+        return
+    if storage["layout_locked"]:
+        yield "layout", "final: how it is divided into LUNs can never be changed"
     yield "sectors", f"of {storage['sector_bytes']} bytes"
     for row in storage["luns"]:
         area = ""

@@ -70,7 +70,7 @@ def _look(app: App, phone: Phone, *, whole: bool) -> Evidence:
             storage.sectors(lun)
         except DeviceRefusedError as error:
             failed[lun] = words_of(error)
-    first = phone.luns.get(0)
+    first = phone.luns.get(0) or phone.device
     surfaces = []
     reader = Reader(phone.programmer, app.emit)
     sizes = {lun: size for lun, size in luns.items() if size}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from edl.virtual.layout import Layout
 from edl.virtual.storage import EmmcProduct, FlashProduct, Lun, Storage, UfsProduct
 
 _EXT_CSD_REVISION, _EXT_CSD_FIRMWARE = 192, 254  # offsets
@@ -94,15 +95,20 @@ def raw_texts(product: EmmcProduct, lasts: Sequence[int]) -> Iterator[tuple[str,
 
 def ufs_texts(storage: Storage, number: int, lun: Lun, product: UfsProduct) -> Iterator[str]:
     """Yield the values of UFS descriptors, with the stray equals signs of the real ones."""
+    layout = storage.layout or Layout(
+        {},
+        boot_ids=dict(product.boot_lun_ids),
+        boots=product.boot_enabled,
+        locked=product.descriptor_locked,
+    )
     allocation_bytes = product.allocation_unit * product.erase_block_sectors * 512
-    capacity_bytes = sum(each.sectors * each.sector_bytes for each in storage.luns.values())
     values = {
         "fInitialized:": 1,
         "Current LUN Number: =": number,
         "Total Active LU:": len(storage.opening),
         "wManufacturerID:": product.manufacturer_id,
-        "Boot Partition Enabled:": product.boot_enabled,
-        "Raw Device Capacity: =": capacity_bytes // 512,
+        "Boot Partition Enabled:": layout.boots,
+        "Raw Device Capacity: =": storage.capacity_bytes // 512,
         "Min Block Size:": product.min_block,
         "Erase Block Size:": product.erase_block_sectors,
         "Allocation Unit Size:": product.allocation_unit,
@@ -111,10 +117,10 @@ def ufs_texts(storage: Storage, number: int, lun: Lun, product: UfsProduct) -> I
         * lun.sector_bytes
         // allocation_bytes,
         "Logical Block Size:": product.block_size_log2,
-        "Provisioning Type:": product.provisioning_type,
-        "LU Write Protect:": product.write_protect,
-        "Boot LUN ID: =": dict(product.boot_lun_ids).get(number, 0),
-        "Memory Type:": product.memory_type,
+        "Provisioning Type:": layout.provisioning_types.get(number, product.provisioning_type),
+        "LU Write Protect:": layout.write_protects.get(number, product.write_protect),
+        "Boot LUN ID: =": layout.boot_ids.get(number, 0),
+        "Memory Type:": layout.memory_types.get(number, product.memory_type),
         "LU Total Blocks:": lun.sectors,
         "Supported Memory Types:": product.supported_memory_types,
         "dEnhanced1MaxNAllocU:": product.enhanced[0],
@@ -127,7 +133,7 @@ def ufs_texts(storage: Storage, number: int, lun: Lun, product: UfsProduct) -> I
         "wEnhanced4CapAdjFac:": product.enhanced[7],
         "LUN Enable Bitmask:": sum(1 << each for each in storage.opening),
         "Logical Block Count:": lun.sectors,
-        "bConfigDescrLock:": product.descriptor_locked,
+        "bConfigDescrLock:": layout.locked,
         "iManufacturerName String Index:": product.string_indices[0],
         "iProductName String Index:": product.string_indices[1],
         "iSerialNumber String Index:": product.string_indices[2],

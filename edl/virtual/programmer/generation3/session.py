@@ -19,9 +19,16 @@ from edl.virtual.programmer.base import (
     document,
 )
 from edl.virtual.programmer.board import Board
-from edl.virtual.programmer.generation3.provisioning import UfsDescriptor
+from edl.virtual.programmer.generation3.provisioning import (
+    COMMIT_S,
+    NOT_CONFIGURED,
+    NOT_OPENED,
+    UfsDescriptor,
+    divide,
+)
 from edl.virtual.programmer.generation3.text import NumberError, ScanError, number, number_or, scan
 from edl.virtual.programmer.info import common_texts, emmc_texts, raw_texts, ufs_texts
+from edl.virtual.programmer.validation import GENERATION3
 from edl.virtual.storage import DEVICE_WLUN, RPMB_WLUN, EmmcProduct, Lun, StorageError, UfsProduct
 
 PIECE_BYTES = 16384  # of every read and write, whatever was negotiated: 6
@@ -133,6 +140,7 @@ class Session(Programmer):
     """The part of a programmer of generation 3 that touches no sectors."""
 
     error_prefix = "ERROR: "
+    vip_words = GENERATION3
 
     def __init__(self, board: Board, build: Build, *, running: bool) -> None:
         super().__init__(board)
@@ -142,6 +150,7 @@ class Session(Programmer):
         self._verbose = False
         self._open: set[int] = set()
         self._descriptor = UfsDescriptor()
+        self._spoiled = False  # an unprovisioned device was asked for a LUN
         self.buffer = bytearray(PIECE_BYTES)
         self.handlers = {
             "nop": self._nop,
@@ -242,8 +251,11 @@ class Session(Programmer):
                 )
             self.storage.note("ufs-open", 0, number)
         lun = self.storage.opening.get(number)
-        if number in {DEVICE_WLUN, RPMB_WLUN} and not self.storage.faults.dead:
-            lun = Lun(0, self.storage.sector_bytes)
+        faults = self.storage.faults
+        if number in {DEVICE_WLUN, RPMB_WLUN}:
+            lun = None if faults.dead or self._spoiled else Lun(0, self.storage.sector_bytes)
+        elif faults.unprovisioned:  # linux-msm/qdl#297: only a restart mends that
+            self._spoiled = True
         if lun is not None:
             self._open.add(number)
         return lun
@@ -335,7 +347,9 @@ class Session(Programmer):
 
     def _open_for_info(self, attributes: Attributes) -> Disk:
         """Open the LUN, or the device itself where it has no LUNs: firehose.md 8."""
-        if self.storage.faults.unprovisioned and self._memory == self.storage.kind[:3]:
+        faults = self.storage.faults
+        anyway = faults.unprovisioned and not faults.tells_nothing
+        if anyway and self._memory == self.storage.kind[:3]:
             return self.open("getstorageinfo", attributes, number=DEVICE_WLUN)
         return self.open("getstorageinfo", attributes)
 
@@ -391,7 +405,14 @@ class Session(Programmer):
         self._descriptor.collect(attributes)
         if attributes.get("commit", "").startswith("1"):
             self.storage.note("ufs-open", 0, DEVICE_WLUN)
+            if self.storage.faults.dead or self._spoiled:
+                raise RefusedError(NOT_OPENED, *NOT_CONFIGURED)
             self.storage.note("ufs-configure", DEVICE_WLUN, self._descriptor.data.hex())
+            yield Sleep(COMMIT_S)
+            try:
+                divide(self.storage, self._descriptor)
+            except StorageError as error:
+                raise RefusedError(self.driver_failure(error), *NOT_CONFIGURED) from None
         yield self.response("ACK")
 
 
