@@ -267,18 +267,6 @@ class WrongStorageError(DeviceRefusedError):
     code = "wrong-storage"
 
 
-class WrongSectorSizeError(DeviceRefusedError):
-    """The request counts sectors of a size that the storage does not have.
-
-    eMMC counts sectors of 512 bytes, UFS of 4096. A package for the other kind cannot fit.
-    """
-
-    code = "wrong-sector-size"
-
-
-class WriteFailedError(DeviceRefusedError):
-    """The storage did not take the data.
-
 class UnprovisionedError(WrongStorageError):
     """The UFS storage has no LUNs: nobody has told it yet how to divide itself.
 
@@ -291,6 +279,18 @@ class UnprovisionedError(WrongStorageError):
         "A phone that has worked before does not get there by itself: ask the maker's service.",
     )
 
+
+class WrongSectorSizeError(DeviceRefusedError):
+    """The request counts sectors of a size that the storage does not have.
+
+    eMMC counts sectors of 512 bytes, UFS of 4096. A package for the other kind cannot fit.
+    """
+
+    code = "wrong-sector-size"
+
+
+class WriteFailedError(DeviceRefusedError):
+    """The storage did not take the data.
 
     The programmer accepted the command and then failed to write: the flash is write-protected,
     read-only at the end of its life, or defective.
@@ -416,6 +416,20 @@ class UnfinishedJobError(SafetyError):
     )
 
 
+class LockedLayoutError(SafetyError):
+    """How the UFS storage is divided into LUNs was made final, and never changes again.
+
+    The lock (bConfigDescrLock) is in the storage chip. No program lifts it, and the LUNs work as
+    they are.
+    """
+
+    code = "layout-locked"
+    remedies = (
+        "Go on with the layout that there is: edl info shows it.",
+        "Use a package that was made for it; another layout needs another storage chip.",
+    )
+
+
 class StoppedMidwayError(EdlError):
     """The job stopped after the first written byte. What is on the phone now is in the message."""
 
@@ -437,17 +451,3 @@ def all_errors() -> Iterator[type[EdlError]]:
         kind = pending.pop(0)
         yield kind
         pending.extend(kind.__subclasses__())
-class LockedLayoutError(SafetyError):
-    """How the UFS storage is divided into LUNs was made final, and never changes again.
-
-    The lock (bConfigDescrLock) is in the storage chip. No program lifts it, and the LUNs work as
-    they are.
-    """
-
-    code = "layout-locked"
-    remedies = (
-        "Go on with the layout that there is: edl info shows it.",
-        "Use a package that was made for it; another layout needs another storage chip.",
-    )
-
-

@@ -66,9 +66,9 @@ class App:
         self.seen = False  # a phone is there, whatever it is good for
         self._gently = False
         self._changes = False  # what is carried out changes the phone
-
         self.untouched = False  # a UFS device is asked for none of its LUNs when it is reached
         self._reach: reaching.Reach | None = None
+
     # -- output ---------------------------------------------------------------------------------
 
     def emit(self, event: Any) -> None:  # noqa: ANN401
@@ -286,7 +286,6 @@ class App:
                 self.recorder.phone(phone)
             yield phone
 
-    def identity(self) -> PhoneIdentity:
     def restarted(self) -> Phone:
         """Return the phone of `phone`, which has been told to come back in EDL mode.
 
@@ -298,6 +297,7 @@ class App:
             raise RuntimeError("no phone was reached before")
         return self._reach.restarted()
 
+    def identity(self) -> PhoneIdentity:
         """Return who the connected phone says it is, without giving it a loader.
 
         A phone whose boot ROM cannot be asked any more told it to an earlier run, or nobody.

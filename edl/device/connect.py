@@ -70,9 +70,9 @@ class Wishes:
     hints: tuple[str, ...] = ()
     identify: bool = True
     payload_bytes: int | None = None
-
-
     untouched: bool = False
+
+
 @dataclass
 class Phone:
     """A phone with a configured programmer.
@@ -90,9 +90,9 @@ class Phone:
     attached: bool = False
     place: str = ""
     seen: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    device: StorageInfo | None = None
 
     @property
-    device: StorageInfo | None = None
     def sector_bytes(self) -> int:
         """Sector size in bytes, as the programmer says, else what its storage type has."""
         info = self.luns.get(0)
@@ -106,13 +106,13 @@ class Phone:
         return next((info.luns for info in self.luns.values() if info.luns), None)
 
     @property
-    def serial(self) -> str:
-    @property
     def unprovisioned(self) -> bool:
         """Whether its storage is a UFS device without LUNs."""
         info = self.device or self.luns.get(0)
         return info is not None and not info.sectors and ufs.device_of(info).unprovisioned
 
+    @property
+    def serial(self) -> str:
         """Serial number as 8 hex digits, or "unknown"."""
         number = self.identity.serial
         if number is None:
@@ -124,13 +124,13 @@ class Phone:
 
         Raises:
             DeviceRefusedError: the phone has no such LUN.
-        """
-        if number not in self.luns:
             UnprovisionedError: it has none at all. Then it is not even asked: a programmer that
                 fails to open a LUN cannot provision any more (linux-msm/qdl#297).
-            self.luns[number] = self.programmer.storage_info(number)
+        """
         if self.unprovisioned:
             raise UnprovisionedError("The UFS storage of this phone has no LUNs: unprovisioned.")
+        if number not in self.luns:
+            self.luns[number] = self.programmer.storage_info(number)
         return self.luns[number]
 
 
@@ -386,6 +386,10 @@ def _hear(programmer: FirehoseProgrammer, first: bytes) -> None:
 
 def _learn_storage(phone: Phone, programmer: FirehoseProgrammer, wishes: Wishes) -> None:
     """Configure, and make sure that the storage answers; each type is tried at most once."""
+    if wishes.untouched:
+        size = wishes.payload_bytes or ASK_PAYLOAD_BYTES
+        phone.device = provisioning.survey(programmer, size)
+        return
     first = [wishes.memory.lower()] if wishes.memory else [*wishes.hints, *_STORAGES]
     if not wishes.memory and programmer.generation == 3:  # the older ones have one driver or two
         first += _OTHERS
@@ -393,6 +397,10 @@ def _learn_storage(phone: Phone, programmer: FirehoseProgrammer, wishes: Wishes)
     for memory in dict.fromkeys(first):
         try:
             _configure(programmer, memory, wishes)
+            if memory == "ufs" and programmer.generation == 3:
+                phone.device = provisioning.about_device(programmer)
+                if phone.unprovisioned:
+                    return
             info = programmer.storage_info(0)
             if info.sectors is None:
                 _probe(phone)
@@ -435,20 +443,12 @@ def _describe(phone: Phone) -> str:
     info = phone.luns.get(0) or phone.device
     memory = phone.programmer.memory or "unknown"
     words = [MEMORY_NAMES.get(memory, memory)]
-    if wishes.untouched:
-        size = wishes.payload_bytes or ASK_PAYLOAD_BYTES
-        phone.device = provisioning.survey(programmer, size)
-        return
     if info is not None and info.product:
         words.append(info.product)
     if info is not None and info.sectors and info.sector_bytes:
         words.append(format_size(info.sectors * info.sector_bytes))
+    if phone.unprovisioned:
+        return ", ".join([*words, "no LUNs: unprovisioned"])
     if phone.lun_count:
         words.append(f"{phone.lun_count} LUNs")
     return ", ".join([*words, f"{phone.sector_bytes}-byte sectors"])
-            if memory == "ufs" and programmer.generation == 3:
-                phone.device = provisioning.about_device(programmer)
-                if phone.unprovisioned:
-                    return
-    if phone.unprovisioned:
-        return ", ".join([*words, "no LUNs: unprovisioned"])
