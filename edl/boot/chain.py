@@ -93,6 +93,12 @@ def named(layout: Layout, name: str, sector_bytes: int) -> Link | None:
     return None
 
 
+def is_link(name: str) -> bool:
+    """Tell whether a partition of that name takes part in a start: boot images, their metadata."""
+    plain = base(name)
+    return plain.startswith("vbmeta") or any(pattern.fullmatch(plain) for pattern, *_ in _rows())
+
+
 def _meant(layout: Layout, partition: Partition) -> bool:
     """Tell whether a partition is of the slot that the phone starts, or of none."""
     name = partition.name.lower()

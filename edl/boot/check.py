@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from edl.boot import chain, holds
 from edl.boot.images import look
@@ -51,19 +51,22 @@ _NOBODY_KNOWS = Expectation("unknown", "Nobody knows what it will do: it could n
 def earlier(phone: Phone, cancel: threading.Event | None = None) -> Earlier:
     """Return what is on the phone before it is written; nothing where that cannot be read.
 
-    Read are headers and signatures of the boot images that it would have started.
+    Read are headers and signatures of the boot images that it would have started, and headers of
+    its verified boot metadata.
     """
     storage = BoundedStorage(phone, cancel=cancel)
     found: dict[str, int] = {}
+    verified: dict[str, int] = {}
     try:
         layout = read_layout(storage, Job())
         for link in chain.links(layout, phone.sector_bytes):
             seen = look(storage, link, phone.identity, whole=False)
             if seen.rollback is not None and seen.state not in BAD:
                 found[link.base] = max(seen.rollback, found.get(link.base, 0))
+        verified = holds.rollback_indexes(holds.Heads(storage, layout, []))
     except EdlError as error:
         _log.info("what was there before cannot be told: %s", error)
-    return Earlier(found)
+    return Earlier(found, verified)
 
 
 def check(
@@ -108,6 +111,7 @@ def _check(storage: BoundedStorage, job: Job, before: Earlier) -> Readiness:
         *(_of_rollback(images, before) if phone.identity.fused is not False else ()),
         *holds.unique(heads),
         *holds.verified(heads),
+        *_of_indexes(holds.rollback_indexes(heads), before),
         *builds.warnings(holds.of_builds(heads, images)),
     ]
     expect = tuple(holds.expectations(heads, images, findings, job))
@@ -227,3 +231,17 @@ def _of_rollback(images: Sequence[Seen], before: Earlier) -> Iterator[Finding]:
             where=f"LUN {seen.link.lun}",
             remedy="Write a package that is at least as new as what was on the phone.",
         )
+
+
+def _of_indexes(indexes: Mapping[str, int], before: Earlier) -> Iterator[Finding]:
+    """Yield verified boot metadata with a lower rollback index than what was there."""
+    for name, index in indexes.items():
+        was = before.verified.get(name, 0)
+        if index < was:
+            yield Finding(
+                "rollback-index-lower",
+                Severity.WARNING,
+                f"The verified boot metadata in '{name}' has rollback index {index}; {was} was"
+                " there before. A locked phone that has started with the higher one refuses it.",
+                remedy="Write a package that is at least as new as what was on the phone.",
+            )

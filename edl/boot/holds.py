@@ -17,6 +17,7 @@ from edl.boot.reader import BoundedStorage
 from edl.boot.tables import Layout
 from edl.chunks import BytesContent
 from edl.errors import DeviceRefusedError
+from edl.formats import avb
 from edl.formats.slots import Slot
 from edl.packages import builds
 from edl.packages.holdings import Holding
@@ -36,6 +37,7 @@ _VERIFIED = (
     "vbmeta", "vbmeta_system", "vbmeta_vendor", "boot", "init_boot", "vendor_boot", "dtbo",
     "vendor", "system",
 )  # fmt: skip
+_INDEXED = ("vbmeta", "vbmeta_system", "vbmeta_vendor", "boot", "init_boot", "recovery")
 _FIRST_START_MINUTES, _FRESH_START_MINUTES = 5, 15
 
 
@@ -93,6 +95,39 @@ def verified(heads: Heads) -> Iterator[Finding]:
     else:
         return
     yield Finding("vbmeta", Severity.WARNING, text, remedy="Write the vbmeta of the same build.")
+
+
+def rollback_indexes(heads: Heads) -> dict[str, int]:
+    """Return the rollback indexes of the verified boot metadata, by partition (base name).
+
+    It lies at a partition's beginning (vbmeta), or where its footer says (boot). What cannot be
+    read, and what has none, is left out.
+    """
+    found = {}
+    for name in _INDEXED:
+        head = heads.of(name)
+        index = avb.rollback_of(head) if head is not None else None
+        if index is None and head is not None and not is_blank(head):
+            index = _index_by_footer(heads, name)
+        if index is not None:
+            found[name] = index
+    return found
+
+
+def _index_by_footer(heads: Heads, name: str) -> int | None:
+    storage = heads.storage
+    link = chain.named(heads.layout, name, storage.phone.sector_bytes)
+    if link is None:
+        return None
+    size = link.area.size_bytes
+    try:
+        tail = storage.span(link.area, size - avb.FOOTER_BYTES, avb.FOOTER_BYTES)
+        footer = avb.read_footer(tail, size)
+        if footer is None:
+            return None
+        return avb.rollback_of(storage.span(link.area, footer.offset, footer.size_bytes))
+    except DeviceRefusedError:
+        return None
 
 
 def of_builds(heads: Heads, images: Sequence[Seen]) -> tuple[builds.Build, ...]:

@@ -83,9 +83,13 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What was on the phone before it was written: versions against rollback, by base name."""
+    """What was on the phone before it was written: versions against rollback, by base name.
+
+    rollback: of the images of the boot chain. verified: of Android's verified boot metadata.
+    """
 
     rollback: Mapping[str, int] = field(default_factory=dict)
+    verified: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

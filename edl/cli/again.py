@@ -202,7 +202,7 @@ def traced(rules: Rules, **changes: Any) -> Rules:  # noqa: ANN401
     settings = context.find_object(Settings)
     if settings is None:
         return rules
-    rules = replace(rules, journal=_lasting(settings.virtual))
+    rules = replace(rules, journal=lasting(settings.virtual))
     if isinstance(again := settings.resuming, Again):
         about = {"how": again.record.kept.about["how"]}
         return replace(rules, resume=True, only=again.job, about=about)
@@ -220,7 +220,7 @@ def traced(rules: Rules, **changes: Any) -> Rules:  # noqa: ANN401
     return replace(rules, about={"how": how})
 
 
-def _lasting(virtual: str | None) -> bool:
+def lasting(virtual: str | None) -> bool:
     """Tell whether the phone outlives this process: a virtual one does in a folder only."""
     return virtual is None or Path(virtual).is_dir()
 

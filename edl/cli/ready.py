@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edl.boot import check, model, watch
+from edl.boot import chain, check, model, remembered, watch
 from edl.boot.model import Earlier, Job, Readiness, State, Verdict
-from edl.boot.watch import Return, Sight
-from edl.cli import terminal
+from edl.boot.watch import Came, Return, Sight
+from edl.cli import asking, terminal
+from edl.cli.again import lasting
 from edl.cli.options import Seconds, once
 from edl.device.connect import Phone
 from edl.errors import EdlError, NotReadyError
@@ -23,6 +26,7 @@ from edl.plan.model import Plan, ReadOut, Severity
 if TYPE_CHECKING:
     from edl.cli.app import App
 
+_NAME = re.compile(r"\w+")  # of a partition
 _WATCH_S = 30.0
 _VERDICTS = {
     Verdict.READY: "ready to start",
@@ -62,6 +66,11 @@ def boot_options(function: Any) -> Any:  # noqa: ANN401
     return function
 
 
+look_option = click.option(
+    "--no-boot-check", is_flag=True, help="Do not look whether the phone would start."
+)
+
+
 class Ready:
     """The looks at one phone around one job."""
 
@@ -79,7 +88,41 @@ class Ready:
         self._return: Return | None = None
         self._earlier = Earlier()
         if self._checks and not plan.errors:
-            self._earlier = check.earlier(phone, app.cancel)
+            self._earlier = self._before_it(phone)
+
+    def _before_it(self, phone: Phone) -> Earlier:
+        """Return what is there, and what was there before earlier jobs."""
+        if not lasting(self._app.settings.virtual):
+            return check.earlier(phone, self._app.cancel)
+        return remembered.before(phone, self._app.cancel)
+
+    @classmethod
+    def if_concerned(
+        cls, app: App, phone: Phone, plan: Plan, options: Mapping[str, Any]
+    ) -> Ready | None:
+        """Return the looks around a job without a restart, if it changes how the phone starts."""
+        names = [step.label for step in plan.steps if not isinstance(step, ReadOut)]
+        parts = any(chain.is_link(name) or not _NAME.fullmatch(name) for name in names)
+        if not parts and plan.bootable is None:
+            return None
+        return cls(app, phone, plan, options)
+
+    def glance(self) -> None:
+        """Look at the phone after such a job, and tell what is wrong with what it has changed."""
+        if self._checks:
+            self._app.emit(Stage("boot", "looking whether the phone would start"))
+            found = check.check(self._phone, self._job, self._earlier, self._app.cancel)
+            self._readiness = found
+            replaced = self._job.replaced
+            names = {f"'{seen.link.name}'" for seen in found.images if seen.link.base in replaced}
+            names |= {f"'{name}'" for name in replaced}
+            mine = (
+                each
+                for each in found.findings
+                if any(name in each.message for name in names)
+                or (self._tables and each.severity is Severity.ERROR)
+            )
+            self._tell(replace(found, findings=tuple(mine), unread=()))
 
     def allows(self) -> bool:
         """Look at the phone, and tell whether to restart it as planned.
@@ -105,6 +148,12 @@ class Ready:
         return Job(plan.bootable, frozenset(model.base(step.label) for step in changed))
 
     @property
+    def _tables(self) -> bool:
+        """Whether the job changes more than partitions: tables, the slot, the LUN to boot from."""
+        names = (step.label for step in self._plan.steps if not isinstance(step, ReadOut))
+        return self._plan.bootable is not None or any(not _NAME.fullmatch(name) for name in names)
+
+    @property
     def _watches(self) -> bool:
         return self._plan.reset is Power.RESET and self._watch_s is not None
 
@@ -120,7 +169,7 @@ class Ready:
         if self._yes or not self._app.at_terminal:
             return False
         self._app.say("Everything was written, but the phone would not start. It is in EDL mode.")
-        return click.confirm("Restart it all the same?", default=False, err=True)
+        return asking.confirmed("Restart it all the same?")
 
     def _sights(self) -> list[Sight] | None:
         backend = self._app.virtual.backend if self._app.virtual is not None else None
@@ -146,6 +195,8 @@ class Ready:
                 watch.place_of(self._phone.place),
                 seconds=self._watch_s,
             )
+            if self._return.came is Came.SYSTEM:
+                remembered.forget(self._phone.serial)
         except KeyboardInterrupt:
             self._app.emit(Notice("No longer watched, as you asked; the phone was restarted."))
 
@@ -166,6 +217,8 @@ class Ready:
         lines = []
         if self._readiness is not None:
             lines += short(self._readiness)
+            if self._plan.reset is None and self._readiness.severe:
+                lines.append(f"  {'why':<10} edl boot-check")
         if self._return is not None:
             lines.append(f"  {'came back':<10} {self._return.text} {self._return.todo}".rstrip())
         return lines

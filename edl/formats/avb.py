@@ -70,6 +70,14 @@ class Footer:
     size_bytes: int
 
 
+def rollback_of(head: bytes) -> int | None:
+    """Return the rollback index of the vbmeta that head begins with; None if there is none."""
+    if not head.startswith(MAGIC) or len(head) < _HEADER.size:
+        return None
+    index: int = _HEADER.unpack_from(head)[16]
+    return index
+
+
 def read_footer(tail: bytes, partition_bytes: int) -> Footer | None:
     """Return the footer in tail, the last FOOTER_BYTES of a partition, or None."""
     if len(tail) != FOOTER_BYTES or not tail.startswith(FOOTER_MAGIC):

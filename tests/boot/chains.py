@@ -66,7 +66,7 @@ def old_image(text: str, *, rollback: int = 1) -> bytes:
     return elf_image(recipe, text.encode().ljust(2000, b"."))
 
 
-def vbmeta(properties: Mapping[str, str]) -> bytes:
+def vbmeta(properties: Mapping[str, str], rollback_index: int = 0) -> bytes:
     """Return verified boot metadata with these properties: avb_vbmeta_image.h of libavb."""
     rows = b""
     for key, value in properties.items():
@@ -74,7 +74,7 @@ def vbmeta(properties: Mapping[str, str]) -> bytes:
         body += bytes(-len(body) % 8)
         rows += struct.pack(">QQ", 0, len(body)) + body
     head = struct.pack(
-        ">4sIIQQI8Q2QQI", b"AVB0", 1, 0, 0, len(rows), 0, *[0] * 8, 0, len(rows), 0, 0
+        ">4sIIQQI8Q2QQI", b"AVB0", 1, 0, 0, len(rows), 0, *[0] * 8, 0, len(rows), rollback_index, 0
     )
     return head.ljust(256, b"\0") + rows
 

@@ -23,6 +23,7 @@ from edl.firehose.commands import Area
 from edl.formats import gpt
 from edl.plan.model import Severity, overlaps
 from edl.virtual.bootcheck import boot_check
+from edl.virtual.storage import Extent
 from edl.virtual.storage import Storage as Flash
 from loaders.images import Binding, Recipe, elf_image, multi_elf, plain_elf, sbl80
 from loaders.make_dummies import MSM8916, QCM2290
@@ -207,6 +208,39 @@ def test_a_lower_version_against_rollback(
     assert told.severity is severity
     assert "version 4" in told.message
     assert "version 5" in told.message
+
+
+def footed(metadata: bytes) -> bytes:
+    """Return an image for boot with metadata behind it: avb_footer.h of libavb."""
+    offset = chains.SIZE - 8192
+    body = chains.BOOT_IMAGE.ljust(offset, b"\0") + metadata
+    footer = struct.pack(">4sIIQQQ28x", b"AVBf", 1, 0, 1000, offset, len(metadata))
+    return body.ljust(chains.SIZE - len(footer), b"\0") + footer
+
+
+def test_a_lower_rollback_index(emmc: Bench) -> None:
+    chains.fill(emmc.flash, "vbmeta", chains.vbmeta({}, 1700000000))
+    chains.fill(emmc.flash, "boot", footed(chains.vbmeta({}, 8)))
+    before = check.earlier(emmc.connect())
+    assert before.verified == {"vbmeta": 1700000000, "boot": 8}
+    assert looked(emmc, before=before).verdict is Verdict.READY
+    chains.fill(emmc.flash, "vbmeta", chains.vbmeta({}, 1699999999))
+    chains.fill(emmc.flash, "boot", footed(chains.vbmeta({}, 7)))
+    found = looked(emmc, before=before)
+    assert found.verdict is Verdict.DOUBTFUL
+    told = [each.message for each in found.findings if each.code == "rollback-index-lower"]
+    assert [message.split(";")[0] for message in told] == [
+        "The verified boot metadata in 'vbmeta' has rollback index 1699999999",
+        "The verified boot metadata in 'boot' has rollback index 7",
+    ]
+
+
+def test_metadata_that_cannot_be_read_has_no_index(emmc: Bench) -> None:
+    chains.fill(emmc.flash, "boot", footed(chains.vbmeta({}, 8)))
+    lun, start = chains.place(emmc.flash, "boot")
+    last = start + chains.SIZE // 512 - 1
+    emmc.flash.faults = replace(emmc.flash.faults, unreadable=(Extent(lun, last),))
+    assert check.earlier(emmc.connect()).verified == {"vbmeta": 0}
 
 
 def test_what_was_bad_before_sets_no_version(emmc: Bench) -> None:

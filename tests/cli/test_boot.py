@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
+from edl.boot import remembered
+from edl.boot.model import Earlier
 from edl.cli.app import App
 from edl.errors import TransportError
+from edl.home import home
+from edl.plan.home import make_folder, phone_folder
 from edl.virtual.phone import Phone
 from loaders.signing import OTHER
 from tests.boot import chains
@@ -101,13 +108,13 @@ def test_somebody_at_a_terminal_is_asked(
     monkeypatch.setattr(App, "at_terminal", True)
     asked: list[str] = []
 
-    def confirm(text: str, **_: object) -> bool:
+    def prompt(text: str, *, value_proc: Callable[[str], bool], **_: object) -> bool:
         asked.append(text)
-        return insists
+        return value_proc("y" if insists else "q")
 
-    monkeypatch.setattr(click, "confirm", confirm)
+    monkeypatch.setattr(click, "prompt", prompt)
     assert edl("--virtual", sound, "rawprogram", rom).status == (0 if insists else 8)
-    assert asked == ["Restart it all the same?"]
+    assert asked == ["Restart it all the same? [y/N]"]
 
 
 def test_older_images_than_before(edl: Edl, sound: Path, tmp_path: Path) -> None:
@@ -117,6 +124,83 @@ def test_older_images_than_before(edl: Edl, sound: Path, tmp_path: Path) -> None
     ended = edl("--virtual", sound, *LINE, rom)
     assert ended.status == 8
     assert next(f["code"] for f in ended.lines[-2]["boot"]["findings"]) == "rollback-lower"
+
+
+def codes(boot: dict[str, Any]) -> set[str]:
+    """Return the codes of what a look at a phone found."""
+    return {finding["code"] for finding in boot["findings"]}
+
+
+def test_what_was_there_before_outlives_the_job_that_replaced_it(
+    edl: Edl, sound: Path, tmp_path: Path
+) -> None:
+    with Phone.open(sound) as phone:
+        chains.fill(phone.storage, "tz", chains.image("tz", rollback=7))
+        chains.fill(phone.storage, "vbmeta", chains.vbmeta({}, rollback_index=3))
+    tz, vbmeta = chains.image("tz", rollback=6), chains.vbmeta({}, rollback_index=2)
+    rom = package(tmp_path / "rom", sound, tz=tz, vbmeta=vbmeta)
+    assert edl("--virtual", sound, "--fault", "unplug@program:1", *LINE, rom).status == 4
+    assert edl("virtual", "edl", sound).status == 0
+    resumed = edl("--virtual", sound, "--json", "resume")
+    assert resumed.status == 8
+    lower = {"rollback-lower", "rollback-index-lower"}
+    assert lower < codes(resumed.lines[-2]["boot"])
+    looked = edl("--virtual", sound, "--json", "boot-check")
+    assert lower < codes(looked.lines[-2])
+
+    # it runs: whatever was there before, it takes what is there now
+    assert edl("--virtual", sound, "reset").status == 0
+    assert edl("virtual", "edl", sound).status == 0
+    newer = package(tmp_path / "newer", sound, tz=tz)
+    again = edl("--virtual", sound, *LINE, newer, "--yes", "--no-reset").last
+    assert lower < codes(again["boot"])
+    kept = home() / "phones" / "1a2b3c4d" / "rollback.json"
+    assert json.loads(kept.read_text())["rollback"]["tz"] == 7
+    remembered.forget("1a2b3c4d")
+    remembered.forget("1a2b3c4d")
+    assert edl("--virtual", sound, "--json", "boot-check").last["verdict"] == "ready"
+
+
+def test_a_phone_whose_system_runs_has_taken_what_it_has(
+    edl: Edl, sound: Path, tmp_path: Path
+) -> None:
+    rom = package(tmp_path / "rom", sound, tz=chains.image("tz", rollback=2))
+    kept = home() / "phones" / "1a2b3c4d" / "rollback.json"
+    assert edl("--virtual", sound, *LINE, rom, "--no-reset").status == 0
+    assert json.loads(kept.read_text())["rollback"]["tz"] == 1
+    assert edl("--virtual", sound, *LINE, rom, "--watch", "1").last["came_back"]["as"] == "system"
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"rollback": 5, "verified": {}}', '{"rollback": {}}', "[" * 9999, "\xff"],
+)
+def test_what_is_kept_is_not_trusted(text: str) -> None:
+    folder = make_folder(phone_folder("0badcafe"))
+    (folder / "rollback.json").write_text(text, encoding="latin-1")
+    assert remembered.recall("0badcafe") == Earlier()
+    some = '{"rollback": {"tz": 3, "abl": "x", "xbl": -1, "hyp": true}, "verified": {}}'
+    (folder / "rollback.json").write_text(some)
+    assert remembered.recall("0badcafe") == Earlier({"tz": 3})
+
+
+def test_one_image_of_the_boot_chain_is_looked_at_after_it_was_written(
+    edl: Edl, sound: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "tz.img"
+    file.write_bytes(chains.image("tz", vendor=OTHER, version=5).ljust(chains.SIZE, b"\0"))
+    wrong = edl("--virtual", sound, "write", "tz", file)
+    assert wrong.status == 0  # other images may follow
+    assert "  error: LUN 0: 'tz' (TrustZone) is signed with test keys" in wrong.err
+    assert "  start      would not start; 5 boot images are signed with its key\n" in wrong.out
+    assert wrong.out.endswith("  why        edl boot-check\n")
+    left_out = edl("--virtual", sound, "--json", "write", "tz", file, "--no-boot-check").last
+    assert left_out["boot"] is None
+    other = edl("--virtual", sound, "--json", "write", "misc", file).last
+    assert "boot" not in other
+    erased = edl("--virtual", sound, "--json", "erase", "tz", "--yes").last
+    assert erased["boot"]["verdict"] == "not ready"
 
 
 def test_a_phone_that_does_not_start_is_told(edl: Edl, sound: Path, tmp_path: Path) -> None:

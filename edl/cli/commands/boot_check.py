@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import click
 
-from edl.boot import check, model
+from edl.boot import check, model, remembered
 from edl.boot.model import Job
 from edl.cli import ready
+from edl.cli.again import lasting
 from edl.cli.app import App
 from edl.cli.options import Settings, once, phone_options
 from edl.events import Notice, Stage
@@ -35,7 +36,8 @@ def command(settings: Settings, boot_lun: int | None) -> None:
     with app.phone() as phone:
         app.emit(Stage("boot", "looking whether the phone would start"))
         with app.gentle() as cancel:
-            readiness = check.check(phone, Job(bootable=boot_lun), cancel=cancel)
+            before = remembered.recall(phone.serial) if lasting(settings.virtual) else None
+            readiness = check.check(phone, Job(bootable=boot_lun), before, cancel)
         for finding in readiness.findings:
             app.show_finding(finding)
         for what in readiness.unread:

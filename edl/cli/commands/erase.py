@@ -10,6 +10,7 @@ import click
 from edl.cli.app import App
 from edl.cli.commands.write import carry_out, plan_for
 from edl.cli.options import Settings, change_options, lun_option, phone_options
+from edl.cli.ready import look_option
 from edl.cli.reporting import report_option
 from edl.cli.targets import with_lun
 from edl.device.storage import Storage, parse_targets
@@ -22,6 +23,7 @@ from edl.units import format_size
 @click.command("erase")
 @click.argument("target", nargs=-1, required=True)
 @lun_option()
+@look_option
 @report_option
 @change_options
 @phone_options

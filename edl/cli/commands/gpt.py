@@ -15,8 +15,9 @@ from edl.cli.again import heed
 from edl.cli.app import App
 from edl.cli.commands.printgpt import REMEDY, change_data, change_line, copy_lines, lasting
 from edl.cli.commands.rawprogram import pair, show_plan
-from edl.cli.commands.write import rules_of
+from edl.cli.commands.write import conclude, rules_of
 from edl.cli.options import Settings, change_options, choose_option, lun_option, once, phone_options
+from edl.cli.ready import Ready, look_option
 from edl.cli.reporting import report_option
 from edl.cli.targets import is_file
 from edl.device.connect import Phone
@@ -32,7 +33,6 @@ from edl.packages.model import Choices
 from edl.partitions import Severity as Worth
 from edl.partitions import classify
 from edl.plan import job, tables
-from edl.plan.job import Outcome
 from edl.plan.model import Geometry, Plan, plural
 
 _OWN = ("primary", "backup")
@@ -61,6 +61,7 @@ def command() -> None:
 )  # fmt: skip
 @choose_option
 @lun_option(several=True)
+@look_option
 @report_option
 @change_options
 @phone_options
@@ -98,10 +99,8 @@ def repair(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
             app.result({"luns": sorted(found), "mended": []}, _nothing(found, geometry))
             return
         mended = sorted({step.area.lun for step in plan.steps})
-        outcome = carry_out(app, plan, phone, storage, arguments)
-    if outcome is not None:
-        data = {"luns": sorted(found), "mended": mended}
-        app.result(data | show.outcome_data(outcome), show.outcome_text(outcome))
+        data = None if arguments["dry_run"] else {"luns": sorted(found), "mended": mended}
+        carry_out(app, plan, phone, storage, arguments, data)
 
 
 def _package(app: App, source: str, choose: Sequence[str]) -> Package | None:
@@ -210,16 +209,17 @@ def carry_out(
     storage: Storage,
     arguments: dict[str, Any],
     more: dict[str, Any] | None = None,
-) -> Outcome | None:
-    """Show a plan on partition tables, ask, and carry it out; None after a rehearsal.
+    lines: Sequence[str] = (),
+) -> None:
+    """Show a plan on partition tables, ask, carry it out, and tell what came of it.
 
-    more: what else the result of a rehearsal has.
+    more, lines: what else the result has; lines not after a rehearsal.
     """
     rules = rules_of(arguments)
     plan, found = job.prepare(plan, storage, rules)
     if arguments["dry_run"]:
         show_plan(app, plan, more)
-        return None
+        return
     app.json_line("plan", show.plan_data(plan))
     app.findings(plan)
     if plan.steps:
@@ -227,8 +227,10 @@ def carry_out(
         luns = ", ".join(str(lun) for lun in sorted({step.area.lun for step in plan.steps}))
         app.confirm(f"This writes the partition tables of LUN {luns}.", yes=arguments["yes"])
     heed(app, plan, phone.serial, rules, yes=arguments["yes"])
+    ready = Ready.if_concerned(app, phone, plan, arguments)
     with app.gentle(plan) as cancel:
-        return job.carry_out(plan, phone, found, rules, emit=app.emit, cancel=cancel)
+        outcome = job.carry_out(plan, phone, found, rules, emit=app.emit, cancel=cancel)
+    conclude(app, outcome, ready, more, lines)
 
 
 # -- diff ---------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from edl.cli import show
 from edl.cli.app import App
 from edl.cli.commands.gpt import carry_out
 from edl.cli.options import Settings, change_options, phone_options
+from edl.cli.ready import look_option
 from edl.cli.reporting import report_option
 from edl.device.storage import Storage
 from edl.errors import UsageError
@@ -25,6 +25,7 @@ _SLOTS: dict[str, Slot] = {"a": "a", "b": "b", "_a": "a", "_b": "b"}
 @click.command("slot")
 @click.argument("slot", required=False, metavar="[a|b]")
 @click.option("--empty", is_flag=True, help="Even if nothing was ever written to the slot.")
+@look_option
 @report_option
 @change_options
 @phone_options
@@ -56,12 +57,8 @@ def command(settings: Settings, /, slot: str | None, **arguments: Any) -> None: 
         after = _after(before, wanted, bootable=plan.bootable)
         app.show([*_text(before, "before"), *_text(after, "after")])
         data = {"slot": wanted, "before": before, "after": after}
-        outcome = carry_out(app, plan, phone, storage, arguments, data)
-    if outcome is None:
-        return
-    lines = show.outcome_text(outcome)
-    lines[1:1] = [f"  slot       {wanted} is active"]
-    app.result(data | show.outcome_data(outcome), lines)
+        lines = [f"  slot       {wanted} is active"]
+        carry_out(app, plan, phone, storage, arguments, data, lines)
 
 
 def _wanted(slot: str | None) -> Slot | None:

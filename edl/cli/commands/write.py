@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import holes_option, show_plan
 from edl.cli.options import Settings, change_options, lun_option, once, phone_options
+from edl.cli.ready import Ready, look_option
 from edl.cli.reporting import report_option
 from edl.cli.targets import files_for, is_file, with_lun
 from edl.device.connect import Phone
@@ -48,6 +49,7 @@ from edl.units import format_size
     help="Unpack Android sparse images [default: auto].",
 )  # fmt: skip
 @holes_option
+@look_option
 @report_option
 @change_options
 @phone_options
@@ -233,11 +235,33 @@ def carry_out(
     if question:
         app.confirm(question, yes=arguments["yes"])
     heed(app, plan, phone.serial, rules, yes=arguments["yes"])
+    ready = Ready.if_concerned(app, phone, plan, arguments)
     with app.gentle(plan) as cancel:
         outcome = job.carry_out(
             plan, phone, found, rules, emit=app.emit, cancel=cancel, sources=sources
         )
-    app.result(show.outcome_data(outcome), show.outcome_text(outcome))
+    conclude(app, outcome, ready)
+
+
+def conclude(
+    app: App,
+    outcome: job.Outcome,
+    ready: Ready | None,
+    more: Mapping[str, Any] | None = None,
+    lines: Sequence[str] = (),
+) -> None:
+    """Tell what came of a job without a restart, and of the start, if that is concerned.
+
+    more, lines: what else the result has; lines stand behind the first.
+    """
+    if ready is not None:
+        ready.glance()
+    first, *others = show.outcome_text(outcome)
+    boot = {"boot": ready.data["boot"]} if ready is not None else {}
+    app.result(
+        {**(more or {}), **show.outcome_data(outcome), **boot},
+        [first, *lines, *others, *(ready.lines if ready is not None else ())],
+    )
 
 
 def _hardened(finding: Finding) -> Finding:
