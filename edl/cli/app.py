@@ -329,10 +329,10 @@ class App:
             hints.insert(0, "emmc" if package.sector_bytes == 512 else "ufs")
         return Wishes(
             memory="" if settings.memory == "auto" else settings.memory,
+            untouched=self.untouched,
             hints=tuple(hints),
             identify=not settings.no_identify,
-            untouched=self.untouched,
-            payload_bytes=payload_bytes(settings.max_payload),
+            payload_bytes=_payload(settings.max_payload),
         )
 
 
