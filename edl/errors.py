@@ -393,6 +393,19 @@ class NotReadyError(EdlError):
     )
 
 
+class StationError(EdlError):
+    """Some of several phones have not been written. What became of each is told in its own line,
+    and in the summary; the others are done. The exit status is that of the first that failed.
+    """
+
+    code = "phones-failed"
+    status = 6
+    remedies = (
+        "Look at the lines of those phones: each has its own code and remedies.",
+        "Enter EDL mode again with those phones, and repeat the command: it goes on with them.",
+    )
+
+
 class SafetyError(EdlError):
     """A safety finding stopped the job before anything was written."""
 

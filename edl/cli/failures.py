@@ -19,8 +19,8 @@ _RESUME = "Finish the job: edl resume, or the same command with --resume."
 
 def show(error: BaseException, settings: Settings) -> int:
     """Show error and return the exit status."""
-    failure = _as_edl_error(error, settings)
-    data = _data(failure)
+    failure = as_edl_error(error, settings)
+    data = as_data(failure)
     reporting.failed(settings, data)
     if settings.json:
         terminal.out([json.dumps({"v": 1, "type": "error", **data})])
@@ -29,7 +29,8 @@ def show(error: BaseException, settings: Settings) -> int:
     return failure.status
 
 
-def _as_edl_error(error: BaseException, settings: Settings) -> EdlError:
+def as_edl_error(error: BaseException, settings: Settings) -> EdlError:
+    """Return error as one with a code; of a bug of ours a report is kept."""
     match error:
         case EdlError():
             return error
@@ -94,7 +95,8 @@ def _bug(error: BaseException, settings: Settings) -> EdlError:
     return failure
 
 
-def _data(error: EdlError) -> dict[str, object]:
+def as_data(error: EdlError) -> dict[str, object]:
+    """Return what its JSON line has."""
     return {
         "code": error.code,
         "status": error.status,

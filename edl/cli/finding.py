@@ -132,6 +132,11 @@ class Finder:
     def _choose(self) -> Seen:
         """Return the phone that is meant: over USB if possible, else at a serial port."""
         settings = self._app.settings
+        if len(settings.serials) > 1:
+            raise UsageError(
+                "This command is for one phone: --serial takes one serial number.",
+                remedies=("For several: edl rawprogram, or edl station.",),
+            )
         if settings.port is not None:
             if self._app.virtual is not None:
                 raise UsageError("--port and --virtual (EDL_PORT, EDL_VIRTUAL) exclude each other.")

@@ -22,6 +22,7 @@ from edl.errors import EdlError, UsageError
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "rescue": ("rescue", "Be led through a rescue, step by step.", "Rescue"),
     "rawprogram": ("rawprogram", "Write a package (folder or XML files) to the phone.", "Rescue"),
+    "station": ("station", "Write a package to every phone that appears.", "Rescue"),
     "check": ("check", "Look through a package without a phone.", "Rescue"),
     "rehearse": ("rehearse", "Carry a package out on a virtual phone.", "Rescue"),
     "verify": ("verify", "Compare the phone with a package.", "Rescue"),

@@ -62,6 +62,12 @@ class Settings:
     redact: bool = False  # leave out of it who it was
     file: defaults.File | None = None
 
+    @property
+    def serials(self) -> frozenset[str]:
+        """The serial numbers that were asked for, as phones tell them."""
+        texts = self.serial.split(",") if self.serial is not None else ()
+        return frozenset(text.lower().removeprefix("0x").zfill(8) for text in texts)
+
 
 class Seconds(click.ParamType[float]):
     """A time to wait, up to a week."""
@@ -173,7 +179,7 @@ def _from_elsewhere(settings: Settings, ctx: click.Context, param: click.Paramet
 
 
 def _checked(name: str, value: Any) -> Any:  # noqa: ANN401
-    if name == "serial" and not _SERIAL.fullmatch(value):
+    if name == "serial" and not all(map(_SERIAL.fullmatch, value.split(","))):
         raise UsageError(f"'{value}' is no serial number.", remedies=(SERIAL_REMEDY,))
     return value
 

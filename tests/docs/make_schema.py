@@ -17,6 +17,7 @@ from tests.conftest import REPO
 
 PATH = REPO / "edl" / "data" / "json-lines.schema.json"
 _BASE = {"string", "integer", "number", "boolean", "null"}
+_KINDS = {"event", "result", "plan", "finding", "phone", "error"}
 _LINE = {"v": {"const": 1}, "type": {"type": "string"}}
 Schema = dict[str, Any]
 
@@ -26,7 +27,7 @@ def document(*, strict: bool = False) -> Schema:
     defs = {_key(name): _object(name, fields, strict=strict)
             for name, fields in schema.objects().items()}  # fmt: skip
     kinds: dict[str, list[str]] = {"event": [], "result": []}
-    kinds |= {name: [name] for name in ("plan", "finding", "error")}
+    kinds |= {name: [name] for name in ("plan", "finding", "phone", "error")}
     for name in schema.objects():
         for kind in ("event", "result"):
             if name.startswith(f"{kind} of "):
@@ -68,7 +69,7 @@ def _when(kind: str, names: list[str]) -> Schema:
 
 
 def _object(name: str, fields: schema.Fields, *, strict: bool) -> Schema:
-    lines = name.split(" of ", maxsplit=1)[0] in {"event", "result", "plan", "finding", "error"}
+    lines = name.split(" of ", maxsplit=1)[0] in _KINDS
     properties: Schema = dict(_LINE) if lines else {}
     required = []
     for field, kind in fields.items():

@@ -31,6 +31,7 @@ _CELL = re.compile(r"`(edl [^`]+)`")
 # By what is in a line: why it is parsed only.
 NEEDS_MORE = {
     "virtual serve": "it serves until it is stopped",
+    "edl station": "it waits for phones",
     "virtual new": "the phone is there already",
     "virtual sample": "the package is there already",
     "setup-udev": "it prints a file",

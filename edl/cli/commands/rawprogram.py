@@ -13,7 +13,15 @@ import click
 from edl.cli import show
 from edl.cli.again import heed, traced
 from edl.cli.app import App
-from edl.cli.options import Settings, change_options, lun_option, once, phone_options, slot_option
+from edl.cli.finding import Finder
+from edl.cli.options import (
+    Settings,
+    change_options,
+    lun_option,
+    once,
+    phone_options,
+    slot_option,
+)
 from edl.cli.ready import Ready, boot_options
 from edl.cli.reporting import report_option
 from edl.cli.targets import folder_of, is_folder
@@ -78,38 +86,52 @@ holes_option = once(
 )  # fmt: skip
 
 
+def reset_options(function: Any) -> Any:  # noqa: ANN401
+    """Add what the phone does at the end."""
+    no_reset = click.option(
+        "-R", "--no-reset", "--skip-reset", "no_reset", is_flag=True, help="Do not restart."
+    )
+    reset = once(
+        "--reset", type=click.Choice(list(_RESETS)), default="system",
+        help="What the phone does at the end [default: system].",
+    )  # fmt: skip
+    return reset(no_reset(function))
+
+
+def write_options(function: Any) -> Any:  # noqa: ANN401
+    """Add how the package is written, to one phone or to many."""
+    options = (
+        click.option("--no-set-bootable", is_flag=True, help="Leave the boot LUN as it is."),
+        holes_option,
+        click.option("--elsewhere", multiple=True, metavar="NAMES",
+                     help="Write these although the phone has them at another place."),
+        click.option("--erase-lun", type=click.IntRange(0, 255), multiple=True, metavar="LUN",
+                     help="Let rows without a range erase all of this LUN."),
+        once("--unchanged", type=click.Choice([each.value for each in Unchanged]), default="auto",
+             help="What to do with what the phone has already [default: auto, skip it where that"
+             " is fast]."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 @click.command("rawprogram")
 @package_arguments
 @change_options
-@once(
-    "--reset", type=click.Choice(list(_RESETS)), default="system",
-    help="What the phone does at the end [default: system].",
-)  # fmt: skip
-@click.option("-R", "--no-reset", "--skip-reset", "no_reset", is_flag=True, help="Do not restart.")
+@reset_options
 @boot_options
-@click.option("--no-set-bootable", is_flag=True, help="Leave the boot LUN as it is.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
-@holes_option
-@click.option(
-    "--elsewhere",
-    multiple=True,
-    metavar="NAMES",
-    help="Write these although the phone has them at another place.",
-)
-@click.option(
-    "--erase-lun",
-    type=click.IntRange(0, 255),
-    multiple=True,
-    metavar="LUN",
-    help="Let rows without a range erase all of this LUN.",
-)
-@once(
-    "--unchanged", type=click.Choice([each.value for each in Unchanged]), default="auto",
-    help="What to do with what the phone has already [default: auto, skip it where that is fast].",
-)  # fmt: skip
+@write_options
 @once("--skipblock", type=click.Choice(["sha256"]), hidden=True)
 @once("--dir", "folder", metavar="DIR", help="Where <read> rows put their files [default: here].")
 @click.option("-d", "debug", is_flag=True, hidden=True)  # qdl's --debug
+@click.option(
+    "--all",
+    "all_phones",
+    is_flag=True,
+    help="Every phone that is there now, all at the same time (see edl station).",
+)
 @click.option("--offline", is_flag=True, help="With --dry-run: do not look at the phone.")
 @phone_options
 @click.pass_obj
@@ -128,18 +150,31 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
       edl rawprogram ROM_FOLDER --skip userdata
     """
     settings.verbose = max(settings.verbose, 2 * debug)
+    if arguments["all_phones"] or len(settings.serials) > 1:
+        _all(settings, arguments)
+        return
     app = App(settings)
     request = opened(app, arguments)
     if arguments["dry_run"]:
         _dry_run(app, request, offline=arguments["offline"])
         return
     with app.phone(request.package, resume=request.rules.resume) as phone:
-        _agree(app, request, phone, yes=arguments["yes"])
+        agree(app, request, phone, yes=arguments["yes"])
         ready = carry_out(app, request, phone, yes=arguments["yes"], checks=arguments)
     ready.conclude()
 
 
-def _agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
+def _all(settings: Settings, arguments: Mapping[str, Any]) -> None:
+    """Write the package to several phones: to all that are there, or to those that were named."""
+    from edl.cli.commands import station  # noqa: PLC0415  # it uses this module
+    from edl.cli.station.crew import Wanted  # noqa: PLC0415  # likewise
+
+    patience_s = Finder(App(settings)).patience_s
+    wanted = Wanted(settings.serials, now=arguments["all_phones"], wait_s=patience_s)
+    station.run(settings, wanted, arguments)
+
+
+def agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
     """Ask what only the user knows, and about what speaks against the package.
 
     Raises:

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Write a package to every phone that appears."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from edl.cli import logs, terminal
+from edl.cli.app import App
+from edl.cli.commands import rawprogram
+from edl.cli.options import Settings, change_options, once, phone_options
+from edl.cli.ready import boot_options
+from edl.cli.station import rows, shared, table
+from edl.cli.station.crew import Crew, Wanted
+from edl.cli.station.rows import Row, State
+from edl.cli.station.worker import Order
+from edl.errors import NoDeviceError, StationError, UsageError
+from edl.events import Notice, Stage
+from edl.outfile import new_file
+from edl.plan.model import plural
+from edl.units import format_size
+from edl.virtual.bench import Bench
+from edl.virtual.faults import parse_fault
+
+_SUMMARIES = {".csv": rows.as_csv, ".json": rows.as_json}
+
+
+@click.command("station")
+@rawprogram.package_arguments
+@change_options
+@rawprogram.reset_options
+@boot_options
+@rawprogram.write_options
+@click.option("--count", type=click.IntRange(1, 10_000), help="End after so many phones.")
+@click.option("--again", is_flag=True, help="Also write phones that were written already.")
+@once("--summary", metavar="FILE", help="Write what became of each phone, as .csv or .json.")
+@once("--reports", metavar="DIR", help="Write a page a phone into this folder.")
+@phone_options
+@click.pass_obj
+def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
+    """Write a package to every phone that appears in EDL mode, all at the same time.
+
+    Each phone is treated as 'edl rawprogram' does it: checked, saved, written, verified, looked at,
+    restarted. What fails on one changes nothing for the others. Plug phones in and out as you like;
+    Ctrl-C lets those at work end their piece.
+
+    \b
+    Examples:
+      edl station ROM.zip
+      edl station ROM_FOLDER --count 8 --summary today.csv --reports pages
+    """
+    wanted = Wanted(settings.serials, count=arguments["count"], again=arguments["again"])
+    run(settings, wanted, arguments)
+
+
+def run(settings: Settings, wanted: Wanted, arguments: Mapping[str, Any]) -> None:
+    """Write the package of arguments to the wanted phones.
+
+    Raises:
+        StationError: some phones have not been written; the summary tells which.
+        EdlError: the package cannot be written to any.
+    """
+    arguments = dict(arguments)
+    if settings.report is not None:
+        raise UsageError("--report is for one phone.", remedies=("For many: --reports DIR",))
+    if settings.port is not None:
+        raise UsageError("--port is for one phone; several are told apart over USB.")
+    summary = _summary_file(arguments.get("summary"))
+    reports = _folder(arguments.get("reports"))
+    app = App(settings)
+    request = rawprogram.opened(app, arguments)
+    request = replace(request, rules=replace(request.rules, resume=True, about=_how(request)))
+    with app.running():
+        _look_through(app, request, yes=arguments["yes"])
+    if arguments["dry_run"]:
+        rawprogram.show_plan(app, rawprogram.offline_plan(request))
+        return
+    with app.running():
+        if size := shared.share(request.package, app.emit):
+            app.emit(Stage("unpacked", f"{format_size(size)} once for all phones"))
+    checks = {"no_boot_check": arguments.get("no_boot_check"), "watch": 0.0}
+    order = Order(request, settings, arguments["yes"], checks, reports)
+    found = _flash(settings, order, wanted, ids=app.ids)
+    _conclude(app, found, summary)
+
+
+def _look_through(app: App, request: rawprogram.Request, *, yes: bool) -> None:
+    """Stop before the first phone where the package itself is the trouble; ask what it asks."""
+    app.findings(rawprogram.offline_plan(request))
+    for question in request.package.asks:
+        if not yes and app.at_terminal:
+            app.confirm(question, yes=False)
+        else:
+            app.emit(Notice(question))
+
+
+def _flash(
+    settings: Settings, order: Order, wanted: Wanted, *, ids: tuple[int | None, int | None]
+) -> list[Row]:
+    """Let the crew work until it is done, or somebody stops it; return all rows."""
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(logs.kept(settings))
+        bench = None
+        if settings.virtual is not None:
+            faults = [*map(parse_fault, settings.faults)]
+            bench = opened.enter_context(Bench(settings.virtual, faults))
+        elif settings.faults:
+            raise UsageError("--fault is for virtual phones.", remedies=("Add --virtual NAME*4.",))
+        seen: list[Row] = []
+        board = opened.enter_context(table.board(settings, seen))
+        crew = Crew(
+            order,
+            wanted,
+            board,
+            backend=bench.backend if bench is not None else None,
+            phones=bench.phones if bench is not None else None,
+            ids=ids,
+            rows=seen,
+        )
+        with _stopped_by_signals(crew):
+            crew.run()
+        crew.close()
+    return crew.rows
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(crew: Crew) -> Iterator[None]:
+    """Let Ctrl-C and its kin end the station: once gently, twice at once."""
+    before: dict[int, Any] = {}
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        crew.stop(at_once=crew.stopping.is_set())
+
+    try:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            with contextlib.suppress(ValueError):  # not in the main thread: somebody else's
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                    before[number] = signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _conclude(app: App, found: list[Row], summary: Path | None) -> None:
+    """Tell what became of the phones, truly.
+
+    Raises:
+        StationError: not all of them have been written.
+    """
+    data = rows.summary(found)
+    if summary is not None:
+        text = _SUMMARIES[summary.suffix.lower()](found).encode()
+        with new_file(summary, size_bytes=len(text), private=True) as file:
+            file.write(text)
+    lines = [f"{row.place:<6} {row.serial or 'unknown':<8} {table.words(row)}" for row in found]
+    done = data["done"]
+    lines.append(f"{done} of {plural(len(found), 'phone')} done.")
+    app.result(data, lines)
+    if not found:
+        raise NoDeviceError("No phone in EDL mode is connected.")
+    bad = [row for row in found if row.state is not State.DONE]
+    if bad:
+        each = ", ".join(f"{row.place} ({row.data.get('code')})" for row in bad)
+        error = StationError(
+            f"{len(bad)} of {plural(len(found), 'phone')} were not written: {each}."
+        )
+        error.status = bad[0].status
+        raise error
+
+
+def _how(request: rawprogram.Request) -> Mapping[str, Any] | None:
+    """Return how `edl resume` repeats the job on one phone: as `edl rawprogram`."""
+    about = request.rules.about
+    if about is None:
+        return None
+    known = {str(param.name) for param in rawprogram.command.params}
+    how = dict(about["how"])
+    how["words"] = ["rawprogram"]
+    how["parameters"] = {key: value for key, value in how["parameters"].items() if key in known}
+    how["parameters"]["all_phones"] = False
+    return {**about, "how": how}
+
+
+def _summary_file(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    path = Path(text).absolute()
+    if path.suffix.lower() not in _SUMMARIES:
+        raise UsageError(f"--summary takes FILE.csv or FILE.json, not '{text}'.")
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder '{path.parent}' for the summary.")
+    return path
+
+
+def _folder(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    path = Path(text).absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"'{terminal.clean(text)}' can be no folder: {reason}.") from error
+    return path
