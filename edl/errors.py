@@ -243,6 +243,18 @@ class ProgrammerFailedError(ProgrammerRefusedError):
     code = "programmer-failed"
 
 
+class NoReadingError(DeviceRefusedError):
+    """This programmer does not let the flash be read.
+
+    So are most programmers of the old Streaming Download protocol: they write, and answer a request
+    to read with memory, with an error or not at all. What cannot be proved to be flash is not given
+    out as such.
+    """
+
+    code = "no-reading"
+    remedies = ("Look for a Firehose programmer for exactly this model.",)
+
+
 class AuthorizationError(EdlError):
     """The maker locked this programmer: it works only with a signed authorisation.
 
@@ -411,6 +423,20 @@ class SafetyError(EdlError):
 
     code = "safety"
     status = 9
+
+
+class BlindWriteError(SafetyError):
+    """This programmer does not let the flash be read, and the job would write all the same.
+
+    What exists only once on the phone could not be saved first, and nothing could be verified
+    afterwards. Nothing was written. So are most programmers of the old Streaming Download protocol.
+    """
+
+    code = "blind-write"
+    remedies = (
+        "Look for a Firehose programmer for this model: it reads, saves and verifies.",
+        "If there is none, and you accept it: add --no-backup --verify none.",
+    )
 
 
 class UnfinishedJobError(SafetyError):

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edl.cli import asking
 from edl.cli.options import Settings
 from edl.errors import UnfinishedJobError, UsageError
 from edl.events import Notice
 from edl.files import File
-from edl.plan import history
+from edl.plan import blind, history
 from edl.plan.history import Record
 from edl.plan.job import Job, Rules
 from edl.plan.journal import fingerprint
@@ -148,6 +149,7 @@ def heed(
         UnfinishedJobError: there is nobody to ask, and the phone would stay incomplete.
         click.Abort: the answer was no.
     """
+    _agree_to_blindness(app, plan, yes=yes)
     if not (rules.journal and plan.changes_phone):
         return
     mine = rules.only.name if rules.only is not None else ""
@@ -170,6 +172,24 @@ def heed(
         _agree(
             app, f"The phone is incomplete, interrupted was: {'; '.join(left)}.", serial, yes=yes
         )
+
+
+def _agree_to_blindness(app: App, plan: Plan, *, yes: bool) -> None:
+    """Have somebody type that nothing can be saved first, and nothing be verified.
+
+    Raises:
+        UsageError: there is nobody to ask.
+        click.Abort: it was not typed.
+    """
+    if yes or all(finding.code != blind.CODE for finding in plan.findings):
+        return
+    if not app.at_terminal:
+        raise UsageError(
+            "Nothing of this job can be saved or verified, and there is no terminal to ask on.",
+            remedies=("Add --yes to go on.",),
+        )
+    if not asking.typed("Type 'write blindly' to go on", "write blindly"):
+        raise click.Abort
 
 
 def tell_interrupted(app: App, serial: str, rules: Rules) -> None:

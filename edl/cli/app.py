@@ -20,6 +20,7 @@ from edl.cli import asking, logs, terminal
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
 from edl.errors import (
+    BlindWriteError,
     EdlError,
     PackageError,
     SafetyError,
@@ -342,6 +343,7 @@ _KINDS: dict[str, type[EdlError]] = {
     "slot-empty": SafetyError,
     "whole-lun-erase": SafetyError,
     "foreign-user-data": SafetyError,
+    "blind-write": BlindWriteError,
     "moves-unique": SafetyError,
     "other-layout": SafetyError,
     "wrong-sector-size": WrongSectorSizeError,

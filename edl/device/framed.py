@@ -7,6 +7,7 @@ serial port does not. Waits are bounded, and so is what a phone may say without 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -16,7 +17,9 @@ from edl.transport import Transport
 
 _log = logging.getLogger(__name__)
 
-SEND_S = 5.0
+_SEND_SLICE_S = 0.5
+_SEND_SLICES = 20
+_PEEP_S = 0.02
 ATTEMPTS = 4
 _MAX_STALE = 10_000  # frames, or transfers without any, that mean nothing to us
 _PACKET_BYTES = 512
@@ -37,8 +40,10 @@ class Core(Protocol[Event_co]):
         ...
 
 
-def send(transport: Transport, frame: bytes) -> None:
+def send(transport: Transport, core: Core[Event], frame: bytes) -> None:
     """Send one frame. It never fills its last USB packet: one more flag is padding.
+
+    What the phone still has to say blocks it: that is taken first.
 
     Raises:
         TransportTimeoutError: the phone does not take it.
@@ -46,7 +51,16 @@ def send(transport: Transport, frame: bytes) -> None:
     _log.debug("> %s", frame[:64].hex())
     if len(frame) % _PACKET_BYTES == 0:
         frame = b"\x7e" + frame
-    transport.write(frame, SEND_S)
+    for left in reversed(range(_SEND_SLICES)):
+        try:
+            transport.write(frame, _SEND_SLICE_S)
+        except TransportTimeoutError as error:
+            if error.done_bytes or not left:
+                raise
+            with contextlib.suppress(TransportTimeoutError):
+                core.receive(transport.read(_PEEP_S))
+        else:
+            return
 
 
 def ask(
@@ -67,13 +81,13 @@ def ask(
         TransportTimeoutError: no answer in time.
         ProtocolError: the phone talks without end.
     """
-    send(transport, make())
+    send(transport, core, make())
     event = _answer(transport, core, timeout_s, passes)
     for _ in range(ATTEMPTS - 1):
         if not again(event):
             break
         _log.info("sending a frame again: %s", event)
-        send(transport, make())
+        send(transport, core, make())
         event = _answer(transport, core, timeout_s, passes)
     return event
 

@@ -16,6 +16,7 @@ from edl.device import framed
 from edl.errors import (
     DeviceGoneError,
     DeviceRefusedError,
+    NoReadingError,
     ProgrammerFailedError,
     ProtocolError,
     ReadFailedError,
@@ -28,6 +29,7 @@ from edl.firehose.answers import Configuration, Greeting, StorageInfo
 from edl.firehose.commands import Area, Power
 from edl.streaming import packets
 from edl.streaming.host import (
+    COMPATIBLE_VERSION,
     VERSIONS,
     Damaged,
     Data,
@@ -45,6 +47,7 @@ from edl.transport import Transport
 _log = logging.getLogger(__name__)
 
 HELLO_S = 0.5
+_QUIET_S = 0.1
 HELLO_ATTEMPTS = 10  # the programmer needs time to start
 COMMAND_S = 5.0
 WRITE_S = 60.0
@@ -116,26 +119,49 @@ class Programmer:
             self.memory = "nand"
 
     def _greet(self) -> Hello:
-        last = "silence"
+        """Greet, and agree on what addresses count.
+
+        An answer to something else, or to an earlier greeting, must not be taken for the answer:
+        then writes would go to other places. So nothing is left to be said before it, it must fit
+        what was asked for, and where several greetings were sent, the last one is repeated.
+        """
+        core: framed.Core[Event] = self._core
+        said: Event | None = None
         version, *others = VERSIONS
-        for _ in range(HELLO_ATTEMPTS):
+        for attempt in range(HELLO_ATTEMPTS):
+            framed.drain(self._transport, core, _QUIET_S)
             try:
-                event = self._ask(lambda: self._core.hello(version), HELLO_S)  # noqa: B023
+                said = self._hello(version)
             except TransportTimeoutError:
                 continue
-            if isinstance(event, Hello):
-                return event
-            last = _words(event)
+            if isinstance(said, Hello) and said.counts_sectors == (version > COMPATIBLE_VERSION):
+                return self._sure(said, version) if attempt else said
             if others:
                 version, *others = others
+        what = "silence" if said is None else _words(said)
         raise ProgrammerFailedError(
-            f"The programmer does not answer the greeting of Streaming Download ({last}).",
+            f"The programmer does not answer the greeting of Streaming Download ({what}).",
             device_log=self._last_logs,
             remedies=(
                 "Try another variant of the programmer, after entering EDL mode again.",
                 "Use the programmer from the stock package of exactly this model.",
             ),
         )
+
+    def _hello(self, version: int) -> Event:
+        return self._ask(lambda: self._core.hello(version), HELLO_S)
+
+    def _sure(self, hello: Hello, version: int) -> Hello:
+        """Return hello once more, asked for when there was nothing else left to be said.
+
+        Raises:
+            ProtocolError: this time it is another.
+        """
+        core: framed.Core[Event] = self._core
+        framed.drain(self._transport, core, _QUIET_S)
+        if (again := self._hello(version)) != hello:
+            raise ProtocolError(f"The programmer greets in two ways: {hello}, then {again}.")
+        return hello
 
     def _unlock(self) -> None:
         """Choose a security mode: the lesser one is what emmcdl and openpst ask for."""
@@ -225,17 +251,22 @@ class Programmer:
         """
         if self.memory != "emmc":
             return False
+        for unit, address in ((_SECTOR_BYTES, 1), (1, _SECTOR_BYTES)):
+            if self._peek(address).startswith(_MARK):
+                self._unit_bytes = unit
+                return True
+        if _is_mbr(self._peek(0)):
+            self._unit_bytes = self._address_bytes
+        return self._unit_bytes is not None
+
+    def _peek(self, address: int) -> bytes:
+        """Return what READ gives for the length of a sector; nothing, if it gives none."""
         try:
             self._enter(0)
-            for unit, address in ((_SECTOR_BYTES, 1), (1, _SECTOR_BYTES)):
-                if self._read_once(address, _SECTOR_BYTES).startswith(_MARK):
-                    self._unit_bytes = unit
-                    return True
-            if _is_mbr(self._read_once(0, _SECTOR_BYTES)):
-                self._unit_bytes = self._address_bytes
+            return self._read_once(address, _SECTOR_BYTES)
         except DeviceRefusedError as error:
-            _log.info("reading is not offered: %s", error)
-        return self._unit_bytes is not None
+            _log.info("reading at %#x: %s", address, error)
+            return b""
 
     @property
     def _address_bytes(self) -> int:
@@ -266,9 +297,7 @@ class Programmer:
             DeviceRefusedError: the programmer does not let flash be read.
         """
         if not self.reads or self._unit_bytes is None:
-            raise DeviceRefusedError(
-                _NO_READING, remedies=("Look for a Firehose programmer for this model.",)
-            )
+            raise NoReadingError(_NO_READING)
         self._enter(area.lun)
         batch = bytearray()
         left, sector = area.size_bytes, area.start_sector
@@ -345,6 +374,9 @@ class Programmer:
         if self._open is not None:
             self._close()
         event = self._ask(lambda: self._core.open(what), COMMAND_S)
+        if isinstance(event, Refused) and event.code is ErrorCode.OUT_OF_SEQUENCE:
+            self._close(stale=True)  # something is open: by an answer that was lost
+            event = self._ask(lambda: self._core.open(what), COMMAND_S)
         if not isinstance(event, Done) or event.status:
             raise self._refused(f"open {what.name.lower()}", event, WrongStorageError)
         self._open = what
@@ -477,8 +509,7 @@ def _unit_words(unit: int) -> str:
 
 def _is_mbr(sector: bytes) -> bool:
     """Tell whether sector is a master boot record with a partition."""
-    kinds = [sector[446 + 16 * index + 4] for index in range(4)]
-    return sector[510:512] == b"\x55\xaa" and any(kinds)
+    return sector[510:512] == b"\x55\xaa" and any(sector[450:510:16])
 
 
 def _blocks(chunks: Iterable[memoryview], size: int) -> Iterable[bytes]:

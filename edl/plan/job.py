@@ -29,7 +29,7 @@ from edl.firehose.commands import Area, Power
 from edl.formats.rawprogram import PatchRow, PowerRow
 from edl.outfile import require_room
 from edl.package import Package
-from edl.plan import history, layout, owed, unique
+from edl.plan import blind, history, layout, owed, unique
 from edl.plan.compare import Verify
 from edl.plan.execute import Executor
 from edl.plan.history import Record
@@ -116,7 +116,15 @@ def geometry(storage: Storage, luns: Iterable[int]) -> Geometry:
 
 def _by_table(storage: Storage, lun: int) -> int:
     """Return the size of lun by its partition table, where the programmer does not tell."""
-    table = storage.table(lun).best
+    reach = storage.phone.programmer.reach_sectors
+    try:
+        table = storage.table(lun).best
+    except DeviceRefusedError:
+        if reach is None:
+            raise
+        table = None
+    if reach is not None and table is None:
+        return reach  # `blind` stops what would need to know it
     if table is None or not table.header_crc_ok or not table.header.alternate_sector:
         raise DeviceRefusedError(
             f"How large LUN {lun} is, neither the programmer nor a partition table tells.",
@@ -130,14 +138,21 @@ def prepare(plan: Plan, storage: Storage, rules: Rules) -> tuple[Plan, Found]:
 
     Only reads. The findings tell what was kept, and what stops the job.
     """
+    doubts = blind.findings(
+        plan,
+        storage.phone.programmer,
+        backup=rules.backup,
+        verified=rules.verify != Verify.NONE,
+    )
+    plan = replace(plan, findings=(*plan.findings, *doubts))
     if plan.errors:
         return plan, Found()
     plan = folded(plan, storage.read)  # first, so that patches cannot change what is unique either
     if not plan.changes_phone:
         return plan, Found()
     if plan.job == "rawprogram":
-        doubts = tuple(layout.against_phone(plan, storage, rules.elsewhere))
-        plan = replace(plan, findings=(*plan.findings, *doubts))
+        strays = layout.against_phone(plan, storage, rules.elsewhere)
+        plan = replace(plan, findings=(*plan.findings, *strays))
         if plan.errors:
             return plan, Found()
     found = unique.look(plan, storage)

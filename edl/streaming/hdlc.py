@@ -8,13 +8,13 @@ Facts: forth32/qtools and openpst agree; the check value of CRC-16/X-25 is that 
 
 from __future__ import annotations
 
-import functools
+import binascii
 from dataclasses import dataclass
 
 FLAG = 0x7E
 _ESCAPE = 0x7D
 _FLIP = 0x20
-_POLYNOMIAL = 0x8408  # 0x1021 with its bits reversed
+_REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 _CRC_BYTES = 2
 MAX_FRAME_BYTES = 8192  # escaped; the largest answer known has 1024 bytes of data
 
@@ -33,22 +33,13 @@ class Frame:
 
 
 def crc16(data: bytes | bytearray | memoryview) -> int:
-    """Return the CRC-16/X-25 of data."""
-    crc, table = 0xFFFF, _table()
-    for value in data:
-        crc = crc >> 8 ^ table[(crc ^ value) & 0xFF]
-    return crc ^ 0xFFFF
+    """Return the CRC-16/X-25 of data.
 
-
-@functools.cache
-def _table() -> tuple[int, ...]:
-    rows = []
-    for value in range(256):
-        crc = value
-        for _ in range(8):
-            crc = crc >> 1 ^ (_POLYNOMIAL if crc & 1 else 0)
-        rows.append(crc)
-    return tuple(rows)
+    It is the CRC of XMODEM's polynomial with the bits of everything reversed, which Python has.
+    """
+    crc = binascii.crc_hqx(bytes(data).translate(_REVERSED), 0xFFFF)
+    high, low = crc >> 8, crc & 0xFF
+    return (_REVERSED[low] << 8 | _REVERSED[high]) ^ 0xFFFF
 
 
 def encode(payload: bytes | bytearray | memoryview) -> bytes:

@@ -21,7 +21,7 @@ from edl.virtual.verifier import Fuses, Status, check_image
 from loaders import make_dummies
 from loaders.contents import programmer
 from loaders.images import Binding, Recipe, elf_image
-from loaders.make_dummies import COMMITTED, MSM8916, MSM8953, QCM2290, SDM660
+from loaders.make_dummies import COMMITTED, MSM8916, MSM8953, MSM8974, QCM2290, SDM660
 from loaders.signing import OTHER, VENDOR, VENDOR_EC, VENDOR_PSS, Vendor
 from tests.conftest import REPO
 
@@ -57,6 +57,7 @@ def test_committed_loaders_are_made_again_to_the_bit(name: str) -> None:
     [
         ("prog_emmc_firehose_8916_test.mbn", MSM8916, "sha256", "MSM8916"),
         ("prog_emmc_firehose_8953_test.mbn", MSM8953, "sha256", "MSM8953"),
+        ("prog_emmc_streaming_8974_test.mbn", MSM8974, "sha256", "MSM8974"),
         ("prog_emmc_ufs_firehose_sdm660_test.elf", SDM660, "sha256", "SDM660"),
         ("prog_firehose_ddr_qcm2290_test.elf", QCM2290, "sha384", "QCM2290"),
     ],
@@ -104,9 +105,8 @@ def test_everything_fits() -> None:
 @pytest.mark.parametrize(
     ("image", "expected", "words", "status"),
     [
-        (GOOD["streaming.mbn"], Fit.NO_PROGRAMMER, "Streaming Download", None),
         (GOOD["v3_aboot.mbn"], Fit.NO_PROGRAMMER, "signed as Android boot loader", None),
-        (elf_image(Recipe(), b"x"), Fit.NO_PROGRAMMER, "holds no Firehose", None),
+        (elf_image(Recipe(), b"x"), Fit.NO_PROGRAMMER, "holds no programmer", None),
         (BAD["bad_truncated_hashes.mbn"], Fit.DAMAGED, "cut off", 0x08),
         (GOOD["v3_unsigned.mbn"], Fit.WRONG_KEY, "no signature", 0x23),
         (GOOD["v3_other_vendor.mbn"], Fit.WRONG_KEY, "signed with test keys: the root is", 0x21),
@@ -407,8 +407,20 @@ def test_programmers_are_found_by_content(tmp_path: Path) -> None:
     (tmp_path / "link.mbn").symlink_to(deep / "anything.bin")
     (tmp_path / "loop").symlink_to(tmp_path)
     found = loaders.find_programmers(tmp_path)
-    assert [path.name for path in found] == ["b.elf", "anything.bin", "sbl80.mbn"]
+    assert [path.name for path in found] == [
+        "b.elf", "anything.bin", "sbl80.mbn", "streaming.mbn",
+    ]  # fmt: skip
     assert loaders.find_programmers(tmp_path / "absent") == []
+
+
+def test_of_both_protocols_firehose_is_preferred(tmp_path: Path) -> None:
+    for name in ("streaming.mbn", "v3.mbn"):
+        (tmp_path / name).write_bytes(GOOD[name])
+    ranked = loaders.rank(loaders.find_programmers(tmp_path), PHONE)
+    assert [(each.name, each.verdict.fit) for each in ranked] == [
+        ("v3.mbn", Fit.EXACT), ("streaming.mbn", Fit.EXACT),
+    ]  # fmt: skip
+    assert "Streaming Download" in ranked[1].note
 
 
 def test_search_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

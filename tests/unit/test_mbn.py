@@ -552,10 +552,10 @@ def test_what_both_signers_of_an_image_signed() -> None:
     assert scheme(both) == ECDSA
 
 
-def test_streaming_download_is_no_firehose() -> None:
+def test_streaming_download_is_a_programmer_of_another_protocol() -> None:
     image = read_image(GOOD["streaming.mbn"])
     assert image.programmer.protocol is Protocol.STREAMING
-    assert not image.is_programmer
+    assert image.is_programmer
 
 
 @pytest.mark.parametrize(
@@ -568,7 +568,7 @@ def test_streaming_download_is_no_firehose() -> None:
         (b"ANDROID!" + bytes(60), "an Android boot image"),
         (b"<!DOCTYPE html>", "a web page"),
         (b"070701" + b"0" * 200, "a set of several images"),
-        (b":020000042A00D0\r\n:1000000005000000", "an Intel HEX file, for phones that are older"),
+        (b":020000042A00D0\r\n:1000000005000000", "an Intel HEX file, for phones of DMSS Download"),
         (bytes(512) + b"EFI PART" + bytes(80), "a dump of a disk"),
         (b"\x55\xff\xed\xff" + bytes(60), "This is no boot image."),
         (b"\xd1\xdc\x4b\x84\x34\x10\xd7\x73" + bytes(60), "cut off"),

@@ -28,6 +28,7 @@ LOADERS = {
     "msm8953": "prog_emmc_firehose_8953_test.mbn",
     "sdm660": "prog_emmc_ufs_firehose_sdm660_test.elf",
     "qcm2290": "prog_firehose_ddr_qcm2290_test.elf",
+    "streaming": "prog_emmc_streaming_8974_test.mbn",
 }
 
 

@@ -15,11 +15,12 @@ from edl.virtual.phone import Phone
 from edl.virtual.profiles import PROFILES, PhoneSpec
 from edl.virtual.saved import State
 from edl.virtual.usb import VirtualBackend
+from tests import phones
 from tests.conftest import REPO
 from tests.virtual.disks import make_bootable
 from tests.virtual.handmade import HELLO, IN, LOADERS, RESET, Client, find
 
-ALL = pytest.mark.parametrize("profile", list(PROFILES))
+ALL = pytest.mark.parametrize("profile", phones.ALL)
 
 
 @ALL

@@ -64,7 +64,7 @@ def still_works(phone: Phone) -> bool:
 
 def put(script: Script, phone: Phone) -> None:
     """Put script in the place of the transport that phone uses."""
-    phone.programmer._talk._transport = script
+    phone.programmer._talk._transport = script  # type: ignore[attr-defined]
 
 
 # -- read -----------------------------------------------------------------------------------------
