@@ -179,7 +179,8 @@ _JSON_KEYS = {
     "mem_type": "memory",
     "prod_name": "product",
 }
-_NUMBERS = {"sectors", "sector_bytes", "luns", "manufacturer_id", "serial", "life_a", "life_b", "pages_per_block"}
+_NUMBERS = {"sectors", "sector_bytes", "luns", "manufacturer_id", "serial", "life_a", "life_b"}
+_NUMBERS |= {"pages_per_block"}
 _SECTOR_SIZES = (512, 1024, 2048, 4096, 8192)
 _MEMORIES = ("emmc", "ufs", "nand", "nvme", "spinor")
 _MAX_SECTORS = 1 << 44

@@ -89,17 +89,23 @@ def parse_value(text: str) -> Expression | Crc32:
     return Crc32(text, parse(match[1]), length_bytes)
 
 
-def resolve(expression: Expression, disk_sectors: int | None) -> int:
+def resolve(
+    expression: Expression, disk_sectors: int | None, pages_per_block: int | None = None
+) -> int:
     """Return the value of expression on a disk (LUN) of disk_sectors, or of unknown size (None).
+
+    pages_per_block: of NAND, whose sectors are pages; None elsewhere.
 
     Raises:
         DocumentError: the value needs a size that is not known, or is negative or too large.
     """
-    if expression.per_block:
+    if expression.per_block and pages_per_block is None:
         raise DocumentError(f"'{expression.text}' counts erase blocks of NAND, which are unknown.")
-    if expression.per_sector and disk_sectors is None:
+    if expression.needs_disk and disk_sectors is None:
         raise DocumentError(f"'{expression.text}' needs the size of the disk, which is not known.")
+    blocks = (disk_sectors or 0) // (pages_per_block or 1)
     value = expression.number + expression.per_sector * (disk_sectors or 0)
+    value += expression.per_block * blocks
     if value < 0:
         raise DocumentError(
             f"'{expression.text}' lies before the start of a disk of {disk_sectors} sectors."

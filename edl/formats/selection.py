@@ -115,7 +115,8 @@ def select(names: Iterable[str], *, upgrade: bool = False) -> Selection:
     Raises:
         PackageError: two files are equally right, or upgrade was asked for and there is none.
     """
-    ranks = [Kind.NORMAL, Kind.UNSPARSE, Kind.KEEPING, Kind.FLASH_UPDATE, Kind.FLASH, *([Kind.UPGRADE] if upgrade else [])]
+    ranks = [Kind.NORMAL, Kind.UNSPARSE, Kind.KEEPING, Kind.FLASH_UPDATE, Kind.FLASH]
+    ranks += [Kind.UPGRADE] if upgrade else []
     rawprograms: list[_Rival] = []
     patches: list[_Rival] = []
     left_out: list[LeftOut] = []

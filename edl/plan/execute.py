@@ -464,7 +464,7 @@ class Executor:
 
 
 def _title(step: Step) -> str:
-    file = step.file if isinstance(step, Write) else ""
+    file = step.file if isinstance(step, Write) and step.room is not None else ""
     return step.label or file or f"LUN {step.area.lun} sector {step.area.start_sector}"
 
 

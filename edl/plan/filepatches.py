@@ -71,7 +71,8 @@ class FilePatches:
         sectors = set()
         for patch in patches:
             try:
-                sectors.add(patch_file(data, patch, unit, disk))
+                pages = self._geometry.pages_per_block
+                sectors.add(patch_file(data, patch, unit, disk, pages))
             except DocumentError as error:
                 self._note("bad-patch", error.message, patch, remedy="Use an unchanged package.")
         return {at: bytes(data[at * unit : (at + 1) * unit]) for at in sectors}

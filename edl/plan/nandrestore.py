@@ -10,7 +10,6 @@ to blocks, and a page can be programmed only once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from edl.chunks import Content, read_all
 from edl.contents import Slice

@@ -26,11 +26,17 @@ ReadSectors = Callable[[Area], bytes]
 _CRC_BYTES = 4
 
 
-def patch_file(data: bytearray, row: PatchRow, unit: int, disk_sectors: int | None) -> int:
+def patch_file(
+    data: bytearray,
+    row: PatchRow,
+    unit: int,
+    disk_sectors: int | None,
+    pages_per_block: int | None = None,
+) -> int:
     """Apply row to data, the file that it names, and return the sector that it changes.
 
     Sectors have unit bytes and are counted from the beginning of the file; those of a value may be
-    counted on a disk of disk_sectors.
+    counted on a disk of disk_sectors. pages_per_block: of NAND.
 
     Raises:
         DocumentError: the patch leaves the file or the sector, or its value does not fit.
@@ -41,7 +47,7 @@ def patch_file(data: bytearray, row: PatchRow, unit: int, disk_sectors: int | No
     if at + row.size_in_bytes > len(data):
         raise DocumentError(f"The patch leaves '{row.filename}', which has {len(data)} bytes.")
     if isinstance(row.value, Expression):
-        value = number(row, row.value, disk_sectors)
+        value = number(row, row.value, disk_sectors, pages_per_block)
     else:
         start = resolve(row.value.start, disk_sectors) * unit
         if start + row.value.length_bytes > len(data):
@@ -63,13 +69,15 @@ def require_fit(row: PatchRow, unit: int) -> None:
         raise DocumentError(f"A CRC-32 does not fit into {row.size_in_bytes} bytes.")
 
 
-def number(row: PatchRow, value: Expression, disk_sectors: int | None) -> int:
+def number(
+    row: PatchRow, value: Expression, disk_sectors: int | None, pages_per_block: int | None = None
+) -> int:
     """Return the number that row writes.
 
     Raises:
         DocumentError: it does not fit into the row's bytes.
     """
-    result = resolve(value, disk_sectors)
+    result = resolve(value, disk_sectors, pages_per_block)
     if result >= 1 << (8 * row.size_in_bytes):
         raise DocumentError(f"{result} does not fit into {row.size_in_bytes} bytes.")
     return result

@@ -225,7 +225,11 @@ def protect(plan: Plan, found: Found, overwrite: tuple[str, ...] = ()) -> Plan:
 def _hurt(step: Step, found: Found) -> Iterator[Unique]:
     for place in found.places:
         unique = place.kind.severity is Worth.MUST_NEVER_CLONE
-        if unique and overlaps(touched(step), place.area) and not _harmless(step, place.area, found):
+        if (
+            unique
+            and overlaps(touched(step), place.area)
+            and not _harmless(step, place.area, found)
+        ):
             yield place
 
 

@@ -79,12 +79,15 @@ def test_a_value_needs_the_disk_and_lies_on_it() -> None:
         resolve(parse("NUM_DISK_SECTORS*0x100000000"), 2**33)
 
 
-def test_erase_blocks_are_read_but_cannot_be_counted() -> None:
+def test_erase_blocks_are_counted_where_their_size_is_known() -> None:
     expression = parse("NUM_DISK_BLOCKS-1458.")
     assert expression == Expression("NUM_DISK_BLOCKS-1458.", -1458, per_block=1)
     assert expression.needs_disk
     with pytest.raises(DocumentError, match="erase blocks of NAND"):
         resolve(expression, 1000)
+    with pytest.raises(DocumentError, match="needs the size of the disk"):
+        resolve(expression, None, 64)
+    assert resolve(expression, 2048 * 64, 64) == 2048 - 1458
 
 
 def test_values_may_be_checksums() -> None:

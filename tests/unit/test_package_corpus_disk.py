@@ -148,7 +148,7 @@ def test_the_sectors_of_a_package_in_a_zip_file(name: str, tmp_path: Path) -> No
         ("msm8937-pine", "a partition layout for ptool"),
         ("unknown-ceka22-ef1", "Not named like a complete set: 2.xml, "),
         ("mtk-moto-milan", "a phone with a MediaTek chip"),
-        ("gen-ptool-glymur-crd-spinor", "no rawprogram files for eMMC or UFS"),
+        ("gen-ptool-glymur-crd-spinor", "The package has the flavors default, qcom_server"),
     ],
 )
 def test_what_is_no_package_for_a_phone(name: str, told: str) -> None:

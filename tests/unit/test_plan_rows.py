@@ -182,7 +182,7 @@ def test_what_drives_terminals_does_not_get_through(tmp_path: Path) -> None:
     assert made.steps[0].label == "?"
 
 
-def test_nand_rows_are_refused(tmp_path: Path) -> None:
+def test_rows_for_nand_are_refused_on_other_storage(tmp_path: Path) -> None:
     nand: dict[str, Any] = {"PAGES_PER_BLOCK": 64, "last_sector": 107}
     made = plan(rom(tmp_path, erase(100, 8, **nand), program("a.img", 100, 8, **nand), a=b"a"))
     assert found(made) == [("nand", f"{RAW}:3"), ("nand", f"{RAW}:4")]
