@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 from edl.chunks import BytesContent
+from edl.device.provisioning import rows
 from edl.errors import DocumentError, PackageError
 from edl.formats import blockimage, expressions, lonely, rescuemap, selection
 from edl.formats.blockimage import BlockImage
@@ -17,6 +18,7 @@ from edl.formats.flashmap import read_flashmap
 from edl.formats.flashscript import read_anti_version, read_script
 from edl.formats.metabuild import read_metabuild
 from edl.formats.oplussettings import is_settings, plain_rows, read_settings
+from edl.formats.provision import MAX_LUNS, read_provision
 from edl.formats.rawprogram import PatchRow, ProgramRow, read_rawprogram
 from edl.formats.sahara_config import is_sahara_config, read_sahara_config
 from edl.formats.xml import read_document
@@ -32,6 +34,7 @@ from tests.fuzz.target import (
 from tests.packages import motos, test_installers, test_oplus
 from tests.packages.making import rawprogram
 from tests.unit.test_blockimage import LISTS
+from tests.unit.test_provision import lun, whole
 from tests.unit.test_sahara_config import KAANAPALI
 
 _DISK = 61_071_360  # sectors
@@ -148,6 +151,16 @@ def _settings_seeds() -> Iterator[bytes]:
     for name in test_oplus.FILES:
         text = text.replace("{" + name + "}", place)
     yield text.encode()
+
+
+def _provision(data: bytes) -> None:
+    found = read_provision(data, "provision.xml")
+    look_at(found)
+    require(0 < len(found.enabled) <= MAX_LUNS, "a device with that many LUNs")
+    require(found.grows in {row.lun for row in found.enabled}, "a LUN that grows and is not there")
+    require(found.locks in {True, False}, "a lock that is neither open nor closed")
+    for xml in rows(found, commit=True):
+        require(len(xml) < 512, "a row longer than a packet")
 
 
 def _sahara_config(data: bytes) -> None:
@@ -285,6 +298,12 @@ TARGETS = (
     )),
     Target(
         "oplus-settings", ("edl.formats.oplussettings",), _settings, _settings_seeds, words=_ROWS,
+    ),
+    Target(
+        "provision", ("edl.formats.provision",), _provision,
+        lambda: [whole(luns=(lun(5, bLUEnable=0, size_in_kb=0),))],
+        words=(b"<ufs ", b'LUNum="', b'bConfigDescrLock="1"', b'size_in_kb="', b'LUNtoGrow="',
+               b'commit="', b'desc="', b"0x0c", b"0x7F"),
     ),
     Target("sahara-config", ("edl.formats.sahara_config",), _sahara_config, lambda: [KAANAPALI]),
     Target("motorola-documents", ("edl.formats.lonely",), _lonely, _lonely_seeds, words=(
