@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reset": ("reset", "Restart the phone, or switch it off.", "Control"),
     "gpt": ("gpt", "Mend partition tables, or compare them.", "Partitions and sectors"),
     "slot": ("slot", "Show which slot (a, b) the phone starts, or choose it.", "Control"),
+    "ks": ("ks", "Start a device without flash from images (kickstart).", "Control"),
     "set-bootable": ("set_bootable", "Choose the LUN that the phone boots from.", "Control"),
     "nop": ("nop", "Ask the programmer for a sign of life.", "Control"),
     "provision": ("provision", "Divide UFS storage into LUNs: new chips only.", "Advanced"),

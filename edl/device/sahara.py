@@ -44,7 +44,7 @@ _MAX_GREETINGS = 64  # one for each image of a chain, and some for lost ones
 _MAX_STALE = 100  # packets that are passed over while another one is due
 
 
-class _Budget:
+class Budget:
     """What a phone may ask for in one upload, so that none goes on for ever."""
 
     def __init__(self, images: Mapping[int, bytes]) -> None:
@@ -53,10 +53,20 @@ class _Budget:
         self._greetings = _MAX_GREETINGS
 
     def greeting(self) -> None:
+        """Count a greeting.
+
+        Raises:
+            ProtocolError: it is one too many.
+        """
         self._greetings -= 1
         self._check(self._greetings)
 
     def piece(self, length: int) -> None:
+        """Count a piece of that length.
+
+        Raises:
+            ProtocolError: it is one too many.
+        """
         self._bytes -= length
         self._empty -= not length
         self._check(min(self._bytes, self._empty))
@@ -87,6 +97,10 @@ class BootRom:
     def leftover(self) -> bytes:
         """Return the bytes that came behind the last packet: the programmer's first words."""
         return self._host.leftover()
+
+    def upcoming(self, timeout_s: float) -> host.Event:
+        """Return what was put back, else what the device says next; raises as `next_event`."""
+        return self._pushed.pop(0) if self._pushed else self.next_event(timeout_s)
 
     def next_event(self, timeout_s: float) -> host.Event:
         """Return what the device says next.
@@ -154,11 +168,11 @@ class BootRom:
         try:
             if hello is None or self._enter_command_mode():
                 for question in _questions(hello):
-                    answer = self._question(question)
+                    answer = self.ask(question)
                     if answer is None:
                         break
                     answers[question] = answer
-                self._leave_command_mode()
+                self.leave_commands()
         except (TransportTimeoutError, ProtocolError) as error:
             _log.info("command mode fails: %s", error)
             self._emit(Stage("identity", "the boot ROM does not tell more: asking for a new start"))
@@ -178,7 +192,13 @@ class BootRom:
             self._pushed.append(event)
         return False
 
-    def _question(self, question: Exec) -> bytes | None:
+    def ask(self, question: Exec) -> bytes | None:
+        """Return the answer to a client command; None if it was refused. Only in command mode.
+
+        Raises:
+            TransportTimeoutError: there is none.
+            ProtocolError: it is no answer.
+        """
         self.send(self._host.execute(question))
         match self.next_event(_COMMAND_TIMEOUT_S):
             case host.AnswerAnnounced(size_bytes=0):
@@ -194,7 +214,12 @@ class BootRom:
                 self._pushed.append(other)
                 return None
 
-    def _leave_command_mode(self) -> None:
+    def leave_commands(self) -> None:
+        """Leave command mode; the fresh greeting is put back.
+
+        Raises:
+            TransportTimeoutError: there is none.
+        """
         self.send(self._host.switch_mode(Mode.IMAGE_PENDING))
         for _ in range(_MAX_STALE):
             try:
@@ -250,7 +275,7 @@ class BootRom:
             ProtocolError: it asks for impossible pieces.
         """
         last_id = PROGRAMMER_ID
-        budget = _Budget(images)
+        budget = Budget(images)
         timeout_s = PACKET_TIMEOUT_S
         sent_bytes = 0
         for _ in range(_MAX_EVENTS):
@@ -261,10 +286,10 @@ class BootRom:
                     self.send(self._host.hello(wanted))
                 case host.ImageRequested(image_id, offset, length):
                     last_id = image_id
-                    sent_bytes += self._serve(images, image_id, offset, length)
+                    sent_bytes += self.serve(images, image_id, offset, length)
                     budget.piece(length)
                 case host.ImageEnded(image_id, status):
-                    self._finish(image_id, status)
+                    self.finish(image_id, status)
                     self._emit(Stage("upload", f"image {image_id} sent, {sent_bytes} bytes"))
                     timeout_s = SLOW_IMAGES.get(image_id, PACKET_TIMEOUT_S)
                 case host.DoneAnswered(complete):
@@ -280,7 +305,7 @@ class BootRom:
                     raise ProtocolError(f"{other} came in the middle of the upload.")
         raise ProtocolError("The phone asks for pieces of the programmer without end.")
 
-    def _finish(self, image_id: int, status: Status) -> None:
+    def finish(self, image_id: int, status: Status) -> None:
         """Start the image that is complete; raise an error for one that was refused."""
         if status is not Status.SUCCESS:
             self.reset()
@@ -289,16 +314,20 @@ class BootRom:
 
     def _next_or_started(self, timeout_s: float) -> host.Event | None:
         """Return what comes next; None if the last word got lost in the hurry of the start."""
-        if self._pushed:
-            return self._pushed.pop(0)
         try:
-            return self.next_event(timeout_s)
+            return self.upcoming(timeout_s)
         except (TransportTimeoutError, DeviceGoneError):
             if self._host.phase is not host.Phase.DONE:
                 raise
             return None
 
-    def _serve(self, images: Mapping[int, bytes], image_id: int, offset: int, length: int) -> int:
+    def serve(self, images: Mapping[int, bytes], image_id: int, offset: int, length: int) -> int:
+        """Send the piece of an image that the phone asks for, and return its length.
+
+        Raises:
+            ProgrammerRefusedError: there is no such image, or no such piece of it.
+            TransportError: the connection fails.
+        """
         try:
             image = images.get(image_id)
         except UsageError:  # which one is meant, nobody knows

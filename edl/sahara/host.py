@@ -21,7 +21,7 @@ from edl.sahara import packets
 from edl.sahara.packets import Command, Mode
 from edl.sahara.status import Status
 
-MAX_ANSWER_BYTES = 64 * 1024  # longest known answer of a client command is under 2 KiB
+MAX_ANSWER_BYTES = 1024 * 1024  # most answers have up to 2 KiB; training data of memory has more
 MAX_GREETING_BYTES = 1024 * 1024  # XML that may wait for `leftover()`; a greeting has some 2 KiB
 
 

@@ -28,6 +28,7 @@ _PIECE_BYTES = 0x1000
 _PADDED_PK_HASH_BYTES = 144
 _USB_PACKET_BYTES = 512
 _CHIP_ID_BYTES = 0x54
+_TRAINING_COMMANDS = struct.pack("<2I", Exec.COMMAND_IDS, Exec.TRAINING_DATA)
 _SWITCHABLE = (Mode.IMAGE_PENDING, Mode.IMAGE_COMPLETE, Mode.COMMAND)
 
 
@@ -89,6 +90,8 @@ class RomConfig:
     crash_dump: it is no boot ROM but a crashed boot loader (900e) that offers this memory; nothing
         else is heeded then.
     sw_ids: kinds of image that it starts.
+    flashless: of a modem or an accelerator without flash: its images are the system, and it starts
+        after the last one. training: data that it wants its host to fetch after the first image.
     """
 
     fuses: Fuses
@@ -118,6 +121,8 @@ class RomConfig:
     hello_mode: Mode | None = None
     crash_dump: CrashDump | None = None
     sw_ids: frozenset[int] = PROGRAMMER
+    flashless: bool = False
+    training: bytes = b""
 
 
 def boot_rom(config: RomConfig, on_loaded: Callable[[LoadedImage], None]) -> Firmware:
@@ -168,6 +173,7 @@ class _Rom:
         self._image_index = 0
         self._greeted = False
         self._block_filled = False  # the last block was a multiple of the packet size
+        self._trained = not config.training
         self._answers = self._client_commands()
 
     @property
@@ -250,6 +256,8 @@ class _Rom:
         config = self._config
         last = self._image_index > 0 and self._image_index == len(config.image_ids) - 1
         mode = Mode.IMAGE_COMPLETE if config.announces_last and last else Mode.IMAGE_PENDING
+        if self._image_index and not self._trained:  # sahara.md 6.4
+            self._trained, mode = True, Mode.COMMAND
         hello = packets.Hello(
             config.version, config.version_min, packets.MAX_PACKET_BYTES, config.hello_mode or mode
         ).to_bytes()
@@ -283,7 +291,8 @@ class _Rom:
     def _transfer(self) -> Generator[Request, Any, NoReturn]:
         """Load the next image; after the last one the boot ROM is done."""
         config = self._config
-        companion = len(config.image_ids) > 1 and self._image_id != PROGRAMMER_ID
+        several = len(config.image_ids) > 1 and self._image_id != PROGRAMMER_ID
+        companion = several or config.flashless
         loader = Loader(
             fuses=config.fuses,
             kind=config.image_kind,
@@ -302,7 +311,7 @@ class _Rom:
             raise _SaharaError(SaharaStatus.INVALID_CMD)
         if self._image_index == len(config.image_ids) - 1:
             yield from self._send(packets.DoneResp(config.done_status))
-            raise _LeaveError("start")
+            raise _LeaveError("boot" if config.flashless else "start")
         yield from self._send(packets.DoneResp(0))
         self._image_index += 1
         raise _RestartError
@@ -343,6 +352,8 @@ class _Rom:
             Exec.HWID: struct.pack("<Q", fuses.hwid) * 3,
             Exec.PK_HASH: hashes[config.pk_hash_form],
             Exec.CHIP_ID_V3: config.chip_id,
+            Exec.COMMAND_IDS: config.training and _TRAINING_COMMANDS,
+            Exec.TRAINING_DATA: config.training,
         }
         return {
             command: answer

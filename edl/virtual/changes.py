@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from edl.units import MIB, parse_size
 from edl.virtual.bootrom import CommandMode
 from edl.virtual.crashes import require_name
+from edl.virtual.descriptors import FLASHLESS_PROTOCOL
 from edl.virtual.programmer.board import (
     MOTOROLA_LIMIT,
     OPLUS_LOCK,
@@ -163,6 +164,15 @@ def with_crash(profile: Profile, text: str) -> Profile:
     return replace(with_state(profile, CRASHED), crash=require_name(text))
 
 
+def with_flashless(profile: Profile, text: str) -> Profile:
+    """Return profile as a modem without flash; `training` wants its training data fetched."""
+    if text not in {"yes", "training"}:
+        raise ValueError("it is yes or training")
+    training = bytes(range(256)) * 40 if text == "training" else b""
+    rom = replace(profile.rom, flashless=True, training=training)
+    return replace(profile, rom=rom, usb_protocol=FLASHLESS_PROTOCOL)
+
+
 def _one_of(choice: Mapping[str, Value], text: str) -> Value:
     if text not in choice:
         raise ValueError(f"it is {', '.join(choice)}")
@@ -186,4 +196,5 @@ CHANGES: dict[str, Callable[[Profile, str], Profile]] = {
     "payload": with_payload,
     "starts": with_start,
     "crash": with_crash,
+    "flashless": with_flashless,
 }

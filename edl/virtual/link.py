@@ -63,7 +63,11 @@ class Strike:
 
 @dataclass(frozen=True)
 class Exit:
-    """Leave for good. reason: start (run the loaded programmer), reset, reset_to_edl, off, hang."""
+    """Leave for good.
+
+    reason: start (run the loaded programmer), boot (the loaded system), reset, reset_to_edl, off,
+    hang.
+    """
 
     reason: str
 

@@ -325,6 +325,9 @@ class Phone:
                 self._start_programmer()
             case "reset":
                 self._restart()
+            case "boot":
+                self._leave()
+                self._state = State.BOOTED
             case "reset_to_edl":
                 self._leave()
                 self._start_boot_rom()

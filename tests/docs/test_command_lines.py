@@ -41,6 +41,7 @@ NEEDS_MORE = {
     "--resume": "it needs an interrupted job",
     "edl resume": "it needs an interrupted job",
     "ramdump": "it needs a phone that has crashed",
+    "edl ks": "it needs a device without flash",
     " rescue": "it needs somebody who answers",
     "--from-other-device": "it needs a dump of another phone",
     "--unique": "it needs older backups",

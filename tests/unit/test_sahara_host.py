@@ -445,8 +445,8 @@ def test_impossible_packets(text: str, message: str) -> None:
 
 def test_an_absurd_announcement_is_refused_before_anything_is_fetched() -> None:
     core = play(IDENTITY[:4], whole)
-    message = rejected(core, "0e000000 10000000 01000000 01000100")
-    assert message == "Sahara command 0x1 announces 65537 bytes."
+    message = rejected(core, "0e000000 10000000 01000000 01001000")
+    assert message == "Sahara command 0x1 announces 1048577 bytes."
 
 
 def test_endless_xml_is_an_error() -> None:
