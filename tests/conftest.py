@@ -46,6 +46,7 @@ UNCOUNTED = (
     "tests/cli/test_rescue.py::test_the_cable_comes_out_and_it_is_another_day",
     "tests/docs/test_command_lines.py",
     "tests/docs/test_dependencies.py",
+    "tests/docs/test_sphinx.py",
     "tests/docs/test_docs.py::test_the_demo_ends_well",
     "tests/umockdev/",
     "tests/unit/test_package_corpus.py",
