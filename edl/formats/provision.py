@@ -71,6 +71,11 @@ class ProvisionRow:
     about: str
     line: int
 
+
+@dataclass(frozen=True)
+class LunRow(ProvisionRow):
+    """A row about one LUN."""
+
     @property
     def lun(self) -> int:
         """Number of the LUN that the row is about."""
@@ -93,12 +98,12 @@ class Layout:
 
     name: str
     device: ProvisionRow
-    luns: tuple[ProvisionRow, ...]
+    luns: tuple[LunRow, ...]
     end: ProvisionRow
     warnings: tuple[str, ...] = ()
 
     @property
-    def enabled(self) -> tuple[ProvisionRow, ...]:
+    def enabled(self) -> tuple[LunRow, ...]:
         """The LUNs that there will be, by number."""
         return tuple(sorted((row for row in self.luns if row.enabled), key=lambda row: row.lun))
 
@@ -131,29 +136,30 @@ def read_provision(data: bytes, name: str) -> Layout:
     ]
     if root.text:
         problems.append(Problem(root.line, f"stray text between the rows: '{root.text[:60]}'."))
-    kinds: dict[str, list[ProvisionRow]] = {"device": [], "lun": [], "end": []}
-    for element in rows:
-        kind, row = _row(element, problems)
-        kinds[kind].append(row)
+    device = [_row(each, _DEVICE, problems) for each in rows if _kind(each) == "device"]
+    luns = [LunRow(**vars(_row(each, _LUN, problems))) for each in rows if _kind(each) == "lun"]
+    end = [_row(each, _END, problems) for each in rows if _kind(each) == "end"]
     if not problems:
-        _complete(root, kinds, problems)
+        _complete(root, {"device": device, "end": end}, luns, problems)
     if problems:
         raise problems_error(name, sorted(problems, key=lambda problem: problem.line))
-    layout = Layout(name, kinds["device"][0], tuple(kinds["lun"]), kinds["end"][0])
+    layout = Layout(name, device[0], tuple(luns), end[0])
     problems += _contradictions(layout)
     if problems:
         raise problems_error(name, sorted(problems, key=lambda problem: problem.line))
     return Layout(name, layout.device, layout.luns, layout.end, tuple(_doubts(layout)))
 
 
-def _row(element: Element, problems: list[Problem]) -> tuple[str, ProvisionRow]:
-    """Return what kind of row element is, and what it says; what is wrong goes to problems."""
+def _kind(element: Element) -> str:
+    """Return what element is about: the device, a LUN, or the end."""
     if "LUNum" in element.attributes:
-        kind, known = "lun", _LUN
-    elif "LUNtoGrow" in element.attributes or "commit" in element.attributes:
-        kind, known = "end", _END
-    else:
-        kind, known = "device", _DEVICE
+        return "lun"
+    ends = "LUNtoGrow" in element.attributes or "commit" in element.attributes
+    return "end" if ends else "device"
+
+
+def _row(element: Element, known: _Kinds, problems: list[Problem]) -> ProvisionRow:
+    """Return what element says; what is wrong goes to problems."""
     found: list[str] = []
     values, texts = {}, {}
     for key, text in element.attributes.items():
@@ -178,12 +184,14 @@ def _row(element: Element, problems: list[Problem]) -> tuple[str, ProvisionRow]:
     if element.children or element.text:
         found.append("<ufs> has something inside it.")
     problems += [Problem(element.line, text) for text in found]
-    about = element.attributes.get(_FOR_PEOPLE, "") if kind == "lun" else ""
-    return kind, ProvisionRow(values, texts, about, element.line)
+    return ProvisionRow(values, texts, element.attributes.get(_FOR_PEOPLE, ""), element.line)
 
 
 def _complete(
-    root: Element, kinds: Mapping[str, list[ProvisionRow]], problems: list[Problem]
+    root: Element,
+    kinds: Mapping[str, list[ProvisionRow]],
+    luns: list[LunRow],
+    problems: list[Problem],
 ) -> None:
     """Look whether there are as many rows of each kind as there must be."""
     names = {"device": "the device (bNumberLU)", "end": "the end (LUNtoGrow, commit)"}
@@ -194,10 +202,10 @@ def _complete(
             Problem(row.line, f"there is more than one row about {words}.")
             for row in kinds[kind][1:]
         ]
-    if not kinds["lun"]:
+    if not luns:
         problems.append(Problem(root.line, "there is no row about a LUN."))
     seen: set[int] = set()
-    for row in kinds["lun"]:
+    for row in luns:
         if row.lun in seen:
             problems.append(Problem(row.line, f"LUN {row.lun} has more than one row."))
         seen.add(row.lun)
@@ -226,7 +234,7 @@ def _contradictions(layout: Layout) -> list[Problem]:
     return found
 
 
-def _lun_problems(row: ProvisionRow) -> list[Problem]:
+def _lun_problems(row: LunRow) -> list[Problem]:
     values, found = row.values, []
     if row.enabled and not row.size_bytes:
         found.append("the LUN is enabled and has no size.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edl.device.ufs import UfsDevice, UfsLun
-from edl.formats.provision import Layout, ProvisionRow
+from edl.formats.provision import Layout, LunRow
 from edl.plan.model import Finding, Severity
 from edl.units import format_size
 
@@ -53,7 +53,7 @@ class Change:
     now_bytes: int | None
     then_bytes: int | None
     grows: bool
-    row: ProvisionRow | None
+    row: LunRow | None
     odd: tuple[str, ...] = ()
 
     @property
@@ -111,14 +111,14 @@ def _changes(layout: Layout, storage: Storage) -> Iterator[Change]:
         yield Change(lun, now.size_bytes if now else None, then, grows, row, odd)
 
 
-def _odd(now: UfsLun, row: ProvisionRow) -> Iterator[str]:
+def _odd(now: UfsLun, row: LunRow) -> Iterator[str]:
     for name, told in _TOLD_BY.items():
         value = getattr(now, told)
         if value is not None and value != row.values[name]:
             yield f"{name} {value} -> {row.values[name]}"
 
 
-def _size(row: ProvisionRow, layout: Layout, device: UfsDevice) -> int | None:
+def _size(row: LunRow, layout: Layout, device: UfsDevice) -> int | None:
     """Return how large the LUN becomes, or None if that is not known."""
     kind, unit = row.values["bMemoryType"], device.unit_bytes or 1
     asked = -(-row.size_bytes // unit) * unit
@@ -240,7 +240,7 @@ def differences(wanted: Provisioning, now: Mapping[int, UfsLun]) -> tuple[str, .
     return tuple(found)
 
 
-def _not_as(lun: UfsLun, row: ProvisionRow, change: Change, *, exact: bool) -> Iterator[str]:
+def _not_as(lun: UfsLun, row: LunRow, change: Change, *, exact: bool) -> Iterator[str]:
     size = lun.size_bytes or 0
     if size != change.then_bytes if exact and not change.grows else size < row.size_bytes:
         yield f"LUN {row.lun} has {format_size(size)}"
@@ -264,4 +264,3 @@ def as_rows(wanted: Provisioning) -> list[dict[str, Any]]:
         }
         for each in wanted.changes
     ]
-
