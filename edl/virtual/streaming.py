@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+from edl.errors import ProtocolError
 from edl.streaming import packets
 from edl.streaming.packets import Command, ErrorCode, Feature, Opened, OpenStatus
 from edl.virtual.frames import Receiver, wrap
@@ -153,6 +154,8 @@ class _Streaming:
                 answer = self._obey(payload)
             except _NoError as no:
                 yield self._no(no.code, str(no))
+            except ProtocolError:
+                yield self._no(ErrorCode.BAD_LENGTH, "Invalid packet length")
             except StorageError:
                 yield self._no(ErrorCode.OPERATION_FAILED, "flash operation failed")
             else:

@@ -25,7 +25,7 @@ from tests.fuzz.target import BrokenPromiseError, Target, attempt
 INPUTS = 15  # for each target, in every run of the tests; `python -m tests.fuzz` takes the time
 
 # In these rooms every module reads what strangers wrote; elsewhere those do that use one of READS.
-ROOMS = ("edl.formats", "edl.sahara", "edl.firehose")
+ROOMS = ("edl.formats", "edl.sahara", "edl.firehose", "edl.streaming")
 READS = re.compile(
     r"json\.loads|tomllib\.loads|struct\.unpack|\.unpack_from|\.iter_unpack|\.unpack\(|fromhex\("
     r"|from_bytes\(|read_document\("

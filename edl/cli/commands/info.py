@@ -130,7 +130,8 @@ def _programmer(programmer: Programmer) -> dict[str, Any]:
     greeting, configuration = programmer.greeting, programmer.configuration
     functions = greeting.functions
     return {
-        "generation": programmer.generation,
+        "protocol": programmer.protocol,
+        "generation": programmer.generation or None,
         "build_date": greeting.build_date or (configuration.build if configuration else "") or None,
         "target": (configuration.target if configuration else "") or None,
         "functions": None if functions is None else sorted(functions),
@@ -261,7 +262,9 @@ def _fused(secure_boot: dict[str, Any]) -> str:
 
 
 def _programmer_rows(programmer: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "generation", str(programmer["generation"])
+    yield "speaks", programmer["protocol"]
+    if programmer["generation"]:
+        yield "generation", str(programmer["generation"])
     yield "built", programmer["build_date"] or _NOT_TOLD
     yield "for", programmer["target"] or _NOT_TOLD
     yield "transfers", f"up to {format_size(programmer['payload_bytes'])}"
