@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import again, jobs, large, link, whole
+from benchmarks import again, jobs, large, link, station, whole
 from benchmarks.bench import Result
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "overlap": jobs.overlap,
     "again": again.again,
     "backups": again.backups,
+    "station": station.station,
     "start": whole.start_up,
     "memory": whole.memory,
     "large": large.large,

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A bench of phones on one computer: how much of all links is used, and how much memory it takes."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.bench import LOADERS, PATTERN, PatternLun, Result
+from edl.cli.commands import rawprogram
+from edl.cli.options import Settings
+from edl.cli.station.crew import Crew, Wanted
+from edl.cli.station.rows import Row, State
+from edl.cli.station.worker import Order
+from edl.units import GIB, MIB
+from edl.virtual.bench import Bench
+
+_PHONES = 8
+_LINK = 40e6  # bytes in a second
+_LOADERS = Path(__file__).parent.parent / "loaders"
+_START = 2048
+
+
+def _package(folder: Path, size_bytes: int) -> Path:
+    """Make a package of one image."""
+    with (folder / "system.img").open("wb") as file:
+        for _ in range(size_bytes // MIB):
+            file.write(PATTERN)
+    (folder / "prog.elf").write_bytes((_LOADERS / LOADERS["msm8953"]).read_bytes())
+    (folder / "rawprogram0.xml").write_text(
+        '<?xml version="1.0"?><data><program SECTOR_SIZE_IN_BYTES="512" filename="system.img"'
+        f' label="system" num_partition_sectors="{size_bytes // 512}"'
+        f' physical_partition_number="0" start_sector="{_START}" sparse="false"'
+        ' file_sector_offset="0"/></data>'
+    )
+    return folder
+
+
+def _run(package: Path, phones: int, verify: str) -> tuple[float, int]:
+    """Write package to so many phones; return the seconds, and the bytes that got there."""
+    arguments = {"package": (str(package),), "patch": (), "include": (), "lun": (), "only": (),
+                 "skip": (), "allow_missing": False, "no_reset": True, "no_set_bootable": True,
+                 "verify": verify, "unchanged": "write"}  # fmt: skip
+    spec = f"msm8953,size=1GiB,link={_LINK / 1e6:.0f}MB/s*{phones}"
+    with Bench(spec, real_time=True) as bench:
+        for phone in bench.phones.values():
+            old = phone.storage.luns[0]
+            phone.storage.luns[0] = PatternLun(old.sectors, old.sector_bytes)
+        request = rawprogram.read_request(Settings(), arguments)
+        order = Order(request, Settings(virtual="*"), True, {"no_boot_check": True})
+
+        def tell(_: Row) -> None:
+            pass
+
+        crew = Crew(order, Wanted(count=phones), tell, backend=bench.backend, phones=bench.phones)
+        begin = time.monotonic()
+        crew.run()
+        crew.close()
+        seconds = time.monotonic() - begin
+        wrong = [row.data for row in crew.rows if row.state is not State.DONE]
+        if wrong:
+            raise RuntimeError(f"phones were not written: {wrong}")
+        taken = 0
+        for phone in bench.phones.values():
+            lun = phone.storage.luns[0]
+            assert isinstance(lun, PatternLun)
+            taken += lun.taken_bytes
+        return seconds, taken
+
+
+def station(size_bytes: int = GIB // 2, phones: int = _PHONES) -> Iterator[Result]:
+    """Yield which part of all links is busy, in real time, from the first phone's first word on."""
+    with tempfile.TemporaryDirectory() as made:
+        package = _package(Path(made), size_bytes)
+        for verify in ("none", "sha256"):
+            seconds, taken = _run(package, phones, verify)
+            if taken != phones * size_bytes:
+                raise RuntimeError("the phones did not get all bytes")
+            share = taken / seconds / (phones * _LINK)
+            name = f"{phones} phones, 40 MB/s each, real time, verify {verify}"
+            yield Result(name, f"{share:.1%} of {phones} links", ">= 90%", share >= 0.9)
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    yield Result(f"{phones} phones, peak memory with the virtual phones",
+                 f"{peak / MIB:.0f} MiB", "<= 250 MiB", peak <= 250 * MIB)  # fmt: skip
