@@ -141,6 +141,16 @@ def elf_image(recipe: Recipe, content: bytes) -> bytes:
     return _file(headers, segments)
 
 
+def signed_table(recipe: Recipe, table: bytes) -> bytes:
+    """Return a table of digests signed by itself, as recipe says: the first one of VIP.
+
+    Programmers take at most 8192 bytes, so the certificates get no more room than they need.
+    """
+    chip_maker, vendor = _signers(recipe, 1)
+    vendor = replace(vendor, area_bytes=-(-len(vendor.chain) // 16) * 16)
+    return _hash_segment(recipe, (chip_maker, vendor), table, recipe.address)
+
+
 def plain_elf(content: bytes, *, bits: int = 32, machine: int = 243) -> bytes:
     """Return an ELF image without a hash segment: the first part of a multi-ELF loader."""
     segments = [_Segment(6, content, offset=PAGE, memory_bytes=len(content))]

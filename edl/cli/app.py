@@ -333,7 +333,7 @@ class App:
             untouched=self.untouched,
             hints=tuple(hints),
             identify=not settings.no_identify,
-            payload_bytes=_payload(settings.max_payload),
+            payload_bytes=payload_bytes(settings.max_payload),
         )
 
 
@@ -374,7 +374,12 @@ def _id(text: str | None, option: str) -> int | None:
     return number
 
 
-def _payload(text: str | None) -> int | None:
+def payload_bytes(text: str | None) -> int | None:
+    """Return the size of transfers that --max-payload asks for.
+
+    Raises:
+        UsageError: no programmer could have that size.
+    """
     if text is None:
         return None
     try:

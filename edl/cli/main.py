@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "station": ("station", "Write a package to every phone that appears.", "Rescue"),
     "check": ("check", "Look through a package without a phone.", "Rescue"),
     "rehearse": ("rehearse", "Carry a package out on a virtual phone.", "Rescue"),
+    "digests": ("digests", "Make tables for programmers that take what is signed.", "Rescue"),
     "verify": ("verify", "Compare the phone with a package.", "Rescue"),
     "backup": ("backup", "Save everything that can be read from the phone.", "Rescue"),
     "restore": ("restore", "Write a backup back, as far as it belongs here.", "Rescue"),

@@ -43,6 +43,7 @@ ALIASES = {
     "rl": "backup",
     "read-all": "backup",
     "dump-rawprogram": "backup",
+    "create-digests": "digests",
     "getactiveslot": "slot",
     "setactiveslot": "slot",
     "set_active": "slot",
@@ -60,8 +61,6 @@ LATER = {
     "send": _RAW,
     "erase-all": "'edl erase LUN' erases one LUN, unless something on it exists only once",
     "ep": "'edl erase NAME' erases a whole partition, 'edl erase LUN/START+SECTORS' a part",
-    "digests": "programmers that want signed digest tables (VIP) are recognised, not yet served",
-    "create-digests": "programmers that want signed digest tables (VIP) are not yet served",
     "web": "'--json' with any command serves other programs",
     "server": "'--json' with any command serves other programs",
     "replay": "'edl rehearse FOLDER' carries a package out on a virtual phone",
@@ -137,7 +136,8 @@ def _qdl(before: list[str], first: list[str], after: list[str], *, named: bool) 
     if place is not None and after[place] in _WITH_LOADER:
         command = after.pop(place)
         return [command, *before, *(first if named else ["--loader", *first]), *after]
-    return ["rawprogram", *before, *first, *after]
+    digests = any(word.startswith("--create-digests") for word in (*before, *after))
+    return ["digests" if digests else "rawprogram", *before, *first, *after]
 
 
 def _help(before: list[str], after: list[str]) -> list[str]:

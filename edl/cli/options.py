@@ -214,15 +214,20 @@ def _debug(ctx: click.Context, _param: click.Parameter, value: Any) -> None:  # 
         settings.verbose = max(settings.verbose, 2)
 
 
+_MEMORY = _shared(
+    "-m", "--memory", "--storage", "memory", type=click.Choice(MEMORIES, case_sensitive=False),
+    help="Storage type [default: found out].",
+)  # fmt: skip
+_MAX_PAYLOAD = _shared(
+    "--max-payload", "--maxpayload", "max_payload", metavar="SIZE",
+    help="Largest data transfer to ask for.",
+)  # fmt: skip
 _PHONE: tuple[Callable[[Any], Any], ...] = (
     _shared(
         "-l", "--loader", metavar="FILE|DIR|ID:FILE,...",
         help="Programmer to upload, a folder to search, or images by Sahara id.",
     ),
-    _shared(
-        "-m", "--memory", "--storage", "memory", type=click.Choice(MEMORIES, case_sensitive=False),
-        help="Storage type [default: found out].",
-    ),
+    _MEMORY,
     _shared("-S", "--serial", metavar="SERIAL", help="The phone with this serial number."),
     _shared("--port", "--portname", "port", metavar="PORT",
             help="Serial port with the phone (COM5, /dev/ttyUSB0), instead of USB."),
@@ -232,10 +237,7 @@ _PHONE: tuple[Callable[[Any], Any], ...] = (
         "--wait", type=Seconds(), metavar="SECONDS",
         help="Wait for a phone [default: 60 on a terminal, else 0].",
     ),
-    _shared(
-        "--max-payload", "--maxpayload", "max_payload", metavar="SIZE",
-        help="Largest data transfer to ask for.",
-    ),
+    _MAX_PAYLOAD,
     _shared("--no-identify", is_flag=True, help="Do not ask the boot ROM who the phone is."),
     _shared(
         "--virtual", metavar="PROFILE|DIR",
@@ -264,8 +266,10 @@ _FOREIGN: tuple[Callable[[Any], Any], ...] = (
     _refused("--genxml", reason="edl backup DIR writes the XML beside what it saves."),
     _refused("--finalize-provisioning", reason="UFS provisioning is not built in yet: it cannot be"
              " undone."),
-    _refused("--vip-table-path", "--create-digests", reason="Signed digest tables (VIP) are not"
-             " built in yet."),
+    _refused("--vip-table-path", reason="It belongs to rawprogram: edl rawprogram PACKAGE --vip"
+             " DIR"),
+    _refused("--create-digests", reason="A command makes digest tables: edl digests PACKAGE -o"
+             " DIR"),
     _refused("--partitionfilename", reason="The Streaming protocol is not built in."),
     _ignored("--skipresponse", flag=True),
     _ignored("--skipstorageinit", "--skip-storage-init", flag=True),
@@ -310,6 +314,11 @@ def free(function: Function, name: str) -> Function:
 def phone_options(function: Function) -> Function:
     """Add the shared options to a command that talks to a phone."""
     return global_options(function)
+
+
+def transfer_options(function: Function) -> Function:
+    """Add what decides, without a phone, which bytes would go to one."""
+    return _MEMORY(_MAX_PAYLOAD(function))
 
 
 def output_options(function: Function) -> Function:

@@ -65,6 +65,7 @@ class Reach:
         self._resume = resume
         self._crashed = crashed
         self._place = ""
+        self.way = connect.connect  # from a phone on the bus to one with a programmer
         self._app = app
         self._package = package
         self._opened = opened
@@ -158,7 +159,7 @@ class Reach:
             return True
 
         try:
-            phone = connect.connect(
+            phone = self.way(
                 self._open(found),
                 images,
                 self._app.wishes(self._package, self._loader),

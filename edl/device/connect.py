@@ -48,6 +48,8 @@ _COME_BACK_ATTEMPTS = 10
 _COME_BACK_PAUSE_S = 0.3
 _START_ATTEMPTS = 3
 _START_PAUSE_S = 0.5
+_FRESH_S = 5.0  # what qdl waits for a programmer that is to be sent signed tables
+_LATE_WORDS_S = 0.5
 MEMORY_NAMES = {"emmc": "eMMC", "ufs": "UFS", "nand": "NAND", "nvme": "NVMe", "spinor": "SPI-NOR"}
 
 ChooseLoader = Callable[[PhoneIdentity], Mapping[int, bytes]]
@@ -189,6 +191,54 @@ def connect(
             phone = _started_elsewhere(reopen, start, identity, wishes, emit)
     emit(Stage("storage", _describe(phone)))
     return phone
+
+
+def start_programmer(
+    transport: Transport,
+    choose_loader: ChooseLoader,
+    wishes: Wishes,
+    emit: Emit = ignore,
+    known: PhoneIdentity | None = None,
+    reopen: Reopen | None = None,
+    settle: Settle | None = None,
+) -> Phone:
+    """Bring a phone in EDL mode to a programmer that was told nothing yet, and is not configured.
+
+    For sessions in which every byte was settled beforehand. Parameters: see `connect`; settle is
+    of no use, as nothing is owed to a programmer that is not there yet.
+
+    Raises:
+        InterruptedUploadError: a programmer runs already: who knows what it was told.
+        EdlError: as `connect`.
+    """
+    del settle
+    ask = wishes.identify and known is None
+    answering = ladder.find_out(transport, emit, ask=ask)
+    if answering.interrupted:
+        transport, answering = _start_over(transport, answering, emit, reopen)
+    rom = answering.boot_rom
+    if rom is None:
+        raise InterruptedUploadError(
+            "A programmer runs on the phone already, and this job needs one that has just started."
+        )
+    identity = _identify(rom, answering, wishes, emit) or known or PhoneIdentity()
+    _upload(rom, choose_loader(identity))
+    first = rom.leftover()
+    try:
+        return _heard(transport, identity, first, emit)
+    except DeviceGoneError:
+        if reopen is None:
+            raise
+        emit(Stage("connect", "the programmer comes back on the bus"))
+        return _come_back(reopen, lambda back: _heard(back, identity, b"", emit))
+
+
+def _heard(transport: Transport, identity: PhoneIdentity, first: bytes, emit: Emit) -> Phone:
+    """Return the phone when its programmer has said what it says unasked, however late."""
+    programmer = FirehoseProgrammer(transport, emit)
+    programmer.hear_greeting(first, patience_s=_FRESH_S)
+    programmer.hear_greeting(patience_s=_LATE_WORDS_S)
+    return Phone(transport, programmer, identity)
 
 
 def _upload(rom: BootRom, images: Mapping[int, bytes]) -> None:

@@ -160,6 +160,7 @@ class Session:
         if order.name in {"program", "erase", "patch"}:
             self._changing = order.title or order.where
         self._send(Transfer(order), order.xml)
+        self._finish(f"<{order.name}>")
         if order.reads:
             self._read(order)
             return
@@ -172,11 +173,8 @@ class Session:
             if order.name == "power":  # it has obeyed
                 return
             raise
-        match order.name:
-            case "configure":
-                self._require_size(parse_configuration(answer).payload_bytes)
-            case "program":
-                self._pour(order, answer)
+        if order.name == "program":
+            self._pour(order, answer)
 
     def _answer(self, order: Order) -> Response:
         """Return the phone's yes.
@@ -186,6 +184,8 @@ class Session:
         """
         timeout_s = _TIMEOUTS_S.get(order.name, _SETUP_TIMEOUT_S)
         answer = self._talk.answer(order.name, timeout_s)
+        if order.name == "configure":
+            self._require_size(parse_configuration(answer).payload_bytes)
         if not answer.ack or self._talk.unknown(answer):
             raise self._refused(f"<{order.name}> {order.title}".strip(), order.name)
         return answer

@@ -414,6 +414,7 @@ class Phone:
         self._board = board = Board(
             self.storage,
             chip_serial=self.profile.rom.fuses.serial,
+            fuses=self.profile.rom.fuses,
             packet_bytes=_packet_bytes(super_speed=self.profile.usb3),
             payload_bytes=self.profile.payload_bytes,
             quirks=self.profile.quirks,

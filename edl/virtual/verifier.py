@@ -166,16 +166,37 @@ def authenticate(fuses: Fuses, headers: bytes, rows: int, segment: bytes) -> Has
     digest = {32: "sha256", 48: "sha384"}.get(size)
     if rest or digest is None:
         raise RefusedError(Status.INVALID_IMG_HASH_TABLE_SIZE, "no digest has this length")
+    sw_id = _check_areas(fuses, areas, digest)
+    entries = [areas.table[start : start + size] for start in range(0, len(areas.table), size)]
+    hashes = Hashes(sw_id, digest, tuple(entries))
+    hashes.check(0, headers)
+    return hashes
+
+
+def signed_table(fuses: Fuses, data: bytes) -> tuple[int, bytes]:
+    """Return kind and content of a table of digests that was signed by itself (VIP).
+
+    The programmer asks the ROM for this check; a chip without secure boot takes any table.
+
+    Raises:
+        RefusedError: it is none, or not signed for this chip.
+    """
+    areas = _areas(fuses, data)
+    if not fuses.secure_boot:
+        return 3, areas.table
+    digest = "sha384" if areas.version >= 6 else "sha256"
+    return _check_areas(fuses, areas, digest), areas.table
+
+
+def _check_areas(fuses: Fuses, areas: _Areas, digest: str) -> int:
+    """Return the kind of what areas sign for, if all about it is good. digest: what is signed."""
     chain = _chain(areas.certificates)
     _check_root(fuses, chain, "sha384" if areas.version >= 6 else "sha256")
     sw_id, rollback = _check_binding(fuses, areas, chain[0])
     _check_signature(areas.version, chain[0], areas.signed, areas.signature, digest)
     if rollback < fuses.rollback:
         raise _unsigned("its rollback version is lower than the fused one")
-    entries = [areas.table[start : start + size] for start in range(0, len(areas.table), size)]
-    hashes = Hashes(sw_id, digest, tuple(entries))
-    hashes.check(0, headers)
-    return hashes
+    return sw_id
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ LINES = (
     ("boot-check", "--virtual {phone} boot-check"),
     ("check", "check {sample}"),
     ("rehearse", "rehearse {sample}"),
+    ("digests", "digests {sample} -o {tmp}/tables"),
     ("a dry run of rawprogram", "--virtual {phone} rawprogram {board} -n"),
     ("verify", "--virtual {phone} verify {board}"),
     ("sha256", "--virtual {phone} sha256 aboot,hyp"),

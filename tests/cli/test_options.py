@@ -151,7 +151,8 @@ def test_bkerlers_bare_serial_is_explained(line: list[str], edl: Edl) -> None:
         (["--slot", "0"], "'--slot' is not an option of this edl."),
         (["--genxml"], "'--genxml' is not an option of this edl."),
         (["--finalize-provisioning"], "'--finalize-provisioning' is not an option of this edl."),
-        (["--vip-table-path=x"], "'--vip-table-path' / '--create-digests' is not an option"),
+        (["--vip-table-path=x"], "'--vip-table-path' is not an option of this edl."),
+        (["--create-digests=x"], "'--create-digests' is not an option of this edl."),
     ],
 )  # fmt: skip
 def test_wrong_values(options: list[str], told: str, edl: Edl) -> None:

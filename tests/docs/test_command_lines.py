@@ -35,6 +35,7 @@ NEEDS_MORE = {
     "virtual new": "the phone is there already",
     "virtual sample": "the package is there already",
     "setup-udev": "it prints a file",
+    "--vip ": "it needs tables that somebody has signed",
     "--port": "it needs a serial port",
     "--serial": "it needs a phone with that number",
     "--fault": "it ends as the fault has it",

@@ -17,6 +17,7 @@ from edl.cli.finding import Finder
 from edl.cli.options import (
     Settings,
     change_options,
+    free,
     lun_option,
     once,
     phone_options,
@@ -116,11 +117,21 @@ def write_options(function: Any) -> Any:  # noqa: ANN401
     return function
 
 
+def _vip_option(function: Any) -> Any:  # noqa: ANN401
+    """Add --vip, which other commands refuse under its name in qdl."""
+    option = once(
+        "--vip", "--vip-table-path", "vip", metavar="DIR",
+        help="Send exactly what the signed tables in DIR hold (docs/vip.md).",
+    )  # fmt: skip
+    return option(free(function, "--vip-table-path"))
+
+
 @click.command("rawprogram")
 @package_arguments
 @change_options
 @reset_options
 @boot_options
+@_vip_option
 @click.option("--resume", is_flag=True, help="Go on with an interrupted job.")
 @write_options
 @once("--skipblock", type=click.Choice(["sha256"]), hidden=True)
@@ -154,6 +165,11 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
         _all(settings, arguments)
         return
     app = App(settings)
+    if arguments["vip"]:
+        from edl.cli import vip  # noqa: PLC0415  # it uses this module
+
+        vip.run(app, arguments)
+        return
     request = opened(app, arguments)
     if arguments["dry_run"]:
         _dry_run(app, request, offline=arguments["offline"])

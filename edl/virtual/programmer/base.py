@@ -11,8 +11,15 @@ from edl.virtual.faults import Fault, Kind, Place
 from edl.virtual.link import Exit, Firmware, Receive, Request, Send, Sleep, Strike
 from edl.virtual.pace import seconds
 from edl.virtual.programmer import mishaps
-from edl.virtual.programmer.board import Board
+from edl.virtual.programmer.board import VIP_LOCK, Board
 from edl.virtual.programmer.mishaps import Suffering
+from edl.virtual.programmer.validation import (
+    GENERATION1,
+    MAX_TABLE_BYTES,
+    InvalidError,
+    Validation,
+    Words,
+)
 from edl.virtual.storage import Extent, Lun
 
 XML_BYTES = 4096  # MaxXMLSizeInBytes of all: real-programmer.md 2.3
@@ -66,6 +73,7 @@ class Programmer(ABC):
     """
 
     error_prefix: ClassVar[str] = ""
+    vip_words: ClassVar[Words] = GENERATION1
 
     def __init__(self, board: Board) -> None:
         self.board = board
@@ -78,6 +86,8 @@ class Programmer(ABC):
         self._suffering = Suffering()
         self._left: Extent | None = None  # of the write that is being carried out
         self._told: dict[Kind, int | None] = {}  # lies about the storage
+        locked = board.quirks.lock == VIP_LOCK
+        self._validation = Validation(board.fuses, self.vip_words) if locked else None
 
     @abstractmethod
     def greeting(self) -> Iterator[Request]:
@@ -107,15 +117,46 @@ class Programmer(ABC):
         """Run until the phone is reset or switched off."""
         try:
             if greet:
+                yield from self._announce()
                 yield from self.greeting()
             while True:
-                packet = yield from self.receive(self.xml_bytes())
+                try:
+                    packet = yield from self.receive(self.xml_bytes())
+                except RefusedError as refused:
+                    yield from map(self.log, refused.logs)
+                    yield self.response("NAK")
+                    continue
                 self.packets += 1
                 yield from self.obey(packet)
         except Leave as leave:
             yield Exit(leave.reason)
 
+    def _announce(self) -> Iterator[Request]:
+        if self._validation is not None:
+            yield self.log(self._validation.announced)
+
     def receive(self, max_bytes: int) -> Generator[Request, bytes, bytes]:
+        """Return the next transfer; in VIP mode one that a signed table holds.
+
+        Raises:
+            RefusedError: none does; or a table came that is not the one that is due.
+        """
+        validation = self._validation
+        if validation is None:
+            return (yield from self._transfer(max_bytes))
+        try:
+            while validation.wants_table:
+                table = yield from self._transfer(MAX_TABLE_BYTES)
+                self.packets += 1
+                yield from map(self.log, validation.take_table(table))
+                yield self.response("ACK")
+            data = yield from self._transfer(max_bytes)
+            validation.check(data)
+        except InvalidError as invalid:
+            raise RefusedError(*invalid.logs) from None
+        return data
+
+    def _transfer(self, max_bytes: int) -> Generator[Request, bytes, bytes]:
         """Return what arrives until max_bytes are full or a short packet ends the transfer.
 
         This is the usb_al library of the real programmers. A completion that is a multiple of the
@@ -248,7 +289,7 @@ class Programmer(ABC):
         return Send(bytes(memoryview(self.buffer)[:size_bytes]))
 
     def _check_lock(self, name: str, faults: Iterable[Fault]) -> None:
-        lock = self.board.quirks.lock
+        lock = self.board.quirks.lock if self._validation is None else None
         if lock is not None and name not in lock.allowed:
             raise RefusedError(*(self.error_prefix + text for text in lock.texts))
         if any(fault.kind is Kind.NAK for fault in faults):

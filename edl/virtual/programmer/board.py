@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edl.virtual.faults import Injector
 from edl.virtual.storage import Extent, Storage
+from edl.virtual.verifier import Fuses
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Lock:
     allowed: frozenset[str] = frozenset()
 
 
+_BLANK_FUSES = Fuses(hwid=0, pk_hash=b"", secure_boot=False)
+
 # Xiaomi and its contract makers, with their spelling: firehose.md 13 and 15.9.
 XIAOMI_LOCK = Lock(
     ("Only nop and sig tag can be recevied before authentication.",), frozenset({"nop", "sig"})
 )
-# A programmer that takes signed digest tables only: firehose.md 12 and 14.
+# A programmer that takes what signed digest tables hold, and else nothing: firehose.md 12 and 14.
 VIP_LOCK = Lock(("Verifying signature failed with 3", "Authentication of signed hash failed 0"))
 
 
@@ -82,6 +85,7 @@ class Board:
         owed: sectors whose data the programmer waits for now, whatever else is sent to it.
         injector: the faults that strike its commands.
         memory: bytes that peek reads and poke writes, by address; others are zero.
+        fuses: against which signatures of digest tables (VIP) are checked.
     """
 
     storage: Storage
@@ -92,3 +96,4 @@ class Board:
     owed: Extent | None = None
     injector: Injector = field(default_factory=Injector)
     memory: dict[int, int] = field(default_factory=dict)
+    fuses: Fuses = _BLANK_FUSES

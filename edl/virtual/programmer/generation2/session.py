@@ -22,6 +22,7 @@ from edl.virtual.programmer.board import Board
 from edl.virtual.programmer.generation2.attributes import Attributes
 from edl.virtual.programmer.generation2.text import ScanError, Scanner, evaluate
 from edl.virtual.programmer.info import common_texts, emmc_texts, raw_texts, ufs_texts
+from edl.virtual.programmer.validation import GENERATION2
 from edl.virtual.storage import EmmcProduct, Extent, Lun, StorageError, UfsProduct
 
 _DEFAULT_PAYLOAD_BYTES = 131072  # more than the buffer holds: configure without a size fails
@@ -84,6 +85,8 @@ SDM660 = Build("MSM8996", "Jun  9 2018", "18:19:02", 32768)
 
 class Session(Programmer):
     """The part of a programmer of generation 2 that touches no sectors."""
+
+    vip_words = GENERATION2
 
     def __init__(self, board: Board, build: Build, *, running: bool) -> None:
         super().__init__(board)

@@ -28,6 +28,7 @@ from edl.virtual.programmer.generation3.provisioning import (
 )
 from edl.virtual.programmer.generation3.text import NumberError, ScanError, number, number_or, scan
 from edl.virtual.programmer.info import common_texts, emmc_texts, raw_texts, ufs_texts
+from edl.virtual.programmer.validation import GENERATION3
 from edl.virtual.storage import DEVICE_WLUN, RPMB_WLUN, EmmcProduct, Lun, StorageError, UfsProduct
 
 PIECE_BYTES = 16384  # of every read and write, whatever was negotiated: 6
@@ -139,6 +140,7 @@ class Session(Programmer):
     """The part of a programmer of generation 3 that touches no sectors."""
 
     error_prefix = "ERROR: "
+    vip_words = GENERATION3
 
     def __init__(self, board: Board, build: Build, *, running: bool) -> None:
         super().__init__(board)
