@@ -304,3 +304,10 @@ def test_what_was_asked_before_is_not_asked_again(edl: Edl, tmp_path: Path) -> N
     assert record.kept.about["how"]["parameters"]["yes"] is True
     assert edl("virtual", "edl", phone).status == 0
     assert edl("--virtual", phone, "resume").status == 0
+
+
+def test_a_rehearsal_ends_no_job_of_a_phone(edl: Edl, broken: Path, rom: Path) -> None:
+    """Virtual phones share a serial number; what one of them still lacks, no rehearsal writes."""
+    assert edl("rehearse", rom).status == 0
+    assert [record.serial for record in history.interrupted(SERIAL)] == [SERIAL]
+    assert edl("--virtual", broken, "resume").status == 0

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edl.cli.again import traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import (
     Request,
@@ -47,6 +49,8 @@ def command(settings: Settings, /, profile: str | None, **arguments: Any) -> Non
     request = opened(App(settings), arguments | {"reset": "system"})
     settings.virtual = profile or settings.virtual or _fitting(request)
     settings.loader = None  # the virtual phone trusts only its own test key
+    # no job of another phone with its serial number goes on here, or is made up for
+    request = replace(request, rules=traced(request.rules))
     app = App(settings)
     with app.phone() as phone:
         if request.package.named and app.virtual is not None:
