@@ -18,13 +18,14 @@ from edl.cli.app import App
 from edl.cli.finding import Finder, Seen
 from edl.cli.reaching import place_of
 from edl.device.crashdump import CrashedPhone, Dump
-from edl.errors import EdlError, NoDeviceError, TransportError
+from edl.errors import EdlError, NoDeviceError, TransportError, UsageError
 from edl.events import Stage
 from edl.home import open_private
 from edl.identity import PhoneIdentity
 from edl.plan import home
 from edl.ramdump.record import Owner
 from edl.sahara.host import MemoryOffered
+from edl.transport import discovery
 from edl.transport.discovery import Found
 
 _FILE = "crash-dumps.json"
@@ -85,17 +86,12 @@ def restart(app: App) -> bool:
 
 
 def _only_crashed(app: App) -> Found | None:
-    if app.settings.port is not None:
-        return None
-    try:
-        phones = app.find()
-    except TransportError:  # the command itself will meet it, and explain
-        return None
-    wanted = app.settings.serial
-    if wanted is not None:
-        serial = wanted.lower().removeprefix("0x").zfill(8)
-        phones = [found for found in phones if found.serial == serial]
-    return phones[0] if len(phones) == 1 and phones[0].mode == "crash dump" else None
+    """Return the phone that is meant, if it shows on USB that it has crashed."""
+    with contextlib.suppress(NoDeviceError, TransportError, UsageError):
+        found = discovery.choose(app.find(), app.settings.serial)
+        if found.mode == "crash dump":
+            return found
+    return None
 
 
 def _require_crashed(app: App, found: Seen) -> None:

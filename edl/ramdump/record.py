@@ -24,7 +24,6 @@ from edl.ramdump.names import MANIFEST, UNFINISHED
 FORMAT = "edl-ramdump"
 VERSION = 1
 _MAX_LINE_BYTES = 1 << 20
-_MAX_LINES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -197,10 +196,7 @@ def _require_same(found: Mapping[str, Any], now: Mapping[str, Any], folder: Path
 def _blocks(file: BinaryIO) -> dict[int, list[Block]]:
     """Return the blocks that lines of a journal note; a torn line is passed over."""
     blocks: dict[int, list[Block]] = {}
-    for _ in range(_MAX_LINES):
-        line = file.readline(_MAX_LINE_BYTES)
-        if not line:
-            break
+    while line := file.readline(_MAX_LINE_BYTES):
         try:
             region, offset, size, digest = json.loads(line)
             block = Block(int(region), int(offset), int(size), str(digest))

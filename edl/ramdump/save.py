@@ -219,7 +219,7 @@ class _Job:
         if not path.exists():
             path = self._path(number, names.PARTIAL)
         blocks = self._journal.blocks.get(number, [])
-        if not blocks or not path.exists():
+        if not blocks or path.is_symlink() or not path.is_file():
             return started
         size = self._dump.regions[number].size_bytes
         try:

@@ -192,6 +192,15 @@ def test_a_device_that_stops_in_the_middle(edl: Edl, folder: Path, fault: str) -
     assert result.status == 4
 
 
+def test_a_device_that_leaves_between_two_images_is_found_again(
+    edl: Edl, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    result = edl("--virtual", f"{MODEM},fault=reset@in-transfer:6:edl", "ks", folder)
+    assert result.status == 0, result.err
+    assert "comes back on the bus for the next image" in result.err
+
+
 def test_the_chain_of_eight_images_starts_a_programmer(edl: Edl, tmp_path: Path) -> None:
     names = {number: f"part{number}.elf" for number in SM8850}
     for number, name in names.items():

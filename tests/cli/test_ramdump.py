@@ -318,6 +318,31 @@ def test_files_of_others_are_left_alone(edl: Edl, crashed: Path, tmp_path: Path)
     assert (tmp_path / "load.cmm").read_bytes() == b"mine"
 
 
+def test_files_that_cannot_be_read_or_written(edl: Edl, crashed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    interrupted(edl, crashed, out, "unplug@in:1500000")
+    plug_in(crashed)
+    partial = out / "DDRCS0_0.BIN.partial"
+    data = partial.read_bytes()
+    partial.unlink()
+    (tmp_path / "elsewhere").write_bytes(data)
+    partial.symlink_to(tmp_path / "elsewhere")
+    assert edl("--virtual", crashed, "ramdump", "-o", out, "--resume").status == 0
+    assert (tmp_path / "elsewhere").read_bytes() == data  # nothing was written through the link
+    assert not (out / "DDRCS0_0.BIN").is_symlink()
+    two = tmp_path / "two"
+    interrupted(edl, crashed, two, "unplug@in:1500000")
+    plug_in(crashed)
+    (two / "OCIMEM.BIN").unlink()
+    (two / "OCIMEM.BIN").mkdir()
+    result = edl("--virtual", crashed, "ramdump", "-o", two, "--resume")
+    assert result.status == 7
+    assert "OCIMEM.BIN.partial cannot be written" in result.err
+    (two / "manifest.json.partial").unlink()
+    (two / "manifest.json.partial").mkdir()
+    assert edl("--virtual", crashed, "ramdump", "-o", two, "--resume").status == 7
+
+
 def test_room_is_looked_for_first(
     edl: Edl, crashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +420,16 @@ def test_a_crashed_phone_is_restarted(edl: Edl, crashed: Path, tmp_path: Path) -
         "ramdump",
     )
     assert again.last["restarted"] is True
+
+
+def test_a_restart_needs_the_phone_that_is_meant(edl: Edl, crashed: Path) -> None:
+    """At a port nothing tells that a phone has crashed: the ladder is climbed, and says so."""
+    other = edl("--virtual", crashed, "--serial", "7", "reset")
+    assert other.status == 3
+    assert "No phone with serial number 7" in other.err
+    assert edl("--virtual", crashed, "--serial", "1a2b3c4d", "reset").status == 0
+    says = edl("--virtual", "qcm2290,size=16MiB,crash=plain,ids=05c6:9008", "reset")
+    assert says.status == 0
 
 
 def test_a_phone_that_does_not_restart_is_told(edl: Edl) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from pathlib import Path
 
 import click
@@ -90,18 +91,13 @@ def _serve(
     app: App, images: dict[int, bytes], keep: Path | None, held: contextlib.ExitStack
 ) -> Served:
     """Find the device and serve it until it ends the session."""
-
-    def save(data: bytes) -> None:
-        if keep is not None:
-            with new_file(keep, size_bytes=len(data)) as file:
-                file.write(data)
-
+    save = functools.partial(_save, keep) if keep is not None else None
     port = app.settings.port
     if port is not None and app.virtual is None and node.is_node(port):
         app.emit(Stage("found", f"a device at {port}"))
         transport: Transport = PatientTransport(node.NodeTransport(port), app.emit)
         held.callback(transport.close)
-        return Kickstart(transport, images, app.emit, keep=save if keep else None).run()
+        return Kickstart(transport, images, app.emit, keep=save).run()
     finder = Finder(app)
     found = finder.wait()
     if isinstance(found, Found) and found.mode == "crash dump":
@@ -118,4 +114,9 @@ def _serve(
         held.callback(transport.close)
         return transport
 
-    return Kickstart(transport, images, app.emit, keep=save if keep else None, reopen=reopen).run()
+    return Kickstart(transport, images, app.emit, keep=save, reopen=reopen).run()
+
+
+def _save(path: Path, data: bytes) -> None:
+    with new_file(path, size_bytes=len(data)) as file:
+        file.write(data)
