@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "small": jobs.small_files,
     "holes": jobs.holes,
     "overlap": jobs.overlap,
+    "paced": jobs.paced,
     "again": again.again,
     "backups": again.backups,
     "station": station.station,

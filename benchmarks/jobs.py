@@ -11,8 +11,10 @@ import random
 import statistics
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from backports import zstd
@@ -25,6 +27,8 @@ from edl.files import on_disk
 from edl.firehose.commands import Area
 from edl.formats.sparse import SparseImage
 from edl.formats.streams import Budget, FileStream, Unpacked, compression
+from edl.packages import zips
+from edl.packages.digests import Expected, guarded
 from edl.plan import images
 from edl.plan.compare import Verify
 from edl.plan.execute import Executor
@@ -132,6 +136,17 @@ def _packed(kind: str, data: bytes, folder: Path) -> Iterator[Callable[[], Conte
         path.write_bytes(data)
         yield lambda: FileContent(path, 0, len(data), len(data))
         return
+    if kind.startswith("zip"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.writestr("image.img", data)
+        sha256 = Expected("sha256", hashlib.sha256(data).hexdigest(), "the package")
+
+        def member() -> Content:
+            file = zips.of_zip(path).files["image.img"]
+            return (guarded(file, sha256) if kind == "zip, sha256" else file).content
+
+        yield member
+        return
     path.write_bytes(_PACK[kind](data))
     magic = compression(path.read_bytes()[:64])
     if magic is None:
@@ -164,7 +179,7 @@ def overlap(size_bytes: int = 96 * MIB) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for rate in (40, 400):
-            for kind in ("raw", *_PACK):
+            for kind in ("raw", *_PACK, "zip", "zip, sha256"):
                 with _packed(kind, data, folder) as make:
                     ratios = [_overlap(make, data, rate) for _ in range(ROUNDS)]
                 total, slower, ratio = sorted(ratios, key=lambda row: row[2])[ROUNDS // 2]
@@ -189,6 +204,42 @@ def _overlap(make: Callable[[], Content], data: bytes, rate: int) -> tuple[float
             raise RuntimeError("the phone holds other bytes")
     slower = max(alone, len(data) / rate / 1e6)
     return total, slower, total / slower
+
+
+@dataclass(frozen=True)
+class _Paced:
+    """PATTERN over and over, as from an unpacker of that many bytes a second."""
+
+    size_bytes: int
+    rate: float
+
+    def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
+        """See Content."""
+        due = time.perf_counter()
+        for _ in range(offset, offset + length, MIB):
+            due = max(due, time.perf_counter() - MIB / self.rate) + MIB / self.rate
+            time.sleep(max(0.0, due - time.perf_counter()))
+            yield memoryview(PATTERN)
+
+
+def _paced(size_bytes: int, rate: float, link: int) -> float:
+    """Return the time of a write beside that of the slower of source and link."""
+    spec = f"msm8953,usb3={'yes' if link > 100 else 'no'},link={link}MB/s"
+    with rig(spec, real=True) as phone:
+        begin = phone.now_s
+        run(phone, [write_of(phone, 0, _Paced(size_bytes, rate), "image")], verify=Verify.NONE)
+        if phone.taken_bytes != size_bytes:
+            raise RuntimeError("the phone did not get all bytes")
+        return (phone.now_s - begin) / (size_bytes / min(rate, link * 1e6))
+
+
+def paced() -> Iterator[Result]:
+    """Yield the same with a source that only waits: so no core is missing, only overlap counts."""
+    for link, size in ((40, 192 * MIB), (400, 768 * MIB)):
+        for share in (0.75, 1.05, 2.0):
+            ratio = statistics.median(_paced(size, share * link * 1e6, link) for _ in range(ROUNDS))
+            name = f"write from a source of {share} of the link, {link} MB/s"
+            yield Result(name, f"{ratio:.3f}", "<= 1.05", ratio <= 1.05)
 
 
 def _read_overlap(folder: Path, size_bytes: int, rate: int) -> tuple[float, float, float]:

@@ -33,7 +33,7 @@ from edl.plan.model import Erase, Plan, ReadOut, Step, Write, plural
 from edl.plan.order import Stage as Stages
 from edl.plan.order import is_critical, ordered
 from edl.plan.readout import parts, read_to_file
-from edl.plan.recheck import require_same
+from edl.plan.recheck import Sources, require_same
 from edl.plan.report import Ledger, NoLedger, Part, Piece, Report
 from edl.plan.sending import Guarded, Held, Reader, Source
 from edl.plan.unchanged import Finder, Unchanged, windows
@@ -59,7 +59,7 @@ class Executor:
     ) -> None:
         """Make it ready. sources: the files that the plan's contents are made of."""
         self._programmer = programmer = onnand.for_plan(programmer, plan)
-        self._sources = tuple(sources)
+        self._sources = Sources(sources)
         self._plan = plan
         self._emit = emit
         self._ledger = ledger or NoLedger()
@@ -248,9 +248,7 @@ class Executor:
 
     def _write(self, step: Write) -> None:
         lengths = {
-            offset: area.size_bytes
-            for area, offset in parts(step)
-            if area not in self._done_before
+            offset: area.size_bytes for area, offset in parts(step) if area not in self._done_before
         }
         with Reader(step.content, lengths) as reader:
             self._write_pieces(step, reader)
@@ -269,17 +267,8 @@ class Executor:
                 continue
             with reader.piece(offset, area.size_bytes) as ahead:
                 digest = self._send(area, ahead, step.label)
-            self._require_sources()
+            self._sources.require_unchanged(step.file)
             self._done(Piece(area, step.content, offset, step.label, digest))
-
-    def _require_sources(self) -> None:
-        """Make sure that what has just been sent came from the files that were checked.
-
-        Raises:
-            ImageError: one of them has changed.
-        """
-        for file in self._sources:
-            file.require_unchanged()
 
     def _is_still_there(self, area: Area, digest: bytes) -> bool:
         """Tell whether to count on what the interrupted run has written: it is verified at the end.
@@ -317,7 +306,7 @@ class Executor:
                         held = data[run.offset : run.offset + run.size_bytes]
                         source = Held(held, finder.hashing(held))
                         digest = self._send(part, source, step.label)
-                        self._require_sources()
+                        self._sources.require_unchanged(step.file)
                         start = offset + at + run.offset
                         self._done(Piece(part, step.content, start, step.label, digest))
                 at += len(data)
@@ -413,6 +402,7 @@ class Executor:
     # -- verification ---------------------------------------------------------------------------
 
     def _verify_all(self) -> None:
+        self._sources.require_unchanged()
         if self._verify == Verify.NONE or not self._pieces:
             return
         pieces = self._pieces
