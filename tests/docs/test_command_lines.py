@@ -55,6 +55,8 @@ NEEDS_MORE = {
     "edl config": "what it finds depends on this computer",
     "completion": "what it does depends on the shell",
     "provision.xml": "it needs a phone with UFS",
+    "MPRG8660.HEX": "it needs a phone that is older than Sahara",
+    "msm7x30": "its loader is not in the current folder",
     "--memory ufs": "it needs a phone with UFS",
     "setbootablestoragedrive": "it needs a phone with UFS",
 }
