@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from edl.errors import AuthorizationError, DeviceRefusedError, DocumentError
 from edl.firehose.commands import Area
@@ -38,9 +39,12 @@ def read_table(
     last = min(_BLOCKS, pages // pages_per_block)
     block = 0
     while block < last and len(copies) < _COPIES:
-        area = Area(lun, block * pages_per_block, mibib.COPY_PAGES, page_bytes)
+        head = Area(lun, block * pages_per_block, 1, page_bytes)
         try:
-            copies.append(mibib.parse_copy(read(area), page_bytes))
+            if read(head).startswith(mibib.HEADER_MAGIC):
+                whole = replace(head, sectors=mibib.COPY_PAGES)
+                copies.append(mibib.parse_copy(read(whole), page_bytes))
+                last = min(last, block + _BEHIND)
         except DocumentError as error:
             _log.debug("block %d: %s", block, error)
         except AuthorizationError:
@@ -48,9 +52,7 @@ def read_table(
         except DeviceRefusedError as error:
             _log.info("block %d: %s", block, error)
             refusals.append(error)
-        else:
-            last = min(last, block + _BEHIND) if len(copies) == 1 else last
         block += 1
-    if not copies and len(refusals) == last:
+    if refusals and len(refusals) == block:
         raise refusals[0]
     return mibib.newest(copies)

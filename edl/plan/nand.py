@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
-from edl.chunks import Content
+from edl.chunks import Content, FileContent
 from edl.firehose.commands import Area
 from edl.plan.model import Erase, Finding, Geometry, Plan, Severity, Step, Write, plural, touched
 
@@ -107,6 +108,22 @@ def _filled(step: Write, pages: int) -> Iterator[Finding]:
             "Restore a backup that edl has made (it knows which blocks were bad), or use the"
             " package of the modem's maker.",
         )
+
+
+def told_of_filler(path: Path, area: Area, pages: int) -> str:
+    """Return what people should know of an image that was read from area, if it has filler.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    content = FileContent(path, 0, area.size_bytes, area.size_bytes)
+    count = sum(1 for _ in filler_blocks(content, pages * area.sector_bytes))
+    if not count:
+        return ""
+    return (
+        f"{plural(count, 'erase block')} of {path} have only bytes 0xEE: bad blocks. To write it"
+        " back, make a backup with edl backup instead: it knows them."
+    )
 
 
 def filler_blocks(content: Content, block_bytes: int) -> Iterator[int]:

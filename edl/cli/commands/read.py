@@ -14,9 +14,10 @@ from edl.cli.rescuing import Wanted, rescue
 from edl.cli.targets import files_for, folder_of, is_folder, with_lun
 from edl.device.storage import Place, Storage, parse_targets
 from edl.errors import UsageError
-from edl.events import StepStarted
+from edl.events import Notice, StepStarted
 from edl.formats.gpt import safe_name
 from edl.outfile import require_room
+from edl.plan import nand
 from edl.plan.readout import read_to_file
 from edl.units import format_size
 
@@ -115,6 +116,9 @@ def read(app: App, targets: list[str], files: list[Path] | Path, *, force: bool)
                     phone.programmer, place.area, path, emit=app.emit, cancel=cancel
                 )
                 rows.append(_row(place, path, digest))
+                pages = phone.lun(place.area.lun).pages_per_block
+                if pages is not None and (told := nand.told_of_filler(path, place.area, pages)):
+                    app.emit(Notice(told))
     lines = [f"{row['file']}  {format_size(row['bytes'])}  sha256 {row['sha256']}" for row in rows]
     app.result({"files": rows}, lines)
 
