@@ -25,7 +25,7 @@ from edl.events import Emit, Stage, ignore
 from edl.sahara import host, memory
 from edl.sahara.host import MemoryOffered
 from edl.sahara.memory import MemoryAnswer, Region
-from edl.sahara.packets import Mode
+from edl.sahara.packets import Command, Mode
 from edl.sahara.status import Status, words
 from edl.transport import Transport
 
@@ -37,6 +37,8 @@ DATA_S = 30.0  # qdl waits as long for a piece
 _SILENCE_S = 0.5  # after which what looks like a refusal on a byte stream is one
 _RESTART_S = 2.0
 _MAX_STALE = 16
+_HELLO = Command.HELLO.to_bytes(4, "little")
+_HELLO_BYTES = 0x30
 _MAX_LEFTOVERS = 4096  # transfers, or pieces of a stream, of one read
 
 Sink = Callable[[bytes | memoryview], object]
@@ -119,9 +121,12 @@ class CrashedPhone:
         self._emit(Stage("connect", "taking what an earlier run has asked for and not read"))
         for _ in range(_MAX_LEFTOVERS):
             try:
-                self._transport.read(_SILENCE_S)
+                data = self._transport.read(_SILENCE_S)
             except TransportTimeoutError:
                 return None
+            if len(data) == _HELLO_BYTES and data[:4] == _HELLO:
+                self._rom.receive(data)
+                return self._rom.next_event(GREETING_S)
         raise ProtocolError("The phone sends without end, and none of it is an answer.")
 
     def _next(self) -> host.Event:

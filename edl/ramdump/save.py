@@ -23,6 +23,7 @@ from edl.errors import (
     DiskError,
     EdlError,
     MemoryRefusedError,
+    ProtocolError,
     TransportTimeoutError,
     UsageError,
 )
@@ -338,11 +339,17 @@ class _Job:
         end: int,
         digest: hashlib._Hash,
     ) -> None:
-        """Read one piece; what came before a refusal or a failure counts as well."""
+        """Read one piece; what came before a refusal or a failure counts as well.
+
+        Not so where more came than was asked for: nobody knows then which bytes are memory.
+        """
         piece = bytearray()
         size = memory.next_length(end - started.size_bytes, READ_BYTES)
         try:
             self._phone.read(region.address + started.size_bytes, size, piece.extend)
+        except ProtocolError:
+            piece.clear()
+            raise
         finally:
             store_sparse(file, memoryview(piece))
             digest.update(piece)

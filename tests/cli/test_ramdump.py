@@ -231,6 +231,17 @@ def test_a_dump_goes_on_after(
     assert "manifest.json.partial" not in files
 
 
+def test_stray_bytes_are_no_memory(edl: Edl, crashed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fault = "garbage@in-transfer:8:deadbeef"
+    result = edl("--virtual", crashed, "--fault", fault, "ramdump", "-o", out)
+    assert result.status == 5
+    assert "bytes of memory where" in result.err
+    assert edl("--virtual", crashed, "ramdump", "-o", out, "--resume").status == 0
+    for region in memory("plain").regions:
+        assert not region.saved or (out / region.file_name).read_bytes() == region.data
+
+
 def plug_in(phone: Path, crash: str | None = None) -> None:
     """Plug a crashed phone in again: it greets anew. crash: it has crashed like that since."""
     path = phone / "phone.json"

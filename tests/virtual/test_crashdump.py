@@ -74,6 +74,8 @@ def test_what_an_earlier_run_did_not_take_is_passed_over(monkeypatch: pytest.Mon
     with pytest.raises(TransportTimeoutError):  # of the table: all is read by then
         CrashedPhone(junk).open(KNOWN)
     assert [packet[0] for packet in junk.written] == [MEM_READ]
+    greets = Script(b"\xff" * 512, b"\xee" * 512, HELLO, OFFER, ROW)
+    assert CrashedPhone(greets).open(KNOWN).table == ROW
     monkeypatch.setattr(crashdump, "_MAX_LEFTOVERS", 3)
     with pytest.raises(ProtocolError, match="without end"):
         CrashedPhone(Script(*[b"\xff" * 512] * 9)).open(KNOWN)
