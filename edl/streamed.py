@@ -56,8 +56,9 @@ class StreamContent:
     anywhere, for those that are packed but not compressed; the stream then is for `verify` only. A
     stream that checks what it gives (a CRC at its end) is read to its very end. layout: of a sparse
     image, once somebody has read it, as that may mean to unpack all of it. crc: the CRC-32 that all
-    of it has for certain; None if nobody has looked. lying: the same bytes where they were put on the
-    disk for several readers.
+    of it has for certain; None if nobody has looked. lying: the same bytes where they were put on
+    the disk for several readers. apart: it begins anywhere in a file of the disk and unpacks in
+    little memory, so that several such contents may be read at the same time.
     """
 
     name: str
@@ -66,6 +67,7 @@ class StreamContent:
     direct: Callable[[], Content] | None = None
     layout: SparseImage | None = None
     crc: int | None = None
+    apart: bool = False
     _live: _Live | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _whole: bool = field(default=False, init=False)

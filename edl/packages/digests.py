@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from edl.chunks import Content
+from edl.chunks import Content, FileContent
 from edl.errors import DocumentError
 from edl.files import File
 from edl.formats.streams import Stream
@@ -95,7 +95,10 @@ def guarded(file: File, expected: Expected) -> File:
     in_order = isinstance(content, StreamContent) and content.direct is None
     direct = None if in_order else lambda: content
     layout = content.layout if isinstance(content, StreamContent) else None
-    found = StreamContent(file.name, content.size_bytes, start, direct, layout)
+    alone = (
+        content.apart if isinstance(content, StreamContent) else isinstance(content, FileContent)
+    )
+    found = StreamContent(file.name, content.size_bytes, start, direct, layout, apart=alone)
     return replace(file, content=found)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from edl.chunks import CHUNK_BYTES, Content, read_all
+from edl.chunks import CHUNK_BYTES, Content, FileContent, read_all
 from edl.contents import Slice
 from edl.errors import DocumentError, ImageError, PackageError
 from edl.files import File, on_disk
@@ -146,6 +146,9 @@ def _problem(entry: zipfile.ZipInfo) -> str:
     return ""
 
 
+_LIGHT = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # they unpack in 64 KiB
+
+
 @dataclass(frozen=True)
 class _Member:
     """Where and how a member lies in its archive."""
@@ -195,7 +198,8 @@ def _content(file: File, entry: zipfile.ZipInfo) -> Content:
         if entry.compress_size != entry.file_size:
             raise zipfile.BadZipFile(f"{name} has two sizes")
         direct = member.packed
-    return StreamContent(name, entry.file_size, member.start, direct)
+    apart = isinstance(file.content, FileContent) and entry.compress_type in _LIGHT
+    return StreamContent(name, entry.file_size, member.start, direct, apart=apart)
 
 
 class _Unbounded(Budget):
