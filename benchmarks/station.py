@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A bench of phones on one computer: how much of all links is used, and how much memory it takes."""
+"""A bench of phones on one computer: how much of all links is used, and of its memory."""
 
 from __future__ import annotations
 

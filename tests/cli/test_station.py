@@ -15,9 +15,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from edl.cli.commands import rawprogram
 from edl.cli.options import Settings
+from edl.cli.station import metrics
 from edl.cli.station.crew import Crew, Wanted
 from edl.cli.station.rows import Row, State, as_csv
 from edl.cli.station.worker import Order
@@ -265,3 +268,41 @@ def test_the_summary_as_one_document(edl: Edl, rom: Path, tmp_path: Path) -> Non
     data = json.loads(path.read_text())
     assert data["done"] == 2
     assert {row["verified_bytes"] for row in data["phones"]} == {data["written_bytes"] // 2}
+
+
+def families_of(text: str) -> dict[str, Metric]:
+    """Return the figures as the parser of prometheus_client reads them."""
+    families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    return {each.name: each for each in families}
+
+
+def test_figures_for_monitoring(edl: Edl, bench: Path, rom: Path, tmp_path: Path) -> None:
+    path = tmp_path / "edl.prom"
+    result = edl("--virtual", bench, "station", rom, "--count", "3", *YES, "--metrics", path)
+    assert result.status == 4
+    families = families_of(path.read_text())
+    phones = {each.labels["state"]: each.value for each in families["edl_phones"].samples}
+    assert (phones["done"], phones["failed"], phones["writing"]) == (2, 1, 0)
+    assert sum(phones.values()) == 3
+    [failures] = families["edl_failures"].samples
+    assert (failures.labels, failures.value) == ({"code": "device-gone"}, 1)
+    [written] = families["edl_written_bytes"].samples
+    assert written.value == 2 * sum(-(-len(data) // 512) * 512 for _, data in IMAGES.values())
+    seconds = {each.name: each.value for each in families["edl_job_seconds"].samples}
+    assert seconds["edl_job_seconds_count"] == 2
+    assert families["edl_phone_moved_bytes"].samples == []
+
+
+def test_figures_of_phones_at_work_and_odd_names() -> None:
+    row = Row("1-1", 'a"\\\n')
+    row.state, row.done_bytes = State.WRITING, 5
+    families = families_of(metrics.text([row]))
+    [moved] = families["edl_phone_moved_bytes"].samples
+    assert (moved.labels["serial"], moved.value) == ('a"\\\n', 5)
+
+
+def test_figures_that_cannot_be_written(edl: Edl, rom: Path, tmp_path: Path) -> None:
+    path = tmp_path / "no" / "edl.prom"
+    result = edl("--virtual", "qcm2290", "station", rom, "--count", "1", *YES, "--metrics", path)
+    assert result.status == 7
+    assert "error[disk]" in result.err

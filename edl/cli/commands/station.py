@@ -18,7 +18,7 @@ from edl.cli.app import App
 from edl.cli.commands import rawprogram
 from edl.cli.options import Settings, change_options, once, phone_options
 from edl.cli.ready import boot_options
-from edl.cli.station import rows, shared, table
+from edl.cli.station import metrics, rows, shared, table
 from edl.cli.station.crew import Crew, Wanted
 from edl.cli.station.rows import Row, State
 from edl.cli.station.worker import Order
@@ -43,6 +43,7 @@ _SUMMARIES = {".csv": rows.as_csv, ".json": rows.as_json}
 @click.option("--again", is_flag=True, help="Also write phones that were written already.")
 @once("--summary", metavar="FILE", help="Write what became of each phone, as .csv or .json.")
 @once("--reports", metavar="DIR", help="Write a page a phone into this folder.")
+@once("--metrics", metavar="FILE", help="Keep figures for monitoring (OpenMetrics) in this file.")
 @phone_options
 @click.pass_obj
 def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
@@ -88,7 +89,7 @@ def run(settings: Settings, wanted: Wanted, arguments: Mapping[str, Any]) -> Non
             app.emit(Stage("unpacked", f"{format_size(size)} once for all phones"))
     checks = {"no_boot_check": arguments.get("no_boot_check"), "watch": 0.0}
     order = Order(request, settings, arguments["yes"], checks, reports)
-    found = _flash(settings, order, wanted, ids=app.ids)
+    found = _flash(settings, order, wanted, app.ids, arguments.get("metrics"))
     _conclude(app, found, summary)
 
 
@@ -103,7 +104,11 @@ def _look_through(app: App, request: rawprogram.Request, *, yes: bool) -> None:
 
 
 def _flash(
-    settings: Settings, order: Order, wanted: Wanted, *, ids: tuple[int | None, int | None]
+    settings: Settings,
+    order: Order,
+    wanted: Wanted,
+    ids: tuple[int | None, int | None],
+    figures: str | None,
 ) -> list[Row]:
     """Let the crew work until it is done, or somebody stops it; return all rows."""
     with contextlib.ExitStack() as opened:
@@ -115,11 +120,18 @@ def _flash(
         elif settings.faults:
             raise UsageError("--fault is for virtual phones.", remedies=("Add --virtual NAME*4.",))
         seen: list[Row] = []
+        kept = metrics.MetricsFile(Path(figures).absolute(), seen) if figures else None
         board = opened.enter_context(table.board(settings, seen))
+
+        def tell(row: Row) -> None:
+            board(row)
+            if kept is not None:
+                kept.update(now=row.ended)
+
         crew = Crew(
             order,
             wanted,
-            board,
+            tell,
             backend=bench.backend if bench is not None else None,
             phones=bench.phones if bench is not None else None,
             ids=ids,
