@@ -10,8 +10,9 @@ import re
 
 # the first word, or words, of a line whose text stands in a column of its own
 _HEAD = re.compile(r" *(?:\S+(?: \S+)* {2,}(?=\S))?")
+_LABEL = re.compile(r"\S+: ")
 _TABLE = re.compile(r"\S {2,}\S")
-_COMMANDS = {"edl", "sudo"}
+_COMMANDS = {"edl", "sudo", "adb", "fastboot"}
 _ENDS = (",", ";", ".", ")", ":")
 _LEAST = 30  # columns for the text
 _INDENT = 4  # of what goes on below a line without such a column
@@ -29,12 +30,13 @@ def folded(line: str, width: int) -> str:
     if _TABLE.search(line, head):
         return line
     blanks = len(line) - len(line.lstrip())
-    hang = head if head > blanks and head <= width - _LEAST else blanks + _INDENT
+    indent = _INDENT if blanks or _LABEL.match(line) else 0
+    hang = head if head > blanks and head <= width - _LEAST else blanks + indent
     if hang > width - _LEAST:
         return line
     rows, row = [], line[:head]
     for piece in _pieces(line[head:]):
-        if len(row) + len(piece) <= width or not row.strip():
+        if len(row) + len(piece) <= width or hang + len(piece) > width:
             row += piece
         else:
             rows.append(row.rstrip())
@@ -47,6 +49,7 @@ def _pieces(text: str) -> list[str]:
     pieces: list[str] = []
     inside = False
     for word in re.findall(r" *\S+", text):
+        inside = inside and not word.lstrip().startswith("(")
         if inside:
             pieces[-1] += word
         else:

@@ -107,17 +107,27 @@ def err(line: str, style: str = "") -> None:
         pass
 
 
-def fitted(line: str, stream: TextIO | None) -> str:
-    """Return line, folded between words if stream is a terminal that is too narrow for it."""
-    if len(line) < _NARROW or stream is None or not is_terminal(stream):
-        return line
-    from edl.cli.folding import folded  # noqa: PLC0415  # no short line waits for it
+def width(stream: TextIO | None) -> int | None:
+    """Return how many columns a line on stream may have; None if it is no terminal.
 
+    The last column stays empty: some terminals begin a new line behind it.
+    """
+    if stream is None or not is_terminal(stream):
+        return None
     try:
         columns = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
+        return None
+    return columns - 1 if columns else None
+
+
+def fitted(line: str, stream: TextIO | None) -> str:
+    """Return line, folded between words if stream is a terminal that is too narrow for it."""
+    if len(line) < _NARROW or not (columns := width(stream)):
         return line
-    return folded(line, columns - 1) if columns else line
+    from edl.cli.folding import folded  # noqa: PLC0415  # no short line waits for it
+
+    return folded(line, columns)
 
 
 def drop(stream: TextIO | None) -> None:

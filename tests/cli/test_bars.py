@@ -143,6 +143,11 @@ def test_consoles_that_lack_characters_get_others(encoding: str | None) -> None:
              "        edl restore --unique DIR, and then more"],
         ),
         (
+            "  from fastboot:  If it shows it, type: fastboot oem edl (many have locked this).",
+            ["  from fastboot:  If it shows it, type: fastboot oem edl",
+             "                  (many have locked this)."],
+        ),
+        (
             "error[usage]: Some words that are a little too long (edl help aliases) to fit here",
             ["error[usage]: Some words that are a little too long",
              "    (edl help aliases) to fit here"],
@@ -163,6 +168,13 @@ def test_lines_are_folded_between_words_and_not_in_commands(line: str, rows: lis
 )
 def test_tables_and_single_words_stay_as_they_are(line: str) -> None:
     assert folded(line, 59) == line
+
+
+def test_prose_and_long_words() -> None:
+    prose = "Some prose that begins at the very edge and goes on there in its second line."
+    assert folded(prose, 59).split("\n")[1] == "its second line."
+    word = f"  PK hash     {'0123456789abcdef' * 6}"
+    assert folded(word, 59) == word
 
 
 def test_only_terminals_fold(monkeypatch: pytest.MonkeyPatch) -> None:

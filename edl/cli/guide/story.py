@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edl.cli import asking, failures
+from edl.cli import asking, failures, terminal
 from edl.cli.app import App
+from edl.cli.folding import folded
 from edl.cli.main import cli
 from edl.cli.options import Settings
 from edl.doctor.verdict import Verdict
@@ -70,11 +71,8 @@ class Story:
 
     def say(self, text: str, indent: str = "") -> None:
         """Tell text, in lines that are easy to read."""
-        lines = textwrap.wrap(
-            text, _COLUMNS, initial_indent=indent, subsequent_indent=" " * len(indent),
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
-        for line in lines or [""]:
+        columns = min(_COLUMNS, terminal.width(sys.stderr) or _COLUMNS)
+        for line in folded(f"{indent}{text}", columns).split("\n"):
             self.app().say(line)
 
     def show(self, error: EdlError) -> None:
