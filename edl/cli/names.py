@@ -37,6 +37,7 @@ ALIASES = {
     "flash": "rawprogram",
     "qfil": "rawprogram",
     "reboot": "reset",
+    "send": "rawxml",
     "setbootablestoragedrive": "set-bootable",
     "getsha256digest": "sha256",
     "memorydump": "ramdump",
@@ -49,16 +50,12 @@ ALIASES = {
     "set_active": "slot",
 }
 
-_RAW = "'edl rawprogram FILE.xml' takes <program>, <patch>, <erase> and <read>"
 _LIST = "'edl list' shows the phones, 'edl doctor' what is in the way; --wait waits for one"
 
 # Commands that are planned: what to use until then.
 LATER = {
     "monitor": _LIST,
     "upload-loader": "every command uploads the loader when it is needed: edl info --loader FILE",
-    "xml": _RAW,
-    "rawxml": _RAW,
-    "send": _RAW,
     "erase-all": "'edl erase LUN' erases one LUN, unless something on it exists only once",
     "ep": "'edl erase NAME' erases a whole partition, 'edl erase LUN/START+SECTORS' a part",
     "web": "'--json' with any command serves other programs",
@@ -66,7 +63,7 @@ LATER = {
     "replay": "'edl rehearse FOLDER' carries a package out on a virtual phone",
 }
 
-_MEMORY = "it looks at the phone's memory, which brings no phone back; bkerler/edl has it"
+_MEMORY = "'edl peek ADDRESS LENGTH' shows memory where a programmer can; no rescue needs it"
 _POKE = "it changes the memory of the running programmer; bkerler/edl has it"
 _LOCK = "it changes the lock state; the phone's own fastboot and its maker do that"
 _FASTBOOT = "it belongs to fastboot, which needs a phone that starts; EDL mode knows no such thing"
@@ -74,7 +71,7 @@ _FASTBOOT = "it belongs to fastboot, which needs a phone that starts; EDL mode k
 # Commands that are left out on purpose, and why.
 LEFT_OUT = {
     **dict.fromkeys(
-        ("peek", "peekhex", "peekdword", "peekqword", "memtbl", "pbl", "qfp", "secureboot"), _MEMORY
+        ("peekhex", "peekdword", "peekqword", "memtbl", "pbl", "qfp", "secureboot"), _MEMORY
     ),
     **dict.fromkeys(("poke", "pokehex", "pokedword", "pokeqword", "memcpy"), _POKE),
     **dict.fromkeys(("oem", "oem-unlock", "oemunlock", "flashing"), _LOCK),

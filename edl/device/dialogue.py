@@ -41,6 +41,9 @@ _WORK = {  # commands that a phone may need long for, and what it does then
     "program": "writing",
     "erase": "erasing",
     "getsha256digest": "computing a digest",
+    "ufs": "dividing its storage",
+    "firmwarewrite": "changing the firmware of its storage",
+    "fixgpt": "writing partition tables",
 }
 _UNANSWERED = "unanswered"  # attribute of a response that did not come
 

@@ -37,6 +37,7 @@ SETUP_TIMEOUT_S = 30.0  # generation 3 opens the storage here
 FINAL_TIMEOUT_S = 120.0
 READ_TIMEOUT_S = 30.0
 ERASE_TIMEOUT_S = 600.0
+FIRMWARE_TIMEOUT_S = 600.0
 SPINOR_TIMEOUT_S = 600.0
 SPINOR_BYTES_PER_S = 32 * KIB  # slowest part that we wait for, in addition
 DIGEST_TIMEOUT_S = 30.0
@@ -318,18 +319,46 @@ class Programmer:
             TransportError: the data could not be sent; the programmer waits for the rest.
         """
         more = self._more(area, last_sector)
-        self._talk.send("program", commands.program(area, label, more))
-        opening = self._talk.answer("program", SETUP_TIMEOUT_S)
+        xml = commands.program(area, label, more)
+        self._write("program", xml, area, chunks, moved, self._patience(area, FINAL_TIMEOUT_S))
+
+    def firmware(
+        self,
+        area: Area,
+        chunks: Iterable[memoryview],
+        moved: Callable[[int], None] = lambda _: None,
+    ) -> tuple[str, ...]:
+        """Give chunks, area.size_bytes long, to the storage device as its own new firmware.
+
+        Returns what the programmer logged about it. Whether the device runs it is seen after the
+        next start of the phone only. Raises as `program`.
+        """
+        xml = commands.firmware_write(area)
+        self._write("firmwarewrite", xml, area, chunks, moved, FIRMWARE_TIMEOUT_S)
+        return tuple(self._talk.logs)
+
+    def _write(
+        self,
+        name: str,
+        xml: bytes,
+        area: Area,
+        chunks: Iterable[memoryview],
+        moved: Callable[[int], None],
+        timeout_s: float,
+    ) -> None:
+        """Send a command that data belongs to, the data, and await the last word."""
+        self._talk.send(name, xml)
+        opening = self._talk.answer(name, SETUP_TIMEOUT_S)
         if not opening.ack or self._talk.unknown(opening):
             self._talk.settle()
-            raise refusal.refused("program", self._talk.logs)
+            raise refusal.refused(name, self._talk.logs)
         if not opening.rawmode:
-            raise ProtocolError("The programmer accepted <program> but does not wait for data.")
+            raise ProtocolError(f"The programmer accepted <{name}> but does not wait for data.")
         early = self._pour(area, chunks, moved)
-        closing = early or self._talk.answer("program", self._patience(area, FINAL_TIMEOUT_S))
+        closing = early or self._talk.answer(name, timeout_s)
         if not closing.ack:
             self._talk.settle()
-            raise refusal.refused("program", self._talk.logs, what=_where(area), after_data=True)
+            raise refusal.refused(name, self._talk.logs, what=_where(area), after_data=True)
 
     def _pour(
         self, area: Area, chunks: Iterable[memoryview], moved: Callable[[int], None]

@@ -296,3 +296,16 @@ def parse_digest(logs: Iterable[str], response: Response) -> bytes | None:
         if "igest" in line and (match := _DIGEST.search(line)):
             return bytes.fromhex(match[1])
     return None
+
+
+_BYTES = re.compile(r"(?:0x[0-9a-fA-F]{2}\s*){1,512}")
+
+
+def parse_peek(logs: Iterable[str]) -> bytes:
+    """Return the bytes that <peek> logged, as in `0x7F 0x45 0x4C `; nothing, if there are none.
+
+    The line before them repeats the address (`Using address 14015000`).
+    """
+    lines = (line.removeprefix("INFO: ").strip() for line in logs)
+    found = (line for line in lines if _BYTES.fullmatch(line))
+    return b"".join(bytes(int(word, 16) for word in line.split()) for line in found)

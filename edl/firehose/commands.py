@@ -172,6 +172,22 @@ def set_bootable(value: int) -> bytes:
     return document("setbootablestoragedrive", {"value": value})
 
 
+def firmware_write(area: Area) -> bytes:
+    """Return <firmwarewrite>: the data goes to the storage device as its own new firmware."""
+    return document("firmwarewrite", area.attributes())
+
+
+def fix_gpt(lun: int, *, grow: bool) -> bytes:
+    """Return <fixgpt>: the programmer makes both tables of lun fit its size (generation 3)."""
+    return document("fixgpt", {"lun": lun, "grow_last_partition": int(grow)})
+
+
+def peek(address: int, size_bytes: int, generation: int) -> bytes:
+    """Return <peek>: the answer is in the logs. Generation 1 has another name for the size."""
+    size = "SizeInBytes" if generation == 1 else "size_in_bytes"
+    return document("peek", {"address64": address, size: size_bytes})
+
+
 def ufs(values: Mapping[str, str | int]) -> bytes:
     """Return <ufs>, a row of a provisioning file; `commit` with 1 divides the storage anew."""
     return document("ufs", values)

@@ -18,6 +18,7 @@ from tests.cli import schema
 from tests.cli.conftest import LOADER, Edl, write_rows
 from tests.docs import make_schema
 from tests.phones import lay_out
+from tests.unit.test_provision import whole as whole_layout
 
 # Given by processes that go on; held in virtual/test_serve_cli.py.
 ELSEWHERE = {"virtual serve"}
@@ -56,6 +57,13 @@ LINES = (
     ("resume --list", "resume --list"),
     ("resume", "--virtual {torn} resume"),
     ("resume --forget", "resume --forget rawprogram-1 --serial 00c0ffee"),
+    ("provision", "--virtual {tmp}/slots provision {tmp}/p.xml -n"),
+    ("rawxml", "--virtual {phone} rawxml <nop/>"),
+    ("xml", "--virtual {phone} xml {tmp}/nop.xml"),
+    ("peek", "--virtual msm8916,size=4MiB peek 0x1000 16 -y --loader {loader8916}"),
+    ("fixgpt", "--virtual {phone} fixgpt -n"),
+    ("firmwarewrite", "--virtual {phone} firmwarewrite {tmp}/nop.xml -n"),
+    ("benchmark", "--virtual {phone} benchmark --size 1MiB"),
     ("reset", "--virtual {phone} reset"),
     ("virtual edl", "virtual edl {phone}"),
     ("rawprogram", "--virtual {phone} rawprogram {mini} --elsewhere boot --no-reset"),
@@ -109,9 +117,12 @@ def test_every_command_holds_to_the_page(
 ) -> None:  # fmt: skip
     places = {
         "phone": whole, "board": board, "sample": sample, "mini": mini, "tmp": tmp_path,
+        "loader8916": LOADER.parent / "prog_emmc_firehose_8916_test.mbn",
         "loader": LOADER, "torn": tmp_path / "torn",
         "digest": hashlib.sha256(LOADER.read_bytes()).hexdigest(),
     }  # fmt: skip
+    (tmp_path / "p.xml").write_bytes(whole_layout())
+    (tmp_path / "nop.xml").write_text("<nop/>")
     (mini / "boot.img").write_bytes(bytes(range(256)) * 2000)
     write_rows(mini, ("boot.img", 8192, 1000, "boot"))
     interrupt(edl, mini, tmp_path / "torn", "0badcafe")

@@ -57,6 +57,10 @@ NEEDS_MORE = {
     "provision.xml": "it needs a phone with UFS",
     "MPRG8660.HEX": "it needs a phone that is older than Sahara",
     "msm7x30": "its loader is not in the current folder",
+    "provision.xml": "it needs a phone with UFS",
+    "commands.xml": "the commands are the user's own",
+    "ffu.bin": "it needs firmware of a storage chip",
+    "edl peek": "it needs a programmer that shows memory",
     "--memory ufs": "it needs a phone with UFS",
     "setbootablestoragedrive": "it needs a phone with UFS",
 }

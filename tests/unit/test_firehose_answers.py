@@ -17,6 +17,7 @@ from edl.firehose.answers import (
     parse_configuration,
     parse_digest,
     parse_greeting,
+    parse_peek,
     parse_storage_info,
 )
 from edl.firehose.host import FirehoseHost, Log, Response
@@ -578,3 +579,10 @@ def test_recorded_digests(name: str, digest: str) -> None:
 def test_digests(logs: list[str], attributes: dict[str, str], digest: str | None) -> None:
     answer = Response(ack=True, rawmode=False, attributes={"value": "ACK", **attributes})
     assert parse_digest(logs, answer) == (None if digest is None else bytes.fromhex(digest))
+
+
+def test_memory_in_the_logs_of_peek() -> None:
+    """The form of the tokens: real-programmer notes, §10."""
+    logs = ["Using address 14015000", "0x7F 0x45 0x4C ", "INFO: 0x46 ", "0x4G ", "done"]
+    assert parse_peek(logs) == b"\x7fELF"
+    assert parse_peek(["Using address 0"]) == b""

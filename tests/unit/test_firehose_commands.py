@@ -35,6 +35,14 @@ GOLDEN = (
     (commands.program(AREA), "program " + PLACE),
     (commands.program(AREA, "recovery"), f'program {PLACE} label="recovery"'),
     (commands.erase(AREA), "erase " + PLACE),
+    (commands.firmware_write(AREA), "firmwarewrite " + PLACE),
+    (commands.fix_gpt(0, grow=False), 'fixgpt lun="0" grow_last_partition="0"'),
+    (commands.peek(0x14015000, 16, 1), 'peek address64="335630336" SizeInBytes="16"'),
+    (commands.peek(0x14015000, 16, 2), 'peek address64="335630336" size_in_bytes="16"'),
+    (
+        commands.ufs({"LUNtoGrow": "0", "commit": 1}),
+        'ufs LUNtoGrow="0" commit="1"',
+    ),
     (commands.sha256(AREA), "getsha256digest " + PLACE),
     (
         commands.patch(0, 1, 512, 16, 4, "CRC32(1,92)"),
