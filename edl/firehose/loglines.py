@@ -81,7 +81,7 @@ _LOCK_ROWS: tuple[tuple[str, Meaning], ...] = (
             "This programmer takes only data that the maker signed beforehand (VIP).",
             (
                 "Ask the maker's service: only the maker can sign what this programmer takes.",
-                "With a package that has signed digest tables, use the maker's own tool.",
+                "With tables that the maker signed for a package: edl rawprogram PACKAGE --vip DIR",
                 _OTHER,
             ),
         ),
@@ -133,7 +133,18 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         ),
     ),
     (
-        r"must be equal to disk pages per block|start_sector unaligned|out of good blocks",
+        r"out of good blocks",
+        Meaning(
+            WriteFailedError,
+            "The place on the NAND chip has too few good erase blocks for the data.",
+            (
+                "Use the package for exactly this modem: another layout may be too tight.",
+                "If it is the right one, the chip is worn out: see the bad blocks with edl backup.",
+            ),
+        ),
+    ),
+    (
+        r"must be equal to disk pages per block|start_sector unaligned",
         Meaning(
             WrongStorageError,
             "The package does not fit the geometry of this NAND.",

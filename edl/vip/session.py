@@ -187,7 +187,7 @@ class Session:
         if order.name == "configure":
             self._require_size(parse_configuration(answer).payload_bytes)
         if not answer.ack or self._talk.unknown(answer):
-            raise self._refused(f"<{order.name}> {order.title}".strip(), order.name)
+            raise self._refused(f"<{order.name}> {order.title}".strip(), order.name, order.title)
         return answer
 
     def _require_size(self, size: int) -> None:
@@ -294,12 +294,12 @@ class Session:
         if self._talk.pushed() is not None:
             raise self._refused(what, "program")
 
-    def _refused(self, what: str, name: str) -> EdlError:
-        """Return the error for a no to what."""
+    def _refused(self, what: str, name: str, title: str = "") -> EdlError:
+        """Return the error for a no to what, which belongs to command name for title."""
         self._talk.settle()
         logs = self._talk.logs
         if not loglines.is_lock(logs) and name != "digest table":
-            return refusal.refused(name, logs, default=DeviceRefusedError, what=what)
+            return refusal.refused(name, logs, default=DeviceRefusedError, what=title)
         return VipRefusedError(
             f"The programmer refused {what}: it differs from what was signed.",
             device_log=tuple(logs)[-_SHOWN_LINES:],

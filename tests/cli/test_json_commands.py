@@ -20,8 +20,8 @@ from tests.docs import make_schema
 from tests.phones import lay_out
 from tests.unit.test_provision import whole as whole_layout
 
-# Given by processes that go on; held in virtual/test_serve_cli.py.
-ELSEWHERE = {"virtual serve"}
+# Given by processes that go on (held in virtual/test_serve_cli.py), and by signed jobs (tests/vip).
+ELSEWHERE = {"nbd", "rawprogram --vip", "virtual serve"}
 
 # What each result is of, and a line that gives it. {phone}: with a whole package on it.
 LINES = (
@@ -39,6 +39,7 @@ LINES = (
     ("verify", "--virtual {phone} verify {board}"),
     ("sha256", "--virtual {phone} sha256 aboot,hyp"),
     ("read", "--virtual {phone} read aboot {tmp}/aboot.img"),
+    ("read --rescue", "--virtual {phone} read aboot {tmp}/rescued.img --rescue"),
     ("a dry run of write", "--virtual {phone} write aboot {tmp}/aboot.img -n"),
     ("write", "--virtual {phone} write aboot {tmp}/aboot.img"),
     ("a dry run of erase", "--virtual {phone} erase aboot -n"),

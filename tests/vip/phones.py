@@ -47,7 +47,7 @@ def package(folder: Path, patches: int = 3) -> Path:
         packs.patch(65 + n // 60, 8 * (n % 60), 4, f"NUM_DISK_SECTORS-{n}.")
         for n in range(1, patches + 1)
     ]
-    files = {
+    files: dict[str, bytes | str] = {
         "boot.img": dumps.bytes_of("new", "boot", (1 << 20) + 700),
         "xbl.bin": dumps.bytes_of("new", "xbl", 9000),
         "modem.bin": dumps.bytes_of("new", "modem", 4096),
