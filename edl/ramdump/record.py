@@ -2,8 +2,9 @@
 """What a folder with a crash dump says about it: a journal while it is saved, then a manifest.
 
 The journal is JSON lines. The first says whose memory it is and what the phone offers; each other
-one says that a block of a region is in its file: number of the region, offset, size, SHA-256. What
-is found in it later counts only as far as the files hold just that.
+one says that a block of a region is in its file: number of the region, offset and size of the
+block, and SHA-256 of the file up to the end of it, so that all is hashed only once. What is found
+in it later counts only as far as the files hold just that.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a region that is in its file. sha256: in hex."""
+    """A block of a region that is in its file. sha256: of that file up to its end, in hex."""
 
     region: int
     offset: int

@@ -229,10 +229,11 @@ class _Job:
                     fits = 0 < block.size_bytes <= min(BLOCK_BYTES, size - started.size_bytes)
                     if block.offset != started.size_bytes or not fits:
                         continue
-                    data = file.read(block.size_bytes)
-                    if hashlib.sha256(data).hexdigest() != block.sha256:
+                    digest = started.digest.copy()
+                    digest.update(file.read(block.size_bytes))
+                    if digest.hexdigest() != block.sha256:
                         break
-                    started.digest.update(data)
+                    started.digest = digest
                     started.size_bytes += block.size_bytes
         except OSError as error:
             raise DiskError(f"{path} cannot be read: {error.strerror}.") from error
@@ -321,24 +322,16 @@ class _Job:
         """Save the next block, and note it; on a failure, what has come of it."""
         offset = started.size_bytes
         end = min(region.size_bytes, offset + BLOCK_BYTES)
-        digest = hashlib.sha256()
         try:
             while started.size_bytes < end:
                 if self._cancel.is_set():
                     raise CancelledError("Stopped as you asked; the phone was only read.")
-                self._piece(file, region, started, end, digest)
+                self._piece(file, region, started, end)
         finally:
             if (size := started.size_bytes - offset) > 0:
-                self._journal.add(Block(number, offset, size, digest.hexdigest()))
+                self._journal.add(Block(number, offset, size, started.digest.hexdigest()))
 
-    def _piece(
-        self,
-        file: BinaryIO,
-        region: Region,
-        started: _Started,
-        end: int,
-        digest: hashlib._Hash,
-    ) -> None:
+    def _piece(self, file: BinaryIO, region: Region, started: _Started, end: int) -> None:
         """Read one piece; what came before a refusal or a failure counts as well.
 
         Not so where more came than was asked for: nobody knows then which bytes are memory.
@@ -352,7 +345,6 @@ class _Job:
             raise
         finally:
             store_sparse(file, memoryview(piece))
-            digest.update(piece)
             started.digest.update(piece)
             started.size_bytes += len(piece)
             self._emit(BytesMoved(len(piece)))
