@@ -57,6 +57,7 @@ class Row:
     notes: list[str] = field(default_factory=list)
     report: str = ""
     begun: float = field(default_factory=time.monotonic)
+    writing_since: float = 0.0
     seconds: float = 0.0
 
     @property
@@ -78,8 +79,10 @@ class Row:
 
     @property
     def bytes_per_s(self) -> float:
-        """How fast it went so far, from its beginning on."""
-        return self.done_bytes / max(self.seconds or time.monotonic() - self.begun, 1e-3)
+        """How fast the writing went so far."""
+        if not self.writing_since:
+            return 0.0
+        return self.done_bytes / max(time.monotonic() - self.writing_since, 1e-3)
 
     def note(self, event: Event) -> bool:
         """Take note of an event; tell whether it is news for people."""
@@ -87,6 +90,7 @@ class Row:
         match event:
             case StepStarted(title=title):
                 self.state, self.step = State.WRITING, title
+                self.writing_since = self.writing_since or time.monotonic()
             case BytesMoved(done_bytes):
                 if self.state is State.WRITING:
                     self.done_bytes += done_bytes

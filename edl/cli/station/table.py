@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from edl.cli import terminal
 from edl.cli.options import Settings
@@ -124,21 +124,24 @@ class TableBoard(LineBoard):
         with self._lock:
             for note in row.notes[:]:
                 row.notes.remove(note)
-                self._live.console.print(f"  {_who(row)} note: {terminal.clean(note)}")
+                self._live.console.print(
+                    f"  {_who(row)} note: {terminal.clean(note)}", soft_wrap=True
+                )
 
     def _table(self) -> Any:  # noqa: ANN401
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name, side in (("place", "left"), ("serial", "left"), ("done", "right"),
-                           ("speed", "right"), ("what", "left")):  # fmt: skip
-            table.add_column(name, justify=side, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+        for name, width in (("place", 7), ("serial", 8), ("done", 5), ("speed", 11)):
+            side: Literal["left", "right"] = "right" if name in {"done", "speed"} else "left"
+            table.add_column(name, justify=side, width=width, no_wrap=True)
+        table.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1)
         for row in list(self._rows):
             speed = (
                 "" if row.state is not State.WRITING else f"{format_size(int(row.bytes_per_s))}/s"
             )
-            cells = (row.place, row.serial or "-", f"{row.share:.0%}", speed, words(row))
+            cells = (row.place, row.serial or "-", f"{int(100 * row.share)}%", speed, words(row))
             table.add_row(*(Text(terminal.clean(cell)) for cell in cells))
         if not self._rows:
             table.add_row("-", "-", "", "", "waiting for phones in EDL mode; Ctrl-C ends")
