@@ -359,6 +359,12 @@ class DiskError(ImageError):
     code = "disk"
 
 
+class MissingProgramError(ImageError):
+    """Another program that this command works with is not installed. Nothing was done."""
+
+    code = "missing-program"
+
+
 class DamagedJournalError(DiskError):
     """A journal of an interrupted job is damaged, so that nobody can tell how to go on with it.
 

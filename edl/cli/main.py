@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "read": ("read", "Read partitions or sectors into files.", "Partitions and sectors"),
     "write": ("write", "Write a file to a partition or to sectors.", "Partitions and sectors"),
     "erase": ("erase", "Erase partitions or sectors.", "Partitions and sectors"),
+    "nbd": ("nbd", "Serve the phone as a block device.", "Partitions and sectors"),
     "boot-check": ("boot_check", "Look whether the phone would start.", "Control"),
     "reset": ("reset", "Restart the phone, or switch it off.", "Control"),
     "gpt": ("gpt", "Mend partition tables, or compare them.", "Partitions and sectors"),

@@ -35,6 +35,7 @@ NEEDS_MORE = {
     "virtual new": "the phone is there already",
     "virtual sample": "the package is there already",
     "setup-udev": "it prints a file",
+    "edl nbd": "it serves until it is stopped",
     "--vip ": "it needs tables that somebody has signed",
     "--port": "it needs a serial port",
     "--serial": "it needs a phone with that number",
