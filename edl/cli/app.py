@@ -346,6 +346,9 @@ _KINDS: dict[str, type[EdlError]] = {
     "blind-write": BlindWriteError,
     "moves-unique": SafetyError,
     "other-layout": SafetyError,
+    "nand-filler": SafetyError,
+    "nand-unaligned": UsageError,
+    "nand": WrongStorageError,
     "wrong-sector-size": WrongSectorSizeError,
     "no-such-lun": WrongStorageError,
 }

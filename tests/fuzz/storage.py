@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from edl.contents import SparseContent, data_runs, is_blank
 from edl.errors import DocumentError, ImageError
-from edl.formats import avb, extcsd, gpt, gptcheck, gptedit, magic, superlayout
+from edl.formats import avb, extcsd, gpt, gptcheck, gptedit, magic, mibib, superlayout
 from edl.formats import super as lp
 from edl.formats.slots import activate, active_slot, boot_states, pairs
 from edl.formats.sparse import SparseImage, is_sparse
@@ -22,7 +22,7 @@ from edl.images.disk import DiskImage, read_lun
 from edl.images.file import open_content
 from edl.images.parts import logical_or_none, parts
 from edl.partitions import classify
-from tests import packs, supers
+from tests import nands, packs, supers
 from tests.fuzz.target import (
     MOST_READ_BYTES,
     Target,
@@ -72,6 +72,23 @@ def _table(data: bytes) -> None:
         look_at(gptedit.good_copies(found[0], found[-1]), gptedit.diff(found[0], found[-1]))
         list(gptedit.header_differences(found[0], found[-1]))
         list(gptedit.entry_differences(found[0], found[-1]))
+
+
+def _mibib(data: bytes) -> None:
+    number = zlib.crc32(data)
+    found = [] if not data.startswith(mibib.TABLE_MAGIC) else [mibib.parse_table(data)]
+    for page_bytes in (2048, 4096):
+        with contextlib.suppress(DocumentError):
+            found.append(mibib.find(data, page_bytes))
+    for table in found:
+        look_at(table)
+        pages = (0, 64 * 64, 1 << 20)[number % 3]
+        for partition in table.partitions(64, pages):
+            inside = 0 <= partition.first_sector <= partition.last_sector + 1 <= pages
+            require(inside, "a partition behind the chip")
+            require(bool(classify(partition.name).reason), "a partition without a class")
+    if not found:
+        raise DocumentError("no table")
 
 
 def _judged(table: gpt.Gpt, disk: int, number: int) -> None:
@@ -303,6 +320,9 @@ TARGETS = (
         _table, _tables, words=(b"EFI PART", "boot_a".encode("utf-16-le"), bytes(128)),
         most_bytes=50_000, sealed=_sealed_table,
     ),
+    Target("mibib", ("edl.formats.mibib",), _mibib,
+           lambda: [nands.table(), nands.mibib(2048), nands.mibib(4096, age=9)],
+           words=(b"\xac\x9f\x56\xfe", b"\xaa\x73\xee\x55", b"0:EFS2", b"\xff" * 4)),
     Target("sparse", ("edl.formats.sparse", "edl.contents"), _sparse, _sparses,
            words=(b"\x3a\xff\x26\xed", b"\xc1\xca", b"\xc2\xca", b"\xc3\xca", b"\xc4\xca")),
     Target("super", ("edl.formats.super", "edl.formats.superlayout"), _super, _supers,

@@ -125,7 +125,7 @@ MEANINGS: tuple[tuple[str, tuple[type[EdlError], str]], ...] = (
     ("Disk sector size :512 XML gave:4096", SECTOR_SIZE),
     ("Attribute 'PAGES_PER_BLOCK'=2048 must be equal to disk pages per block 64", GEOMETRY),
     ("ERROR: start_sector unaligned", GEOMETRY),
-    ("ERROR: out of good blocks", GEOMETRY),
+    ("ERROR: out of good blocks", (WriteFailedError, "too few good erase blocks")),
     ("Parsed value exceeds size of partition in sectors", BEYOND),
     (
         "XML attribute 'start_sector'=65537 exceeds total size of partition 0 in sectors: 65536",
