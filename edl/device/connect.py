@@ -181,14 +181,15 @@ def connect(
     else:
         identity = _identify(rom, answering, wishes, emit) or known or PhoneIdentity()
         images = choose_loader(identity)
-        _upload(rom, images)
+        unasked = _upload(rom, images)
         start = _with_streaming if before_firehose.speaks_streaming(images) else _start
         try:
             phone = start(transport, identity, wishes, emit, rom.leftover())
         except DeviceGoneError:
             if reopen is None:
                 raise
-            phone = _started_elsewhere(reopen, start, identity, wishes, emit)
+            chain = _Chain(images, unasked, emit)
+            phone = _started_elsewhere(reopen, start, identity, wishes, emit, chain)
     emit(Stage("storage", _describe(phone)))
     return phone
 
@@ -241,9 +242,39 @@ def _heard(transport: Transport, identity: PhoneIdentity, first: bytes, emit: Em
     return Phone(transport, programmer, identity)
 
 
-def _upload(rom: BootRom, images: Mapping[int, bytes]) -> None:
+@dataclass
+class _Chain:
+    """Images of which a phone has taken some before it left the bus. unasked: ids of the others."""
+
+    images: Mapping[int, bytes]
+    unasked: frozenset[int]
+    emit: Emit
+
+    def go_on(self, answering: Answering) -> bytes:
+        """Give the boot ROM that has come back its next images.
+
+        Returns:
+            The first words of the programmer that has started then.
+
+        Raises:
+            ProgrammerFailedError: it has asked for them all, or asks for the same ones again.
+        """
+        rom, before = answering.boot_rom, self.unasked
+        if rom is None or not before:
+            raise _crashed("came back in EDL mode without it")
+        self.emit(Stage("connect", "the phone comes back on the bus for the next image"))
+        if answering.hello is not None:
+            rom.push_back(answering.hello)
+        self.unasked &= _upload(rom, self.images)
+        if self.unasked == before:
+            raise _crashed("came back in EDL mode without it")
+        return rom.leftover()
+
+
+def _upload(rom: BootRom, images: Mapping[int, bytes]) -> frozenset[int]:
+    """Give the phone its images; return the ids of those that it did not ask for."""
     try:
-        rom.upload(images)
+        return rom.upload(images)
     except TransportTimeoutError as error:
         raise MuteError(
             f"The phone stopped in the middle of the upload: {error.message}",
@@ -314,9 +345,16 @@ def _by_dmss(
 
 
 def _started_elsewhere(
-    reopen: Reopen, begin: Start, identity: PhoneIdentity, wishes: Wishes, emit: Emit
+    reopen: Reopen,
+    begin: Start,
+    identity: PhoneIdentity,
+    wishes: Wishes,
+    emit: Emit,
+    chain: _Chain | None = None,
 ) -> Phone:
     """Return the phone, which has left the bus for its programmer to come back on it.
+
+    chain: images that its boot ROM may still ask for, where it comes back for the next one.
 
     Raises:
         ProgrammerFailedError: its boot ROM comes back, or nothing: the programmer has crashed.
@@ -325,9 +363,9 @@ def _started_elsewhere(
 
     def start(back: Transport) -> Phone:
         answering = ladder.listen(back, emit)
-        if answering is not None and answering.boot_rom is not None:
-            raise _crashed("came back in EDL mode without it")
         first = answering.programmer_first if answering is not None else None
+        if answering is not None and answering.boot_rom is not None:
+            first = (chain or _Chain({}, frozenset(), emit)).go_on(answering)
         return begin(back, identity, wishes, emit, first or b"")
 
     try:

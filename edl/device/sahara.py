@@ -264,10 +264,13 @@ class BootRom:
 
     # -- upload ---------------------------------------------------------------------------------
 
-    def upload(self, images: Mapping[int, bytes]) -> None:
+    def upload(self, images: Mapping[int, bytes]) -> frozenset[int]:
         """Give the phone what it asks for until it starts the programmer.
 
         images: bytes by image id. The phone chooses the order and the pieces.
+
+        Returns:
+            The ids of images that it did not ask for.
 
         Raises:
             ProgrammerRefusedError: the phone does not accept an image, or wants one that is not
@@ -278,6 +281,7 @@ class BootRom:
         budget = Budget(images)
         timeout_s = PACKET_TIMEOUT_S
         sent_bytes = 0
+        unasked = set(images)
         for _ in range(_MAX_EVENTS):
             match self._next_or_started(timeout_s):
                 case host.HelloSeen(mode=mode):
@@ -286,6 +290,7 @@ class BootRom:
                     self.send(self._host.hello(wanted))
                 case host.ImageRequested(image_id, offset, length):
                     last_id = image_id
+                    unasked.discard(image_id)
                     sent_bytes += self.serve(images, image_id, offset, length)
                     budget.piece(length)
                 case host.ImageEnded(image_id, status):
@@ -294,9 +299,10 @@ class BootRom:
                     timeout_s = SLOW_IMAGES.get(image_id, PACKET_TIMEOUT_S)
                 case host.DoneAnswered(complete):
                     if complete or (len(images) == 1 and last_id in {PROGRAMMER_ID, 7}):
-                        return  # MSM8916 and its family say "more" and start it all the same
+                        # MSM8916 and its family say "more" and start it all the same
+                        return frozenset(unasked)
                 case host.ProgrammerSpeaks() | None:
-                    return
+                    return frozenset(unasked)
                 case host.MemoryOffered():
                     raise crash_dump()
                 case host.CommandReady():

@@ -92,6 +92,7 @@ class RomConfig:
     sw_ids: kinds of image that it starts.
     flashless: of a modem or an accelerator without flash: its images are the system, and it starts
         after the last one. training: data that it wants its host to fetch after the first image.
+    leaves_between: it leaves the bus after each image, to come back for the next one.
     """
 
     fuses: Fuses
@@ -123,6 +124,7 @@ class RomConfig:
     sw_ids: frozenset[int] = PROGRAMMER
     flashless: bool = False
     training: bytes = b""
+    leaves_between: bool = False
 
 
 def boot_rom(config: RomConfig, on_loaded: Callable[[LoadedImage], None]) -> Firmware:
@@ -314,6 +316,8 @@ class _Rom:
             raise _LeaveError("boot" if config.flashless else "start")
         yield from self._send(packets.DoneResp(0))
         self._image_index += 1
+        if config.leaves_between:
+            raise _LeaveError("next")
         raise _RestartError
 
     def _read(self, offset: int, length: int) -> Generator[Request, Any, bytes]:

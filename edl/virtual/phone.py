@@ -112,6 +112,7 @@ class Phone:
         self._held = ExitStack()
         self._closed = False
         self._starts = 0  # of the boot ROM
+        self._images_taken = 0  # of a chain, before it has left the bus for the next one
         self._board: Board | None = None  # of the last programmer
         self._owed, self._heard = saved.owed, self._injector.counts[Place.OUT]
         self._condition = self.profile.state if saved.condition is None else saved.condition
@@ -325,15 +326,13 @@ class Phone:
                 self._start_programmer()
             case "reset":
                 self._restart()
-            case "boot":
+            case "next" | "reset_to_edl":
                 self._leave()
-                self._state = State.BOOTED
-            case "reset_to_edl":
+                taken = self._images_taken + 1 if reason == "next" else 0
+                self._start_boot_rom(images_taken=taken)
+            case "boot" | "off":
                 self._leave()
-                self._start_boot_rom()
-            case "off":
-                self._leave()
-                self._state = State.OFF
+                self._state = State.BOOTED if reason == "boot" else State.OFF
             case "crash":
                 self._leave()
                 self._condition = CRASHED
@@ -389,9 +388,11 @@ class Phone:
         self._starts += 1
         if times is not None and self._starts > times:
             status = None
-        return replace(self.profile.rom, refuses=status)
+        ids = self.profile.rom.image_ids[self._images_taken :]
+        return replace(self.profile.rom, refuses=status, image_ids=ids)
 
-    def _start_boot_rom(self, *, hello_eaten: bool = False) -> None:
+    def _start_boot_rom(self, *, hello_eaten: bool = False, images_taken: int = 0) -> None:
+        self._images_taken = images_taken
         rom = self._rom()
         self._condition = ""
         self._state = State.BOOT_ROM

@@ -265,6 +265,30 @@ def test_a_phone_that_starts_from_several_images(announced: bool) -> None:
         assert bench.virtual.exits == ["start"]
 
 
+def test_a_chain_may_leave_the_bus_between_two_images() -> None:
+    data = _loader("sdm660")
+    rom = {"image_ids": (33, 34, 36, 13), "leaves_between": True}
+    with plug(spec("sdm660", rom=rom)) as bench:
+        bench.connect(loader=lambda _: dict.fromkeys((13, 33, 34, 36), data))
+        assert bench.virtual.exits == ["next", "next", "next", "start"]
+        assert bench.stages["connect"] == "the phone comes back on the bus for the next image"
+
+
+@pytest.mark.parametrize("spare", [(), (38,)])
+def test_a_chain_that_begins_again_has_crashed(spare: tuple[int, ...]) -> None:
+    """All images were taken, or the same ones are asked for again: it makes no progress."""
+    images = dict.fromkeys((13, 33, *spare), _loader("sdm660"))
+    with plug(spec("sdm660,usb3=yes", rom={"image_ids": (33, 13)})) as bench:
+
+        def reopen() -> phones.Watched:
+            bench.virtual.enter_edl()
+            return bench.open()
+
+        with pytest.raises(ProgrammerFailedError, match="came back in EDL mode without it"):
+            connect.connect(bench.open(), lambda _: images, Wishes(), reopen=reopen)
+        assert bench.virtual.exits == ["start"] * (1 + len(spare))
+
+
 def test_a_boot_rom_that_awaits_a_zero_length_packet() -> None:
     """It stalls until one comes; qdl sends one always, and that breaks others (qdl#320)."""
     with plug("sdm660") as bench:
