@@ -149,7 +149,8 @@ def heed(
         UnfinishedJobError: there is nobody to ask, and the phone would stay incomplete.
         click.Abort: the answer was no.
     """
-    _agree_to_blindness(app, plan, yes=yes)
+    if any(finding.code == blind.CODE for finding in plan.findings):
+        agree_to_blindness(app, yes=yes)
     if not (rules.journal and plan.changes_phone):
         return
     mine = rules.only.name if rules.only is not None else ""
@@ -174,14 +175,14 @@ def heed(
         )
 
 
-def _agree_to_blindness(app: App, plan: Plan, *, yes: bool) -> None:
+def agree_to_blindness(app: App, *, yes: bool) -> None:
     """Have somebody type that nothing can be saved first, and nothing be verified.
 
     Raises:
         UsageError: there is nobody to ask.
         click.Abort: it was not typed.
     """
-    if yes or all(finding.code != blind.CODE for finding in plan.findings):
+    if yes:
         return
     if not app.at_terminal:
         raise UsageError(

@@ -12,57 +12,44 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from edl.device import framed
+from edl.device.streaming_talk import Talk
 from edl.errors import (
     DeviceGoneError,
     DeviceRefusedError,
     NoReadingError,
-    ProgrammerFailedError,
     ProtocolError,
     ReadFailedError,
-    TransportTimeoutError,
     WriteFailedError,
     WrongStorageError,
 )
-from edl.events import DeviceLog, Emit, ignore
+from edl.events import Emit, ignore
 from edl.firehose.answers import Configuration, Greeting, StorageInfo
 from edl.firehose.commands import Area, Power
 from edl.streaming import packets
-from edl.streaming.host import (
-    COMPATIBLE_VERSION,
-    VERSIONS,
-    Damaged,
-    Data,
-    Done,
-    Event,
-    Hello,
-    LogLine,
-    Refused,
-    StreamingHost,
-    status_text,
-)
+from edl.streaming.host import Data, Done, Event, Hello, Refused
 from edl.streaming.packets import ErrorCode, Opened, Security
 from edl.transport import Transport
 
 _log = logging.getLogger(__name__)
 
-HELLO_S = 0.5
-_QUIET_S = 0.1
-HELLO_ATTEMPTS = 10  # the programmer needs time to start
 COMMAND_S = 5.0
 WRITE_S = 60.0
 CLOSE_S = 120.0
 _SECTOR_BYTES = 512
 _ADDRESSES = 1 << 32
 _BATCH_BYTES = 64 * 1024  # what is told or given on at once
-_MAX_LOGS = 20_000
-_KEPT_LOGS = 200
-_SHOWN_LINES = 8
-_UNKNOWN_FLASH = "unrecognized flash"
 _OPENS = {0: Opened.EMMC_USER, 1: Opened.EMMC_BOOT0, 2: Opened.EMMC_BOOT1}
 _MARK = b"EFI PART"
 _NO_READING = (
     "This programmer speaks the old Streaming Download protocol and does not let the flash be read."
+)
+_NO_NAND = (
+    "This phone has NAND, and its old programmer neither lets it be read nor knows its sectors: it"
+    " only writes partitions by their names."
+)
+_BY_NAME = (
+    "Write a partition by its name: edl write 0:AMSS FILE",
+    "Or look for a Firehose programmer for exactly this model.",
 )
 _LOG_REMEDY = "Repeat with --log-file FILE and report it with that file."
 
@@ -83,11 +70,7 @@ class Programmer:
         self.configuration: Configuration | None = None
         self.digest_works: bool | None = False
         self.hello: Hello | None = None
-        self._transport = transport
-        self._emit = emit
-        self._core = StreamingHost()
-        self._logs: list[str] = []
-        self._logged = 0
+        self._talk = Talk(transport, emit)
         self._open: Opened | None = None
         self._unit_bytes: int | None = None  # of addresses of READ, once reading is proved
 
@@ -101,8 +84,8 @@ class Programmer:
             DeviceRefusedError: it does not let itself be used.
         """
         if first:
-            self._core.receive(first)
-        self.hello = hello = self._greet()
+            self._talk.core.receive(first)
+        self.hello = hello = self._talk.greet()
         block = min(hello.block_bytes or packets.MAX_DATA_BYTES, packets.MAX_DATA_BYTES)
         self.payload_bytes = block // _SECTOR_BYTES * _SECTOR_BYTES
         if not self.payload_bytes:
@@ -118,59 +101,14 @@ class Programmer:
             _log.info("no eMMC: %s", error)
             self.memory = "nand"
 
-    def _greet(self) -> Hello:
-        """Greet, and agree on what addresses count.
-
-        An answer to something else, or to an earlier greeting, must not be taken for the answer:
-        then writes would go to other places. So nothing is left to be said before it, it must fit
-        what was asked for, and where several greetings were sent, the last one is repeated.
-        """
-        core: framed.Core[Event] = self._core
-        said: Event | None = None
-        version, *others = VERSIONS
-        for attempt in range(HELLO_ATTEMPTS):
-            framed.drain(self._transport, core, _QUIET_S)
-            try:
-                said = self._hello(version)
-            except TransportTimeoutError:
-                continue
-            if isinstance(said, Hello) and said.counts_sectors == (version > COMPATIBLE_VERSION):
-                return self._sure(said, version) if attempt else said
-            if others:
-                version, *others = others
-        what = "silence" if said is None else _words(said)
-        raise ProgrammerFailedError(
-            f"The programmer does not answer the greeting of Streaming Download ({what}).",
-            device_log=self._last_logs,
-            remedies=(
-                "Try another variant of the programmer, after entering EDL mode again.",
-                "Use the programmer from the stock package of exactly this model.",
-            ),
-        )
-
-    def _hello(self, version: int) -> Event:
-        return self._ask(lambda: self._core.hello(version), HELLO_S)
-
-    def _sure(self, hello: Hello, version: int) -> Hello:
-        """Return hello once more, asked for when there was nothing else left to be said.
-
-        Raises:
-            ProtocolError: this time it is another.
-        """
-        core: framed.Core[Event] = self._core
-        framed.drain(self._transport, core, _QUIET_S)
-        if (again := self._hello(version)) != hello:
-            raise ProtocolError(f"The programmer greets in two ways: {hello}, then {again}.")
-        return hello
-
     def _unlock(self) -> None:
         """Choose a security mode: the lesser one is what emmcdl and openpst ask for."""
         event: Event | None = None
         for mode in (Security.UNTRUSTED, Security.TRUSTED):
-            event = self._ask(lambda: self._core.security_mode(mode), COMMAND_S)  # noqa: B023
+            event = self._talk.ask(lambda: self._talk.core.security_mode(mode), COMMAND_S)  # noqa: B023
             if isinstance(event, Done):
                 return
-        raise self._refused("take a security mode", event)
+        raise self._talk.refused("take a security mode", event)
 
     @property
     def generation(self) -> int:
@@ -196,6 +134,8 @@ class Programmer:
     @property
     def reach_sectors(self) -> int | None:
         """How many sectors addresses can name: all that is known of the size without reading."""
+        if self.memory == "nand":
+            return None
         return _ADDRESSES * self._address_bytes // _SECTOR_BYTES
 
     def supports(self, function: str) -> bool | None:
@@ -204,7 +144,7 @@ class Programmer:
 
     def ping(self) -> bool:
         """Make sure that it listens."""
-        return isinstance(self._ask(self._core.nop, COMMAND_S), Done)
+        return isinstance(self._talk.ask(self._talk.core.nop, COMMAND_S), Done)
 
     # -- storage --------------------------------------------------------------------------------
 
@@ -284,10 +224,10 @@ class Programmer:
         return address
 
     def _read_once(self, address: int, length: int) -> bytes:
-        event = self._ask(lambda: self._core.read(address, length), COMMAND_S)
+        event = self._talk.ask(lambda: self._talk.core.read(address, length), COMMAND_S)
         if isinstance(event, Data):
             return event.data
-        raise self._refused("read", event, ReadFailedError)
+        raise self._talk.refused("read", event, ReadFailedError)
 
     def read(self, area: Area, sink: Callable[[memoryview], None]) -> None:
         """Give the bytes of area to sink, piece by piece.
@@ -297,6 +237,8 @@ class Programmer:
             DeviceRefusedError: the programmer does not let flash be read.
         """
         if not self.reads or self._unit_bytes is None:
+            if self.memory == "nand":
+                raise NoReadingError(_NO_NAND, remedies=_BY_NAME)
             raise NoReadingError(_NO_READING)
         self._enter(area.lun)
         batch = bytearray()
@@ -333,7 +275,7 @@ class Programmer:
         self._enter(area.lun)
         moved(0)
         told = sent = 0
-        for data in _blocks(chunks, self.payload_bytes):
+        for data in blocks(chunks, self.payload_bytes):
             sector = area.start_sector + sent // _SECTOR_BYTES
             self._write_once(self._address(sector, self._address_bytes), data)
             sent += len(data)
@@ -359,10 +301,12 @@ class Programmer:
                 remedies=("Use another programmer for this model.", _LOG_REMEDY),
             )
 
-    def _write_once(self, address: int, data: bytes) -> None:
-        event = self._ask(lambda: self._core.write(address, data), WRITE_S)
+    def _write_once(self, address: int, data: bytes, *, once: bool = False) -> None:
+        """Write a block. once: not again after a damaged answer, as NAND is written in order."""
+        make = self._talk.core.write
+        event = self._talk.ask(lambda: make(address, data), WRITE_S, once=once)
         if not isinstance(event, Done):
-            raise self._refused(f"write at {address:#x}", event, WriteFailedError)
+            raise self._talk.refused(f"write at {address:#x}", event, WriteFailedError)
 
     def _enter(self, lun: int) -> None:
         """Open an area of the storage, if it is not the one that is open."""
@@ -373,12 +317,12 @@ class Programmer:
             return
         if self._open is not None:
             self._close()
-        event = self._ask(lambda: self._core.open(what), COMMAND_S)
+        event = self._talk.ask(lambda: self._talk.core.open(what), COMMAND_S)
         if isinstance(event, Refused) and event.code is ErrorCode.OUT_OF_SEQUENCE:
             self._close(stale=True)  # something is open: by an answer that was lost
-            event = self._ask(lambda: self._core.open(what), COMMAND_S)
+            event = self._talk.ask(lambda: self._talk.core.open(what), COMMAND_S)
         if not isinstance(event, Done) or event.status:
-            raise self._refused(f"open {what.name.lower()}", event, WrongStorageError)
+            raise self._talk.refused(f"open {what.name.lower()}", event, WrongStorageError)
         self._open = what
 
     def _close(self, *, stale: bool = False) -> None:
@@ -388,9 +332,46 @@ class Programmer:
             WriteFailedError: what was written is not all on the flash.
         """
         self._open = None
-        event = self._ask(self._core.close, CLOSE_S)
+        event = self._talk.ask(self._talk.core.close, CLOSE_S)
         if not stale and not isinstance(event, Done):
-            raise self._refused("finish what was written", event, WriteFailedError)
+            raise self._talk.refused("finish what was written", event, WriteFailedError)
+
+    def write_partition(
+        self,
+        name: str,
+        chunks: Iterable[memoryview],
+        *,
+        table: bytes = b"",
+        moved: Callable[[int], None] = lambda _: None,
+    ) -> int:
+        """Write chunks to the NAND partition called name, from its beginning; return their length.
+
+        The programmer goes around bad blocks itself. table: the partition table to be compared with
+        the phone's before; one that differs is never put in its place.
+
+        Raises:
+            WrongStorageError: there is no such partition, or its table is another.
+            WriteFailedError: the flash did not take the data; the partition is incomplete.
+        """
+        if table:
+            core = self._talk.core
+            event = self._talk.ask(lambda: core.partition_table(table, override=False), COMMAND_S)
+            if not isinstance(event, Done) or event.status:
+                raise self._talk.refused("take this partition table", event, WrongStorageError)
+        event = self._talk.ask(lambda: self._talk.core.open(Opened.PARTITION, name), COMMAND_S)
+        if not isinstance(event, Done) or event.status:
+            raise self._talk.refused(f"open partition '{name}'", event, WrongStorageError)
+        sent = told = 0
+        moved(0)
+        for data in blocks(chunks, self.payload_bytes):
+            self._write_once(sent, data, once=True)
+            sent += len(data)
+            if sent - told >= _BATCH_BYTES:
+                moved(sent - told)
+                told = sent
+        self._close()
+        moved(sent - told)
+        return sent
 
     def erase(self, area: Area) -> None:
         """Nothing: the protocol only erases all of the flash, which is never sent."""
@@ -417,90 +398,14 @@ class Programmer:
             )
         if self._open is not None:
             self._close()
-        make = self._core.reset if action is Power.RESET else self._core.power_off
+        make = self._talk.core.reset if action is Power.RESET else self._talk.core.power_off
         try:
-            event = self._ask(make, COMMAND_S)
+            event = self._talk.ask(make, COMMAND_S)
         except DeviceGoneError as error:
             _log.info("no answer to the reset: %s", error)
             return
         if not isinstance(event, Done):
-            raise self._refused("restart or switch off the phone", event)
-
-    # -- talking --------------------------------------------------------------------------------
-
-    def _ask(self, make: Callable[[], bytes], timeout_s: float) -> Event:
-        """Return what answers a request; damaged frames were repeated."""
-        self._logs.clear()
-        self._logged = 0
-        core: framed.Core[Event] = self._core
-        return framed.ask(
-            self._transport, core, make, timeout_s, passes=self._note, again=_was_damaged
-        )
-
-    def _note(self, event: Event) -> bool:
-        """Keep and report a log line; tell whether event was one.
-
-        Raises:
-            ProgrammerFailedError: it does not know the flash of this phone.
-            ProtocolError: it logs without end.
-        """
-        if not isinstance(event, LogLine):
-            return False
-        self._logged += 1
-        if self._logged > _MAX_LOGS:
-            raise ProtocolError(f"The phone logs without end: {event.text[:80]!r}")
-        self._logs = [*self._logs[-_KEPT_LOGS:], event.text]
-        self._emit(DeviceLog(event.text))
-        if _UNKNOWN_FLASH in event.text.lower():
-            raise ProgrammerFailedError(
-                "The programmer does not know the flash of this phone.",
-                device_log=self._last_logs,
-                remedies=("Use the programmer from the stock package of exactly this model.",),
-            )
-        return True
-
-    @property
-    def _last_logs(self) -> tuple[str, ...]:
-        return tuple(self._logs[-_SHOWN_LINES:])
-
-    def _refused(
-        self, what: str, event: Event | None, kind: type[DeviceRefusedError] = DeviceRefusedError
-    ) -> DeviceRefusedError | ProtocolError:
-        """Return the error for an event that is not the answer that was due."""
-        log = self._last_logs
-        match event:
-            case Refused(_, text) if text:
-                log = (*log, text)
-            case Damaged() | Hello() | Data():
-                return ProtocolError(
-                    f"The programmer was to {what}: {_words(event)}", device_log=log
-                )
-        message = f"The programmer refused to {what}: {_words(event)}."
-        return kind(message, device_log=log, remedies=kind.remedies or _REMEDIES)
-
-
-_REMEDIES = (
-    "Run the command once more: a frame may have come damaged.",
-    "If it says no again: hold the power button for 15 seconds and enter EDL mode again.",
-)
-
-
-def _was_damaged(event: Event) -> bool:
-    crc = isinstance(event, Refused) and event.code is ErrorCode.BAD_CRC
-    return crc or isinstance(event, Damaged)
-
-
-def _words(event: Event | None) -> str:
-    match event:
-        case Refused(code, text):
-            name = code.name.lower().replace("_", " ")
-            return f"{name} (error {int(code):#04x}{', ' + text if text else ''})"
-        case Done(command, status):
-            return status_text(command, status)
-        case Damaged(why):
-            return f"a damaged frame came ({why})"
-        case _:
-            return f"{type(event).__name__} came"
+            raise self._talk.refused("restart or switch off the phone", event)
 
 
 def _unit_words(unit: int) -> str:
@@ -512,7 +417,7 @@ def _is_mbr(sector: bytes) -> bool:
     return sector[510:512] == b"\x55\xaa" and any(sector[450:510:16])
 
 
-def _blocks(chunks: Iterable[memoryview], size: int) -> Iterable[bytes]:
+def blocks(chunks: Iterable[memoryview], size: int) -> Iterable[bytes]:
     """Yield the bytes of chunks in blocks of size; the last one may be shorter."""
     left = bytearray()
     for chunk in chunks:

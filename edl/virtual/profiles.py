@@ -24,7 +24,8 @@
     programmer=mute     the programmer does not work; `chatter`, `garbage`
     streaming=no-reading how a programmer behaves that speaks Streaming Download; names with +
                         between them: `memory`, `old`, `twisted`, `no-crc`, `chatty`, `glued`,
-                        `split`, `sluggish`, `foreign`, `trusted`, `small`
+                        `split`, `sluggish`, `foreign`, `trusted`, `small`,
+                        `nand`
     sahara=3            version of the boot ROM's protocol, 1 to 3
     images=33+34+13     the boot ROM starts from several images
     questions=refused   the boot ROM does not tell who it is; `ignored`, `silent`

@@ -14,7 +14,7 @@ from typing import Any
 
 from edl.errors import ProtocolError
 from edl.streaming import packets
-from edl.streaming.packets import Command, ErrorCode, Feature, Opened, OpenStatus
+from edl.streaming.packets import Command, ErrorCode, Feature, Opened, OpenStatus, TableStatus
 from edl.virtual.frames import Receiver, wrap
 from edl.virtual.link import Exit, Firmware, Receive, Request, Send
 from edl.virtual.programmer.board import Board
@@ -23,6 +23,10 @@ from edl.virtual.storage import StorageError
 _ERASE_FLASH = 0x1D  # all of it, whatever is open
 _ALWAYS = {Command.HELLO, Command.NOP, Command.RESET, Command.POWER_OFF}
 _OPENS = {Opened.EMMC_USER: 0, Opened.EMMC_BOOT0: 1, Opened.EMMC_BOOT1: 2}
+# NAND: the partitions of its table, 512 KiB each, one behind the other
+PARTITIONS = ("0:MIBIB", "0:QCSBL", "0:AMSS", "0:EFS2")
+PARTITION_SECTORS = 1024
+TABLE = bytes.fromhex("9a1b7daabc487d1f") + "".join(PARTITIONS).encode()  # of modems: qtools
 _CACHED = 64  # blocks that are not on the flash before CLOSE
 _BUSY_HELLOS = 2
 
@@ -43,6 +47,7 @@ class Manners:
         foreign: it does not know the flash.
         trusted: it wants the trusted security mode.
         small: it prefers blocks of 512 bytes.
+        nand: its flash is NAND, with the partitions of `PARTITIONS`.
     """
 
     no_reading: bool = False
@@ -57,6 +62,7 @@ class Manners:
     foreign: bool = False
     trusted: bool = False
     small: bool = False
+    nand: bool = False
 
 
 NAMES = tuple(field.name.replace("_", "-") for field in fields(Manners))
@@ -87,6 +93,8 @@ class _Streaming:
         self._open: int | None = None
         self._counts_sectors = False
         self._cache: list[tuple[int, int, bytes]] = []
+        self._partition: int | None = None  # sector of the one that is open
+        self._next = 0  # byte of it that must come next
         self._handlers: dict[int, Callable[[bytes], bytes]] = {
             Command.HELLO: self._hello,
             Command.NOP: self._done,
@@ -95,6 +103,7 @@ class _Streaming:
             Command.SECURITY_MODE: self._security,
             Command.OPEN_MULTI: self._opened,
             Command.CLOSE: self._close,
+            Command.PARTITION_TABLE: self._table,
             Command.READ: self._read,
             Command.STREAM_WRITE: self._write,
             _ERASE_FLASH: self._erase_all,
@@ -196,7 +205,7 @@ class _Streaming:
         if wants and self._manners.old:
             raise _NoError(ErrorCode.BAD_FEATURE_BITS, "feature bits not supported")
         self._greeted, self._counts_sectors = True, wants
-        flash_id = b"VIRTUAL eMMC"
+        flash_id = b"VIRTUAL NAND" if self._manners.nand else b"VIRTUAL eMMC"
         return (
             struct.pack("<B32sBB", Command.HELLO_RESP, packets.TARGET_MAGIC, request.version, 2)
             + struct.pack("<II", 512 if self._manners.small else 1024, 0)
@@ -211,6 +220,8 @@ class _Streaming:
             raise _NoError(ErrorCode.BAD_SECURITY_MODE, "security mode not set")
         if self._open is not None:
             raise _NoError(ErrorCode.OUT_OF_SEQUENCE, "already open")
+        if self._manners.nand:
+            return bytes((Command.OPEN_MULTI_RESP, self._opened_by_name(body)))
         lun = _OPENS.get(Opened(body[0])) if body else None
         if lun is None or lun not in self._board.storage.opening:
             raise _NoError(ErrorCode.OPERATION_FAILED, "Open multi failed, unknown type")
@@ -219,10 +230,42 @@ class _Streaming:
         self._open = lun
         return bytes((Command.OPEN_MULTI_RESP, OpenStatus.OPENED))
 
+    def _opened_by_name(self, body: bytes) -> int:
+        if body[:1] != bytes((Opened.PARTITION,)):
+            raise _NoError(ErrorCode.OPERATION_FAILED, "Open multi failed, unknown type")
+        name = body[1:].rstrip(b"\0").decode("latin-1")
+        if not name:
+            return OpenStatus.NAME_MISSING
+        if name not in PARTITIONS:
+            raise _NoError(ErrorCode.OPERATION_FAILED, f"Open multi failed, no partition {name}")
+        self._open, self._next = 0, 0
+        self._partition = PARTITIONS.index(name) * PARTITION_SECTORS
+        return OpenStatus.OPENED
+
+    def _table(self, payload: bytes) -> bytes:
+        """Take a partition table: never another one than there is already."""
+        if not self._manners.nand:
+            raise _NoError(ErrorCode.BAD_COMMAND, "Invalid command")
+        table = payload[2:]
+        known = table[:8] == TABLE[:8]
+        status = TableStatus.DIFFERS if known else TableStatus.UNKNOWN_FORMAT
+        status = TableStatus.ACCEPTED if table == TABLE else status
+        return bytes((Command.PARTITION_TABLE_RESP, status))
+
+    def _write_in_order(self, address: int, data: bytes) -> None:
+        """Write to the partition that is open, page by page as NAND wants it."""
+        if address != self._next:
+            raise _NoError(ErrorCode.OUT_OF_SEQUENCE, "address not in order")
+        if address + len(data) > PARTITION_SECTORS * 512:
+            raise _NoError(ErrorCode.OUT_OF_SPACE, "partition is full")
+        self._next += len(data)
+        padded = data.ljust(-(-len(data) // 512) * 512, b"\xff")
+        self._cache.append((0, (self._partition or 0) + address // 512, padded))
+
     def _close(self, payload: bytes) -> bytes:
         if self._open is None:
             raise _NoError(ErrorCode.OUT_OF_SEQUENCE, "nothing is open")
-        self._open = None
+        self._open = self._partition = None
         try:
             self._flush()
         except StorageError as error:
@@ -260,6 +303,9 @@ class _Streaming:
         address, data = packets.Addressed.unpack(payload[:5]).address, payload[5:]
         if self._open is None:
             raise _NoError(ErrorCode.OUT_OF_SEQUENCE, "write before open")
+        if self._partition is not None:
+            self._write_in_order(address, data)
+            return struct.pack("<BI", Command.STREAM_WRITE_RESP, address)
         if len(data) % 512 or len(data) > packets.MAX_DATA_BYTES:
             raise _NoError(ErrorCode.BAD_LENGTH, "no whole sectors")
         start = self._sector(address, sectors=self._counts_sectors)

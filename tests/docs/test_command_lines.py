@@ -57,6 +57,7 @@ NEEDS_MORE = {
     "completion": "what it does depends on the shell",
     "provision.xml": "it needs a phone with UFS",
     "MPRG8660.HEX": "it needs a phone that is older than Sahara",
+    "0:AMSS": "it needs NAND whose programmer knows names alone",
     "msm7x30": "its loader is not in the current folder",
     "provision.xml": "it needs a phone with UFS",
     "commands.xml": "the commands are the user's own",

@@ -203,7 +203,7 @@ TARGETS = (
     ),
     Target(
         "streaming-session",
-        ("edl.device.streaming", "edl.device.framed"),
+        ("edl.device.streaming", "edl.device.streaming_talk", "edl.device.framed"),
         _session,
         lambda: [_frames(*_SESSION)],
         (ProtocolError, TransportTimeoutError, DeviceRefusedError),

@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from edl.chunks import BytesContent
-from edl.device import connect, framed, ladder, streaming
+from edl.device import connect, framed, ladder, streaming, streaming_talk
 from edl.device.connect import Wishes
 from edl.device.dmss import DmssRom
 from edl.device.storage import Storage, parse_targets
@@ -39,6 +39,7 @@ from edl.plan.model import Finding, Patch, Plan, Severity, Write
 from edl.streaming.hdlc import encode
 from edl.virtual.frames import wrap
 from edl.virtual.storage import Extent, Faults
+from edl.virtual.streaming import PARTITION_SECTORS, PARTITIONS, TABLE
 from tests import phones
 from tests.conftest import REPO
 from tests.phones import Bench, Script, plug, spec
@@ -266,7 +267,7 @@ def test_trouble_on_the_cable(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["mute", "chatter", "garbage"])
 def test_programmers_that_do_not_work(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "_MAX_LOGS", 300)
+    monkeypatch.setattr(streaming_talk, "_MAX_LOGS", 300)
     with plug(f"msm8974,programmer={kind}") as bench, pytest.raises(EdlError) as raised:
         bench.connect()
     assert isinstance(raised.value, ProgrammerFailedError | ProtocolError)
@@ -370,7 +371,7 @@ def test_an_answer_that_is_none() -> None:
     with pytest.raises(EdlError):
         programmer._write_once(0, bytes(512))
     with pytest.raises(ProtocolError, match="Hello came"):
-        raise programmer._refused("do something", streaming.Hello(3, 2, 1, 0, "", 1, (), 0))
+        raise programmer._talk.refused("do something", streaming.Hello(3, 2, 1, 0, "", 1, (), 0))
 
 
 def test_a_phone_that_talks_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,9 +380,9 @@ def test_a_phone_that_talks_without_end(monkeypatch: pytest.MonkeyPatch) -> None
         started(*[b"\x0ehm" * 10] * 100)
     programmer = talk(*OPENED)
     programmer.start()
-    programmer._transport.say(*[wrap(b"\x0e.")] * 200)  # type: ignore[attr-defined]
+    programmer._talk._transport.say(*[wrap(b"\x0e.")] * 200)  # type: ignore[attr-defined]
     monkeypatch.setattr(framed, "_MAX_STALE", 10_000)
-    monkeypatch.setattr(streaming, "_MAX_LOGS", 50)
+    monkeypatch.setattr(streaming_talk, "_MAX_LOGS", 50)
     with pytest.raises(ProtocolError, match="logs without end"):
         programmer.ping()
 
@@ -396,7 +397,7 @@ def test_a_frame_never_fills_its_last_packet() -> None:
     script = Script()
     frame = encode(bytes(508))
     assert len(frame) == 512
-    framed.send(script, streaming.StreamingHost(), frame)
+    framed.send(script, streaming_talk.StreamingHost(), frame)
     assert script.written == [b"\x7e" + frame]
 
 
@@ -581,3 +582,62 @@ def test_firehose_phones_are_not_concerned() -> None:
         storage.phone.luns[0] = StorageInfo(memory="emmc")
         with pytest.raises(DeviceRefusedError, match="How large"):
             job.geometry(storage, {0})
+
+
+# -- NAND -----------------------------------------------------------------------------------------
+
+NAND = "msm8974,streaming=nand"
+
+
+def named(bench: Bench) -> streaming.Programmer:
+    programmer = bench.connect().programmer
+    assert isinstance(programmer, streaming.Programmer)
+    assert (programmer.memory, programmer.reach_sectors) == ("nand", None)
+    return programmer
+
+
+def test_nand_is_written_by_the_names_of_partitions() -> None:
+    with plug(NAND) as bench:
+        programmer, image, moved = named(bench), bytes(range(256)) * 800 + b"odd", list[int]()
+        sent = programmer.write_partition(
+            "0:AMSS", [memoryview(image)], table=TABLE, moved=moved.append
+        )
+        assert (sent, sum(moved)) == (len(image), len(image))
+        start = PARTITIONS.index("0:AMSS") * PARTITION_SECTORS
+        written = bench.flash.luns[0].read(start, 401)
+        assert written == image + b"\xff" * (401 * 512 - len(image))
+        with pytest.raises(NoReadingError, match="only writes partitions by their names"):
+            programmer.read(WHERE, lambda _: None)
+        with pytest.raises(WrongStorageError):
+            programmer.program(WHERE, [memoryview(DATA)])
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "table", "kind", "words"),
+    [
+        ("0:NOPE", 512, b"", WrongStorageError, "no partition 0:NOPE"),
+        ("0:AMSS", 512, TABLE + b"more", WrongStorageError, "differs"),
+        ("0:AMSS", 512, b"something else", WrongStorageError, "unknown format"),
+        ("0:AMSS", PARTITION_SECTORS * 512 + 1, b"", WriteFailedError, "partition is full"),
+    ],
+)
+def test_what_nand_does_not_take(
+    name: str, size: int, table: bytes, kind: type[EdlError], words: str
+) -> None:
+    with plug(NAND) as bench:
+        programmer = named(bench)
+        with pytest.raises(kind, match=words):
+            programmer.write_partition(name, [memoryview(bytes(size))], table=table)
+
+
+def test_on_nand_nothing_is_sent_twice_that_may_have_been_taken() -> None:
+    damaged = wrap(b"\x08\0\0\0\0")[:-2] + b"\x7e"
+    ready = (*OPENED[:3], wrap(b"\x0d\7\0\0\0no eMMC"), wrap(b"\x1c\0"))
+    programmer = talk(*ready, damaged, wrap(b"\x08\0\0\0\0"))
+    programmer.start()
+    with pytest.raises(ProtocolError, match="damaged frame"):
+        programmer.write_partition("0:AMSS", [memoryview(bytes(512))])
+    refused = wrap(b"\x0d\x17\0\0\0crc")
+    programmer = talk(*ready, refused, wrap(b"\x08\0\0\0\0"), wrap(b"\x16"))
+    programmer.start()
+    assert programmer.write_partition("0:AMSS", [memoryview(bytes(512))]) == 512

@@ -13,7 +13,7 @@ import click
 
 from edl import spool
 from edl.chunks import BytesContent, Content, FileContent
-from edl.cli import show
+from edl.cli import named, show
 from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import holes_option, show_plan
@@ -50,6 +50,10 @@ from edl.units import format_size
 )  # fmt: skip
 @holes_option
 @look_option
+@once(
+    "--partition-table", metavar="FILE",
+    help="NAND of old programmers: write only if the phone's partition table is this one.",
+)  # fmt: skip
 @report_option
 @change_options
 @phone_options
@@ -92,6 +96,9 @@ def write(app: App, targets: list[str], files: list[Path], arguments: dict[str, 
     with app.running():
         files = [_unpacked(file, app) for file in files]
     with app.phone() as phone:
+        if (programmer := named.by_name(phone)) is not None:
+            named.write(app, programmer, parsed, files, arguments)
+            return
         storage = Storage(phone)
         if _inside_super(storage, parsed):
             plan = _logical(storage, parsed, files)
