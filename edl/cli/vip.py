@@ -40,8 +40,10 @@ FIXED: dict[str, Any] = {
 }  # fmt: skip
 _UNFIT = {
     "resume": False, "unchanged": "auto", "skipblock": None, "holes": "leave", "elsewhere": (),
-    "erase_lun": (),
+    "erase_lun": (), "all_phones": False,
 }  # fmt: skip
+
+_TABLE_LABELS = {"PrimaryGPT", "BackupGPT"}
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,12 @@ def fixed(app: App, manifest: dict[str, Any], arguments: dict[str, Any]) -> dict
         DocumentError: the manifest holds what no manifest holds.
     """
     wrong = [name for name, default in _UNFIT.items() if arguments.get(name, default) != default]
+    if len(app.settings.serials) > 1:
+        wrong.append("serial")
     if arguments.get("verify", "auto") not in {"auto", "none"}:
         wrong.append("verify")
     if wrong:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+        names = ", ".join(f"--{name.removesuffix('_phones').replace('_', '-')}" for name in wrong)
         raise UsageError(
             f"{names}: not under VIP, where nothing but what was signed can be sent.",
             remedies=("Leave it out. 'edl digests' decides what a job does.",),
@@ -281,6 +285,11 @@ def _confirm(app: App, job: Job, phone: Phone, *, yes: bool) -> None:
     Raises:
         UsageError, click.Abort: nobody agrees.
     """
+    if not phone.transport.sends_zlp:
+        raise UsageError(
+            "This connection cannot end a transfer as programmers in VIP mode await it.",
+            remedies=("Connect over USB, without --port.",),
+        )
     package = job.request.package
     if wrong := package.other_chip(phone.identity):
         app.confirm(wrong, yes=yes)
@@ -295,6 +304,8 @@ def _confirm(app: App, job: Job, phone: Phone, *, yes: bool) -> None:
             f" The job sends <erase> for {', '.join(labels)}: old programmers (generation 1) erase"
             " the whole LUN then, whatever they are told."
         )
+    if any(step.label in _TABLE_LABELS for step in job.plan.steps):
+        question += " It replaces the partition tables without a look at those of the phone."
     unique = [
         step.label
         for step in job.plan.steps

@@ -156,7 +156,7 @@ def test_fewer_rows_are_another_job(edl: Edl, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [("--resume",), ("--holes", "zero"), ("--verify", "readback"), ("--unchanged", "skip")]
+    "more", [("--resume",), ("--holes", "zero"), ("--verify", "readback"), ("--all",)]
 )
 def test_what_cannot_be_under_vip(edl: Edl, tmp_path: Path, more: tuple[str, ...]) -> None:
     bench = Bench(edl, tmp_path, "qcm2290")
@@ -249,3 +249,41 @@ def test_lines_of_qdl(edl: Edl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     phones.sign(folder / "vip", phones.RECIPES["qcm2290"])
     told = edl("--dry-run", "--vip-table-path=vip", "prog.elf", *xml)
     assert told.status == 0, told.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "told"),
+    [
+        ({"v": 2}, 7, "was not made by this version"),
+        ({"memory": 5}, 7, "names no storage type"),
+        ({"options": []}, 7, "has no options"),
+        ({"options": {"wipe": "yes"}}, 7, "'wipe' cannot be 'yes'"),
+        ({"options": {"only": ["boot"]}}, 7, "the tables are for"),
+        ({"memory": "ufs"}, 7, "made with --memory emmc"),
+        ({"overwrite": ["modemst1"]}, 2, "--overwrite modemst1"),
+    ],
+)
+def test_manifests_are_not_trusted(
+    edl: Edl, tmp_path: Path, changes: dict[str, object], status: int, told: str
+) -> None:
+    bench = Bench(edl, tmp_path, "msm8953")
+    path = bench.tables / "edl-vip.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    result = bench.write("--dry-run")
+    assert result.status == status
+    assert told in result.err
+    path.write_text("{")
+    assert "is no JSON document" in bench.write("--dry-run").err
+
+
+def test_packages_that_cannot_be_signed(edl: Edl, tmp_path: Path) -> None:
+    folder = phones.package(tmp_path / "pkg")
+    text = (folder / "rawprogram0.xml").read_text().replace("boot.img", "b&amp;w.img")
+    (folder / "rawprogram0.xml").write_text(text)
+    (folder / "boot.img").rename(folder / "b&w.img")
+    told = edl("digests", folder, "-o", tmp_path / "tables")
+    assert told.status == 7
+    assert "characters that programmers do not understand" in told.err
+    told = edl("digests", folder, "-o", folder / "rawprogram0.xml" / "x", "--only", "xbl")
+    assert told.status == 7
+    assert "cannot be used" in told.err

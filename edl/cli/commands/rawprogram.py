@@ -161,15 +161,15 @@ def command(settings: Settings, /, debug: bool, **arguments: Any) -> None:  # no
       edl rawprogram ROM_FOLDER --skip userdata
     """
     settings.verbose = max(settings.verbose, 2 * debug)
+    if arguments["vip"]:
+        from edl.cli import vip  # noqa: PLC0415  # it uses this module
+
+        vip.run(App(settings), arguments)
+        return
     if arguments["all_phones"] or len(settings.serials) > 1:
         _all(settings, arguments)
         return
     app = App(settings)
-    if arguments["vip"]:
-        from edl.cli import vip  # noqa: PLC0415  # it uses this module
-
-        vip.run(app, arguments)
-        return
     request = opened(app, arguments)
     if arguments["dry_run"]:
         _dry_run(app, request, offline=arguments["offline"])
