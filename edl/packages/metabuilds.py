@@ -19,6 +19,7 @@ from edl.packages.model import Choices, Confidence, Description
 from edl.packages.tree import Tree
 
 _NAME = "contents.xml"
+_LAYOUT, _HEAD_BYTES = b"<nandboot", 4096
 _STORAGES = {"emmc", "ufs", "nand", "nvme", "spinor"}
 
 
@@ -39,7 +40,9 @@ class MetaBuilds:
         told = read_metabuild(tree.files[path].head(MAX_BYTES + 1), path)
         home = str(PurePosixPath(path).parent)
         names = (entry.path for entry in told.entries if entry.kind == "rawprogram")
-        there = any(located(tree, home, name) is not None for name in names)
+        found = (located(tree, home, name) for name in names)
+        # that of a modem names the layout of its flash, which says where nothing is written
+        there = any(file and _LAYOUT not in file.head(_HEAD_BYTES) for file in found)
         return Confidence.SURE if there else Confidence.NO
 
     def open(self, tree: Tree, choices: Choices) -> tuple[Package, Description]:

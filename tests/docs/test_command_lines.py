@@ -38,6 +38,7 @@ NEEDS_MORE = {
     "edl nbd": "it serves until it is stopped",
     "--vip ": "it needs tables that somebody has signed",
     "--port": "it needs a serial port",
+    "-m nand": "it needs a modem with NAND",
     "--serial": "it needs a phone with that number",
     "--fault": "it ends as the fault has it",
     "--resume": "it needs an interrupted job",
