@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from edl.package import Package
 from edl.packages import whole
 from edl.partitions import Severity as Worth
 from edl.partitions import classify
+from edl.plan import home
 from edl.plan.assumed import assumed_geometry
 from edl.plan.build import build
 from edl.plan.check import checked
@@ -57,8 +59,10 @@ class Job:
     kept: tuple[str, ...]
 
 
-def prepared(app: App, request: Request, overwrite: frozenset[str], digests: bool) -> Job:
-    """Return the job for request, looked through and hashed.
+def prepared(
+    app: App, request: Request, overwrite: frozenset[str], *, digests: bool, save: bool
+) -> Job:
+    """Return the job for request, looked through and hashed. digests, save: see Settings.
 
     Raises:
         EdlError: it cannot be done so; all that was found has been shown.
@@ -79,6 +83,7 @@ def prepared(app: App, request: Request, overwrite: frozenset[str], digests: boo
         set_bootable=options.set_bootable,
         reset=options.reset,
         digests=digests,
+        save=save,
     )
     script = compile_script(package, built, settings)
     size = format_size(script.write_bytes)
@@ -137,6 +142,7 @@ def manifest_of(job: Job, arguments: dict[str, Any], overwrite: frozenset[str]) 
         "memory": settings.memory,
         "payload_bytes": settings.payload_bytes,
         "digests": settings.digests,
+        "save": settings.save,
         "overwrite": sorted(overwrite),
         "options": {
             name: list(value) if isinstance(value := arguments.get(name, default), tuple) else value
@@ -232,7 +238,8 @@ def run(app: App, arguments: dict[str, Any]) -> None:
         )
     request = opened(app, arguments)
     with app.running():
-        job = prepared(app, request, overwrite, digests=bool(manifest.get("digests")))
+        asked = {name: manifest.get(name) is True for name in ("digests", "save")}
+        job = prepared(app, request, overwrite, **asked)
         _require_same(app, compare(job.recording, tables, job.script.settings))
     transfers = plural(len(job.recording.digests), "transfer")
     app.emit(Stage("checked", f"{transfers}, all of them as the signed tables have them"))
@@ -243,9 +250,21 @@ def run(app: App, arguments: dict[str, Any]) -> None:
     with _phone(app, job.request.package) as phone:
         _confirm(app, job, phone, yes=arguments["yes"])
         with app.gentle(job.plan) as cancel:
-            session = Session(phone.transport, Checking(tables), emit=app.emit, cancel=cancel)
+            saves = _folder(phone) if job.script.settings.save else None
+            gate = Checking(tables)
+            session = Session(phone.transport, gate, emit=app.emit, cancel=cancel, saves=saves)
             report = session.carry_out(job.script)
     _conclude(app, job, report)
+
+
+def _folder(phone: Phone) -> Path:
+    """Return a new folder for what is saved of phone.
+
+    Raises:
+        DiskError: it cannot be made.
+    """
+    now = dt.datetime.now(dt.UTC)
+    return home.make_folder(home.phone_folder(phone.serial) / f"vip-{now:%Y%m%dT%H%M%SZ}")
 
 
 def _require_same(app: App, findings: tuple[Finding, ...]) -> None:
@@ -297,7 +316,12 @@ def _confirm(app: App, job: Job, phone: Phone, *, yes: bool) -> None:
         app.emit(Notice(question))
     if not any("alidat" in sign or "VIP" in sign for sign in phone.programmer.signs):
         app.emit(Notice("The programmer does not say that it wants signed tables (VIP)."))
+    saved = [order.title for order in job.script.orders if order.save]
     question = "Under VIP nothing on the phone can be saved first, and nothing is tried twice."
+    if saved:
+        question = (
+            f"Saved first: {', '.join(saved)}, where the package says. Nothing is tried twice."
+        )
     labels = dict.fromkeys(step.label for step in job.plan.steps if isinstance(step, Erase))
     if labels:
         question += (
@@ -338,6 +362,7 @@ def _conclude(app: App, job: Job, report: Report) -> None:
         f"  verified   {verified}",
     ]
     lines += [f"  kept       {', '.join(job.kept)}"] if job.kept else []
+    lines += [f"  read       {name}" for name in report.files]
     data = {
         "job": "rawprogram --vip",
         "orders": report.orders,

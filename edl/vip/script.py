@@ -7,6 +7,7 @@ when the tables were made. So the same package and settings give the same bytes,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,12 +18,15 @@ from edl.firehose.commands import Power
 from edl.formats import sparse
 from edl.formats.rawprogram import EraseRow, PatchRow, ProgramRow, ReadRow, Row
 from edl.package import Package
+from edl.partitions import Severity, classify
 from edl.plan import images
 from edl.plan.model import Plan, ReadOut
+from edl.plan.unique import MAX_SAVED_BYTES
 from edl.vip import words
 
 DEFAULT_PAYLOAD_BYTES = 1024 * 1024
 _BOOT_LABELS = ("xbl", "xbl_a", "sbl1")  # qdl looks for them in this order
+_ODD = re.compile(r"[^0-9A-Za-z_.-]")
 _MEMORIES = {512: "emmc", 4096: "ufs"}
 
 
@@ -31,7 +35,8 @@ class Settings:
     """What the bytes depend on besides the package.
 
     memory: as programmers call it. payload_bytes: size of data transfers. digests: the phone is
-    asked for the digest of each area behind its data.
+    asked for the digest of each area behind its data. save: what exists only once is read first,
+    where the package says it lies.
     """
 
     memory: str
@@ -39,6 +44,7 @@ class Settings:
     set_bootable: bool = True
     reset: Power | None = Power.RESET
     digests: bool = False
+    save: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,8 @@ class Order:
     """A command and what goes with it.
 
     name: of the command. title, where: for people; where: `rawprogram0.xml:12`. content: sent in
-    transfers of the payload size once the phone says yes. reads: how many bytes it sends, and
-    target: the file for them. filename, offset: where in which file content begins.
+    transfers of the payload size once the phone says yes. reads: how many bytes it sends, for the
+    file of step, or for one called save. filename, offset: where in which file content begins.
     """
 
     name: str
@@ -60,6 +66,7 @@ class Order:
     reads: int = 0
     sector_bytes: int = 0
     step: ReadOut | None = None
+    save: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,7 @@ def compile_script(package: Package, plan: Plan, settings: Settings) -> Script:
         ImageError, DocumentError: a file cannot be read.
     """
     orders = [Order("configure", words.configure(settings.memory, settings.payload_bytes))]
+    orders += _saves(package, plan.geometry.sector_bytes) if settings.save else ()
     orders += _Compiler(package, plan, digests=settings.digests).orders()
     bootable = _bootable(package) if settings.set_bootable else None
     if bootable is not None:
@@ -111,6 +119,25 @@ def compile_script(package: Package, plan: Plan, settings: Settings) -> Script:
     if settings.reset is not None:
         orders.append(Order("power", words.power(settings.reset), str(settings.reset)))
     return Script(settings, tuple(orders))
+
+
+def _saves(package: Package, unit: int) -> Iterator[Order]:
+    """Yield reads of what exists only once, of places that need no answer of the phone."""
+    seen: set[tuple[int, str]] = set()
+    for row in package.rows:
+        if not isinstance(row, ProgramRow) or (row.lun, row.start.text) in seen:
+            continue
+        unique = classify(row.label).severity is Severity.MUST_NEVER_CLONE
+        size = row.sectors * (row.sector_bytes or unit)
+        if not unique or not 0 < size <= MAX_SAVED_BYTES or row.start.needs_disk:
+            continue
+        seen.add((row.lun, row.start.text))
+        name = f"lun{row.lun}_{_ODD.sub('_', row.label)}.bin"
+        xml = words.read(row.lun, row.start.text, row.sectors, row.sector_bytes or unit, name)
+        sector_bytes = row.sector_bytes or unit
+        yield Order(
+            "read", xml, row.label, _where(row), reads=size, sector_bytes=sector_bytes, save=name
+        )
 
 
 def _bootable(package: Package) -> int | None:

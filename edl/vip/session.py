@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from edl.chunks import read_all
@@ -94,7 +95,10 @@ class Report:
 
 
 class Session:
-    """One run of a script. keep: where what is read goes; False drops it (the dry run)."""
+    """One run of a script.
+
+    keep: whether what is read is kept; not in the dry run. saves: the folder for what is saved.
+    """
 
     def __init__(
         self,
@@ -104,12 +108,14 @@ class Session:
         emit: Emit = ignore,
         cancel: threading.Event | None = None,
         keep: bool = True,
+        saves: Path | None = None,
     ) -> None:
         self._talk = Dialogue(transport, emit)
         self._gate = gate
         self._emit = emit
         self._cancel = cancel or threading.Event()
         self._keep = keep
+        self._saves = saves or Path()
         self._payload_bytes = 0
         self._changing = ""
         self._sent = hashlib.sha256()  # of the last order with data
@@ -242,12 +248,13 @@ class Session:
         if not answer.rawmode:
             raise ProtocolError("The programmer accepted <read> but sends no data.")
         self._talk.host.expect_raw(order.reads, order.sector_bytes)
-        if order.step is None or not self._keep:
+        if not self._keep:
             self._take(order, lambda _: None)
             return
-        with new_file(order.step.path, size_bytes=order.reads, private=True) as file:
+        path = self._saves / order.save if order.step is None else order.step.path
+        with new_file(path, size_bytes=order.reads, private=True) as file:
             self._take(order, file.write)
-        self.report.files.append(str(order.step.path))
+        self.report.files.append(str(path))
 
     def _take(self, order: Order, sink: Callable[[memoryview], object]) -> None:
         while True:

@@ -102,6 +102,22 @@ def test_partitions_that_exist_once_must_be_named_twice(edl: Edl, tmp_path: Path
     assert any(bench.sectors(256, 8))
 
 
+def test_what_exists_once_is_read_first(
+    edl: Edl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDL_HOME", str(tmp_path / "home"))
+    more = ("--save", "--overwrite", "modemst1")
+    bench = Bench(edl, tmp_path, "qcm2290", *more)
+    with Phone.named(str(bench.phone)) as phone:
+        phone.storage.write(0, 256, b"mine" * 1024)
+        phone.save()
+    done = bench.write("--overwrite", "modemst1", "--yes", "--json")
+    [path] = done.last["files"]
+    assert Path(path).name == "lun0_modemst1.bin"
+    assert Path(path).read_bytes() == b"mine" * 1024
+    assert bench.sectors(256, 8) == (bench.package / "modem.bin").read_bytes()
+
+
 def test_everything_that_differs_is_shown_before_the_phone_is_looked_for(
     edl: Edl, tmp_path: Path
 ) -> None:

@@ -35,6 +35,10 @@ from edl.vip import folder
     help="Ask the phone for the digest of each part behind its data (programmers may lack that).",
 )  # fmt: skip
 @click.option("-n", "--dry-run", "dry_run", is_flag=True, hidden=True)  # qdl's, always so here
+@click.option(
+    "--save", is_flag=True,
+    help="Read first what exists only once, where the package says that it lies.",
+)  # fmt: skip
 @transfer_options
 @output_options
 @click.pass_obj
@@ -43,6 +47,7 @@ def command(
     /,
     output: str,
     verify: bool,
+    save: bool,
     dry_run: bool,
     **arguments: Any,  # noqa: ANN401
 ) -> None:
@@ -62,7 +67,7 @@ def command(
     request = opened(app, arguments)
     overwrite = names(arguments["overwrite"])
     with app.running():
-        job = vip.prepared(app, request, overwrite, digests=verify)
+        job = vip.prepared(app, request, overwrite, digests=verify, save=save)
         tables = make_tables(job.recording.digests)
         manifest = vip.manifest_of(job, arguments, overwrite)
         files = folder.write_tables(Path(output), tables, manifest)
