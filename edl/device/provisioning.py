@@ -82,8 +82,19 @@ def rehearse(programmer: Programmer, layout: Layout) -> None:
         programmer.command("ufs", xml)
 
 
+def collect(programmer: Programmer, layout: Layout) -> None:
+    """Give the programmer all rows but the last; nothing is changed.
+
+    Raises:
+        DeviceRefusedError: it does not take them.
+    """
+    *collected, _ = rows(layout, commit=True)
+    for xml in collected:
+        programmer.command("ufs", xml)
+
+
 def commit(programmer: Programmer, layout: Layout) -> bool:
-    """Divide the device as layout says; all that it holds is lost. Takes long.
+    """Divide the device as layout says, which was collected; all that it holds is lost. Takes long.
 
     Returns:
         Whether the programmer said yes; False: it left the bus instead, as some do
@@ -93,9 +104,7 @@ def commit(programmer: Programmer, layout: Layout) -> bool:
         DeviceRefusedError: the device does not take it; it is as it was.
         TransportTimeoutError: it does not answer; nobody knows how the device is divided.
     """
-    *collected, last = rows(layout, commit=True)
-    for xml in collected:
-        programmer.command("ufs", xml)
+    *_, last = rows(layout, commit=True)
     try:
         programmer.command("ufs", last, COMMIT_TIMEOUT_S)
     except DeviceGoneError as error:

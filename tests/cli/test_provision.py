@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from edl.cli import severe
-from edl.errors import EdlError
 from edl.units import MIB
 from edl.virtual.phone import Phone
 from tests.cli.conftest import LOADER, Edl
@@ -172,9 +171,38 @@ def test_other_storage_and_other_files(edl: Edl, tmp_path: Path, file: Path) -> 
     assert edl("provision", file, "--json").last["code"] == "document"
 
 
-def test_a_lost_answer_leaves_no_doubt_in_the_words(edl: Edl, ufs: Path, file: Path) -> None:
-    line = ("--virtual", ufs, "provision", file, "--loader", LOADER, "--no-backup")
-    code = code_of(edl, *line)
-    result = edl(*line, "--allow", code, "--fault", "mute@command:13", "--json")
-    assert isinstance(result.last["code"], str)
-    assert result.status in {0, *(kind.status for kind in EdlError.__subclasses__())}
+# what it is told: configure twice, about itself and six LUNs, the rehearsal of six rows, five rows
+COMMIT = 2 + 7 + 6 + 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "state"),
+    [
+        (f"mute@command:{COMMIT}", 4, "timeout", "nobody knows how its storage is divided now"),
+        (f"mute@command:{COMMIT - 1}", 4, "timeout", ""),  # a row: nothing has changed
+        (f"nak@command:{COMMIT}", 6, "refused", "the storage is divided as it was"),
+    ],
+)
+def test_what_is_on_the_phone_after_a_failure(
+    edl: Edl, ufs: Path, file: Path, fault: str, status: int, code: str, state: str
+) -> None:
+    words = ("--virtual", ufs, "provision", file, "--loader", LOADER, "--no-backup")
+    allow = code_of(edl, *words)
+    assert edl("virtual", "edl", ufs).status == 0
+    result = edl(*words, "--allow", allow, "--fault", fault, "--json")
+    assert (result.status, result.last["code"]) == (status, code)
+    assert result.last["state"].startswith(state)
+    assert bool(result.last["state"]) == bool(state)
+
+
+def test_a_phone_that_leaves_instead_of_an_answer_is_looked_at(
+    edl: Edl, ufs: Path, file: Path
+) -> None:
+    words = ("--virtual", ufs, "provision", file, "--loader", LOADER, "--no-backup")
+    allow = code_of(edl, *words)
+    assert edl("virtual", "edl", ufs).status == 0
+    before = sizes(ufs)
+    result = edl(*words, "--allow", allow, "--fault", f"reset@command:{COMMIT}", "--json")
+    assert (result.status, result.last["code"]) == (8, "verify")  # it had not done it yet
+    assert "left without an answer" in result.last["message"]
+    assert sizes(ufs) == before

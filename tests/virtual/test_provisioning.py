@@ -44,6 +44,11 @@ def firehose(phone: Phone) -> Programmer:
     return phone.programmer
 
 
+def divide(programmer: Programmer, wanted: Layout) -> bool:
+    provisioning.collect(programmer, wanted)
+    return provisioning.commit(programmer, wanted)
+
+
 def sizes(bench: Bench) -> dict[int, int]:
     return {number: each.sectors * 4096 for number, each in bench.flash.luns.items()}
 
@@ -61,7 +66,7 @@ def test_storage_without_luns_is_recognised_and_not_touched(flash: str) -> None:
         opened = [event[2] for event in bench.flash.events if event[0] == "ufs-open"]
         assert set(opened) == {ufs.DEVICE_LUN}
         # so that it can still be provisioned, in the same session
-        assert provisioning.commit(firehose(phone), layout())
+        assert divide(firehose(phone), layout())
         assert sizes(bench)[1] == 4 * MIB
 
 
@@ -72,7 +77,7 @@ def test_a_commit() -> None:
         before = bench.virtual_seconds
         provisioning.rehearse(firehose(phone), layout())
         assert bench.flash.layout is None
-        assert provisioning.commit(firehose(phone), layout())
+        assert divide(firehose(phone), layout())
         assert bench.virtual_seconds - before > 10  # nobody gave up early
         # 3 times 4 MiB and 12 MiB, in allocation units of 4 MiB; the rest is for LUN 0
         assert sizes(bench) == {0: total - 20 * MIB, 1: 4 * MIB, 2: 4 * MIB, 4: 12 * MIB}
@@ -90,14 +95,14 @@ def test_what_was_asked_for_a_lun_before_is_spoilt() -> None:
         with pytest.raises(WrongStorageError):
             phone.programmer.storage_info(0)
         with pytest.raises(DeviceRefusedError, match="restart") as caught:
-            provisioning.commit(firehose(phone), layout())
+            divide(firehose(phone), layout())
         assert "ERROR: ufs_open(0, WLUN_DEV) failed for configure" in caught.value.device_log
         bench.hang_up()
         with pytest.raises(WrongStorageError, match="does not answer") as told:
             bench.connect(UNTOUCHED)
         assert "edl reset --mode edl" in told.value.remedies[0]
         bench.enter_edl()
-        assert provisioning.commit(firehose(bench.connect(UNTOUCHED)), layout())
+        assert divide(firehose(bench.connect(UNTOUCHED)), layout())
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,7 @@ def test_what_the_device_does_not_take(phone: str, data: bytes) -> None:
     with plug(phone) as bench:
         programmer = firehose(bench.connect(UNTOUCHED))
         with pytest.raises(DeviceRefusedError, match="did not take this layout") as caught:
-            provisioning.commit(programmer, layout(data))
+            divide(programmer, layout(data))
         assert caught.value.device_log[-3:] == (
             "ERROR: UFS Error -22 (3)",
             "ERROR: Configure Failed slot 0",
@@ -125,9 +130,9 @@ def test_what_the_device_does_not_take(phone: str, data: bytes) -> None:
 def test_a_layout_that_locks() -> None:
     with plug(BLANK) as bench:
         programmer = firehose(bench.connect(UNTOUCHED))
-        assert provisioning.commit(programmer, layout(whole({"bConfigDescrLock": 1})))
+        assert divide(programmer, layout(whole({"bConfigDescrLock": 1})))
         with pytest.raises(DeviceRefusedError):
-            provisioning.commit(programmer, layout())
+            divide(programmer, layout())
 
 
 def test_a_phone_that_leaves_instead_of_an_answer() -> None:
@@ -135,14 +140,14 @@ def test_a_phone_that_leaves_instead_of_an_answer() -> None:
         programmer = firehose(bench.connect(UNTOUCHED))
         # six rows, of which each brings a log and an answer
         bench.virtual.injector.add([parse_fault("unplug@in-transfer:11")])
-        assert not provisioning.commit(programmer, layout())
+        assert not divide(programmer, layout())
         assert bench.flash.layout is not None
 
 
 def test_a_phone_that_does_not_answer() -> None:
     programmer = Programmer(Script(*[b'<data><response value="ACK" rawmode="false" /></data>'] * 5))
     with pytest.raises(TransportTimeoutError):
-        provisioning.commit(programmer, layout())
+        divide(programmer, layout())
 
 
 def test_emmc_is_told_at_once() -> None:

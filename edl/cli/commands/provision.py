@@ -205,6 +205,7 @@ class _Job:
         programmer = firehose(self._phone)
         app.emit(Stage("provision", "asking the programmer whether it takes the rows"))
         device.rehearse(programmer, layout)
+        device.collect(programmer, layout)
         app.emit(Stage("provision", "dividing the storage; this can take minutes: do not unplug"))
         app.settings.changing = True
         try:
