@@ -167,7 +167,9 @@ class _Ladder:
         return self._hear(BootRom(self._transport, self._emit), LISTEN_S)
 
     def knock(self) -> Answering | None:
-        self._emit(Stage("connect", "the phone does not greet: knocking (step 2 of 4)"))
+        self._emit(
+            Stage("connect", "the phone does not greet: asking what runs on it (step 2 of 4)")
+        )
         rom = BootRom(self._transport, self._emit)
         self.takes |= rom.wake(self._mode)
         return self._hear(rom, WAKE_S)

@@ -42,7 +42,7 @@ from tests.virtual.serving import on_pty
 
 ALL = pytest.mark.parametrize("profile", phones.ALL)
 
-KNOCK = "the phone does not greet: knocking (step 2 of 4)"
+KNOCK = "the phone does not greet: asking what runs on it (step 2 of 4)"
 ASK = "it is silent: asking for a programmer (step 3 of 4)"
 START_OVER = "still silent: telling it to start over (step 4 of 4)"
 RUNS = "a programmer is running already; going on with it"

@@ -149,7 +149,10 @@ def test_a_hello_that_another_program_has_eaten() -> None:
         phone = bench.connect(known=known)
         assert bench.loaders_asked == [known]
         assert phone.identity == known
-        assert bench.stages["connect"] == "the phone does not greet: knocking (step 2 of 4)"
+        assert (
+            bench.stages["connect"]
+            == "the phone does not greet: asking what runs on it (step 2 of 4)"
+        )
 
 
 def test_bytes_of_somebody_else_before_the_hello() -> None:
