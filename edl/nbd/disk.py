@@ -176,6 +176,7 @@ class Disk:
         self._require_session()
         steps = tuple(self._step(offset, data) for offset, data in self._changes.runs())
         plan = checked(self._plan(steps))
+        unique.require_readable(plan, self._found)
         size = self.waiting_bytes
         text = f"{format_size(size)} in {plural(len(steps), 'part')}"
         self._emit(Stage("flush", f"writing {text}, and verifying it"))

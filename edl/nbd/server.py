@@ -9,7 +9,6 @@ matter whose Python that is.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.resources
 import logging
 import os
@@ -194,6 +193,8 @@ def _listen(where: Where, folder: Path, stack: contextlib.ExitStack) -> tuple[so
 
 def _high(low: socket.socket) -> socket.socket:
     """Return low under another number, and close it: number 3 must be free."""
+    import fcntl  # noqa: PLC0415  # which Windows lacks, as it lacks nbdkit
+
     with low:
         return socket.socket(fileno=fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _LOWEST_FD))
 

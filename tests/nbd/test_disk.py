@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from edl.device.connect import Phone
 from edl.device.storage import Storage, parse_targets
 from edl.errors import DeviceGoneError, EdlError
 from edl.nbd.disk import Disk
@@ -32,7 +33,7 @@ def bench() -> Iterator[phones.Bench]:
 def disk_of(bench: phones.Bench, target: str = "0", rules: Rules | None = None) -> Disk:
     phone = bench.connect()
 
-    def again(_: EdlError) -> phones.connect.Phone:
+    def again(_: EdlError) -> Phone:
         bench.hang_up()
         return bench.connect()
 
@@ -84,7 +85,7 @@ def test_one_that_stays_away_ends_it(bench: phones.Bench) -> None:
     phone = bench.connect()
     place = Storage(phone).place(parse_targets(["0"])[0])
 
-    def again(error: EdlError) -> phones.connect.Phone:
+    def again(error: EdlError) -> Phone:
         raise error
 
     disk = Disk(phone, place, rules=None, again=again, emit=bench.events.append)
@@ -117,6 +118,16 @@ def test_what_exists_only_once_is_not_overwritten(bench: phones.Bench) -> None:
     assert write(disk, MODEMST1 - 1024, b"z" * 1024) == 0
     assert flush(disk) == 0
     assert data_of(bench) == before[: MODEMST1 - 1024] + b"z" * 1024 + before[MODEMST1:]
+
+
+def test_what_could_not_be_saved_first_is_not_overwritten(bench: phones.Bench) -> None:
+    bench.flash.faults = Faults(unreadable=(Extent(0, MODEMST1 // 512, 1),))
+    disk = disk_of(bench, "0", Rules(overwrite=("modemst1",)))
+    before = data_of(bench)
+    assert write(disk, MODEMST1 + 512, b"y" * 512) == 0
+    assert flush(disk) == errno.EIO
+    assert "cannot be saved first" in bench.notices[-1]
+    assert data_of(bench) == before
 
 
 def test_but_where_the_user_insists(bench: phones.Bench) -> None:

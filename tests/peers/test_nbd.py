@@ -18,8 +18,9 @@ from uuid import UUID
 
 import pytest
 
-from edl.formats import gpt
+from edl.formats import gpt, rescuemap
 from edl.formats.gpt import Partition
+from edl.formats.rescuemap import Block, Run
 from edl.units import KIB
 from edl.virtual.phone import Phone
 from tests.cli.conftest import Edl, Result, edl  # noqa: F401  # a fixture
@@ -29,6 +30,7 @@ EXT4 = Partition(1, "system", 2048, 2048 + 4096 - 1, UUID(int=1), UUID(int=11))
 FAT = Partition(2, "modem", 8192, 8192 + 4096 - 1, UUID(int=2), UUID(int=12))
 TEXT = b"The quick brown fox.\n" * 3000
 _LONGEST_S = 40.0
+DATA = b"".join(number.to_bytes(4, "big") * 128 for number in range(1, SECTORS + 1))
 
 
 def tool(name: str) -> str:
@@ -92,7 +94,7 @@ class Served:
     """Runs `edl nbd`, and a client beside it. It ends with the client."""
 
     def __init__(self, edl: Edl, phone: Path, folder: Path) -> None:  # noqa: F811
-        self._edl, self._phone = edl, phone
+        self._edl, self.phone = edl, phone
         self.socket = folder / "s"
         self.uri = f"nbd+unix:///?socket={self.socket}"
 
@@ -112,7 +114,7 @@ class Served:
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        done = self._edl("--virtual", self._phone, "nbd", "--once", "--socket", self.socket, *words)
+        done = self._edl("--virtual", self.phone, "nbd", "--once", "--socket", self.socket, *words)
         thread.join(_LONGEST_S)
         if failures:
             raise failures[0]
@@ -227,6 +229,27 @@ def test_a_file_system_is_written_by_qemu(served: Served, tmp_path: Path, phone:
     assert done.status == 0, done.err
     at = FAT.first_sector * 512
     assert data_of(phone)[at : at + 128 * KIB] == new.read_bytes()
+
+
+def test_ddrescue_reads_dying_flash(served: Served, tmp_path: Path, edl: Edl) -> None:  # noqa: F811
+    """It loses pages of 4 KiB, as the kernel gives no less; ours gets what is good of them."""
+    dying, image, where = tmp_path / "dying", tmp_path / "image", tmp_path / "image.map"
+    with Phone.create("qcm2290,size=8MiB,unreadable=0/3003+2", dying) as made:
+        made.storage.luns[0].write(0, DATA)
+        made.save()
+    served.phone = dying
+
+    def client() -> None:
+        at = tmp_path / "disk"
+        mounted(served, at, lambda: run("ddrescue", "-b512", at, image, where), "-r")
+
+    assert served.to(client, "0").status == 0
+    lost = rescuemap.parse(where.read_bytes()).total(Block.BAD)
+    assert 1024 <= lost < 64 * KIB
+    done = edl("--virtual", dying, "read", "0", image, "--rescue", "--retries", "1")
+    assert done.status == 6
+    assert rescuemap.parse(where.read_bytes()).runs(Block.BAD) == [Run(3003 * 512, 1024, Block.BAD)]
+    assert image.read_bytes() == DATA[: 3003 * 512] + bytes(1024) + DATA[3005 * 512 :]
 
 
 def test_read_only_is_read_only(served: Served, tmp_path: Path, phone: Path, disk: Path) -> None:
