@@ -91,17 +91,28 @@ def _events(host: Any, pieces: list[bytes], go_on: Callable[[], object]) -> list
     return found
 
 
+def _asking(host: StreamingHost) -> Callable[[], object]:
+    """Return what makes host ask, something else each time."""
+    requests: list[Callable[[], bytes]] = [
+        host.hello,
+        host.close,
+        lambda: host.read(1, 512),
+        host.nop,
+        lambda: host.security_mode(Security.TRUSTED),
+    ]
+    turns = itertools.cycle(requests)
+
+    def ask() -> bytes:
+        return next(turns)()
+
+    return ask
+
+
 def _streaming_host(data: bytes) -> None:
     results = []
     for pieces in _in_pieces(data):
         host = StreamingHost()
-        requests = itertools.cycle(
-            (
-                host.hello, host.close, lambda h=host: h.read(1, 512), host.nop,
-                lambda h=host: h.security_mode(Security.TRUSTED),
-            )
-        )  # fmt: skip
-        results.append(_events(host, pieces, lambda r=requests: next(r)()))  # type: ignore[misc]
+        results.append(_events(host, pieces, _asking(host)))
     require(
         all(each == results[0] for each in results), "events that depend on where bytes are cut"
     )

@@ -37,6 +37,7 @@ from edl.plan import job
 from edl.plan.job import Rules
 from edl.plan.model import Finding, Patch, Plan, Severity, Write
 from edl.streaming.hdlc import encode
+from edl.streaming.host import Hello, StreamingHost
 from edl.virtual.frames import wrap
 from edl.virtual.storage import Extent, Faults
 from edl.virtual.streaming import PARTITION_SECTORS, PARTITIONS, TABLE
@@ -371,7 +372,7 @@ def test_an_answer_that_is_none() -> None:
     with pytest.raises(EdlError):
         programmer._write_once(0, bytes(512))
     with pytest.raises(ProtocolError, match="Hello came"):
-        raise programmer._talk.refused("do something", streaming.Hello(3, 2, 1, 0, "", 1, (), 0))
+        raise programmer._talk.refused("do something", Hello(3, 2, 1, 0, "", 1, (), 0))
 
 
 def test_a_phone_that_talks_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,7 +398,7 @@ def test_a_frame_never_fills_its_last_packet() -> None:
     script = Script()
     frame = encode(bytes(508))
     assert len(frame) == 512
-    framed.send(script, streaming_talk.StreamingHost(), frame)
+    framed.send(script, StreamingHost(), frame)
     assert script.written == [b"\x7e" + frame]
 
 
@@ -581,6 +582,12 @@ def test_firehose_phones_are_not_concerned() -> None:
         assert storage.phone.programmer.reach_sectors is None
         storage.phone.luns[0] = StorageInfo(memory="emmc")
         with pytest.raises(DeviceRefusedError, match="How large"):
+            job.geometry(storage, {0})
+    broken = Faults(unreadable=(Extent(0, 0, 34),))
+    with plug(spec("sdm660", broken=broken)) as bench:
+        storage = bench.storage()
+        storage.phone.luns[0] = StorageInfo(memory="emmc")
+        with pytest.raises(ReadFailedError):
             job.geometry(storage, {0})
 
 
