@@ -182,7 +182,7 @@ class Kickstart:
         if self._keep is not None:
             known = self._rom.ask(Exec.COMMAND_IDS) or b""
             if Exec.TRAINING_DATA.to_bytes(4, "little") in _words(known):
-                data = self._rom.ask(Exec.TRAINING_DATA) or b""
+                data = self._rom.ask(Exec.TRAINING_DATA, host.MAX_ANSWER_BYTES) or b""
                 self._keep(data)
                 self._served.training_bytes = len(data)
                 self._emit(Stage("training", f"{len(data)} bytes of training data kept"))

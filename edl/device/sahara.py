@@ -36,6 +36,7 @@ _NUDGE_S = 2.0
 _SHORT_S = 1.0
 _PEEP_S = 0.02
 _SEND_ATTEMPTS = 5
+_MAX_ANSWER_BYTES = 64 * 1024  # longest known answer that tells who a phone is: under 2 KiB
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 _MAX_EVENTS = 100_000  # of one upload: the largest programmer in pieces of 1 KiB
 _MAX_ROUNDS = 16  # how often all images may be asked for: some parts are, twice (qdl)
@@ -192,17 +193,19 @@ class BootRom:
             self._pushed.append(event)
         return False
 
-    def ask(self, question: Exec) -> bytes | None:
+    def ask(self, question: Exec, most_bytes: int = _MAX_ANSWER_BYTES) -> bytes | None:
         """Return the answer to a client command; None if it was refused. Only in command mode.
 
         Raises:
             TransportTimeoutError: there is none.
-            ProtocolError: it is no answer.
+            ProtocolError: it is no answer, or longer than most_bytes.
         """
         self.send(self._host.execute(question))
         match self.next_event(_COMMAND_TIMEOUT_S):
             case host.AnswerAnnounced(size_bytes=0):
                 return b""
+            case host.AnswerAnnounced(size_bytes=size) if size > most_bytes:
+                raise ProtocolError(f"The answer to {question.name} has {size} bytes.")
             case host.AnswerAnnounced() as announced:
                 self.send(self._host.fetch(announced))
                 answer = self.next_event(_COMMAND_TIMEOUT_S)
