@@ -81,7 +81,7 @@ _LOCK_ROWS: tuple[tuple[str, Meaning], ...] = (
             "This programmer takes only data that the maker signed beforehand (VIP).",
             (
                 "Ask the maker's service: only the maker can sign what this programmer takes.",
-                "With tables that the maker signed for a package: edl rawprogram PACKAGE --vip DIR",
+                "With tables that the maker signed, edl rawprogram PACKAGE --vip DIR sends it.",
                 _OTHER,
             ),
         ),
