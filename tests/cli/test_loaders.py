@@ -155,7 +155,7 @@ def test_list_for_some_phones(edl: Edl, tmp_path: Path) -> None:
     assert "v6_ecdsa.elf" in names(edl, "--hwid", "000a50e1")
     assert names(edl, "--hwid", "000a50e1", "--pkhash", "31bb4d") == set()
     assert edl("loaders", "list", "--pkhash", "0123").out == (
-        "None of the 27 loaders is for such a phone.\n"
+        "None of the 28 loaders is for such a phone.\n"
     )
 
 
@@ -564,5 +564,5 @@ def test_pip_puts_the_dummies_where_they_are_looked_for() -> None:
     place = next(each for each in data_files if each.endswith("/loaders"))
     pattern = data_files[place]
     assert Path(sys.prefix, place) in loading.test_folders()
-    assert len(list(REPO.glob(pattern))) == 4
+    assert len(list(REPO.glob(pattern))) == 5
     assert LOADER in REPO.glob(pattern)
