@@ -65,6 +65,7 @@ def test_pages_of_2048_bytes_and_text(edl: Edl, tmp_path: Path) -> None:
     told = edl("check", rom)
     assert told.status == 0, told.err
     assert "NAND with pages of 2048 bytes" in told.out + told.err
+    assert edl("rehearse", rom).status == 0
     assert edl("--virtual", modem, "rawprogram", rom, "--no-reset").status == 0
     told = edl("--virtual", modem, "printgpt")
     assert "pages of 2048 bytes, 64 in an erase block (128 KiB)" in told.out
@@ -152,6 +153,22 @@ def test_a_backup_puts_each_block_back(edl: Edl, modem: Path, tmp_path: Path, fo
     done = edl("--virtual", modem, "restore", tmp_path / "saved", "--yes")
     assert done.status == 0, done.err
     assert chip(modem, 0, 64) == all_of_it
+
+
+def test_a_backup_of_a_part_and_a_modem_with_another_layout(
+    edl: Edl, modem: Path, tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved"
+    assert edl("--virtual", modem, "backup", saved, "--only", "TZ,system").status == 0
+    done = edl("--virtual", modem, "restore", saved, "--dry-run")
+    assert done.status == 0, done.err
+    assert "nobody asked for it" in done.out + done.err
+    other = tuple((name, at, 3 if name == "0:TZ" else size) for name, at, size in nands.LAYOUT)
+    (tmp_path / "mibib").write_bytes(nands.mibib(PAGE, other, age=2))
+    assert edl("--virtual", modem, "write", "MIBIB", tmp_path / "mibib").status == 0
+    done = edl("--virtual", modem, "restore", saved)
+    assert done.status != 0
+    assert "'TZ' lies elsewhere" in done.err
 
 
 def test_blocks_that_do_not_read_are_told(edl: Edl, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -24,10 +26,14 @@ from edl.firehose.commands import Area
 from edl.formats.gpt import Partition
 from edl.formats.manifest import Kind, Owner, StorageRecord
 from edl.formats.mibib import parse_table
+from edl.package import open_package
 from edl.plan import nand, nandrestore, onnand
+from edl.plan.build import build
+from edl.plan.check import checked
 from edl.plan.dump import Dump, Part
-from edl.plan.model import Erase, Geometry, Patch, Plan, Write, touched
+from edl.plan.model import Erase, Geometry, Patch, Plan, ReadOut, Write, touched
 from tests import nands
+from tests.packages.making import sparse
 
 UNIT, PAGES = 2048, 4
 CHIP = Geometry("nand", UNIT, {0: 400}, pages_per_block=PAGES)
@@ -81,6 +87,45 @@ def test_writes_have_the_place_that_begins_with_them() -> None:
     assert nand.placed(made, [area(8, 99)]) == made  # they have one already
     emmc = plan(write(8, b"\0" * UNIT), geometry=Geometry("emmc", UNIT, {0: 400}))
     assert nand.placed(emmc, []) == emmc
+
+
+def test_reading_needs_no_whole_blocks() -> None:
+    made = replace(plan(), steps=(ReadOut(area(1, 1), Path("x"), "x", ""),))
+    assert codes(made) == []
+
+
+def test_an_image_without_filler_is_not_told_of(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(ONE + b"\xee" * BLOCK)
+    assert nand.told_of_filler(tmp_path / "x", area(0, 4), PAGES) == ""
+    assert "1 erase block of" in nand.told_of_filler(tmp_path / "x", area(0, 8), PAGES)
+
+
+def rows_plan(folder: Path, row: str, chip: int = 64) -> list[tuple[str, str]]:
+    """Return what is found about a package of one row, on a chip of so many erase blocks."""
+    folder.mkdir()
+    (folder / "raw.img").write_bytes(b"\1" * 4096)
+    (folder / "sparse.img").write_bytes(sparse((1, b"\1" * 4096), (1, b""), (1, b"\2" * 4096)))
+    place = 'PAGES_PER_BLOCK="64" SECTOR_SIZE_IN_BYTES="2048" physical_partition_number="0"'
+    text = f"<data><program {place} {row}/></data>"
+    (folder / "rawprogram_nand_p2K_b128K.xml").write_text(text)
+    package = open_package([str(folder)])
+    made = checked(build(package, Geometry("nand", 2048, {0: chip * 64}, pages_per_block=64)))
+    if not made.errors:
+        assert [touched(step).sectors for step in made.steps] == [64]
+    return [(finding.code, finding.message.split(":")[0]) for finding in made.errors]
+
+
+def test_rows_that_nand_cannot_take(tmp_path: Path) -> None:
+    row = 'num_partition_sectors="64" start_sector="128" filename="raw.img"'
+    assert rows_plan(tmp_path / "1", row) == []
+    assert rows_plan(tmp_path / "2", row.replace("64", "2", 1)) == []  # rounded up to a block
+    told = rows_plan(tmp_path / "3", row.replace("raw", "sparse"))
+    assert [code for code, _ in told] == ["nand", "nand"]
+    assert [code for code, _ in rows_plan(tmp_path / "4", row, 2)] == ["past-the-end"]
+    beyond = row + ' last_sector="9999"'
+    assert [code for code, _ in rows_plan(tmp_path / "5", beyond)] == ["past-the-end"]
+    twice = rows_plan(tmp_path / "6", row.replace("128", "100"))
+    assert [code for code, _ in twice] == ["nand-unaligned"]
 
 
 # -- a programmer whose answers are made up ---------------------------------------------------
@@ -142,6 +187,13 @@ def test_what_was_programmed_is_read_around_bad_blocks(whole: Any, second: Any) 
     assert made.sha256(area(100, 4)) == b"the phone's"
     made.read(area(8, 4), found.extend)
     assert found.endswith(TWO)
+
+
+def test_what_is_read_as_it_was_programmed_is_read_once() -> None:
+    made = written(Fake(BAD, BAD, BAD, whole=ONE + TWO))
+    found = bytearray()
+    made.read(area(0, 6), found.extend)
+    assert found == ONE + TWO[: 2 * UNIT]
 
 
 def test_a_lock_is_no_bad_block() -> None:

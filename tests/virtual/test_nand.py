@@ -108,6 +108,14 @@ def test_reads_meet_a_bad_block_in_three_ways(reads: str, third: bytes | None) -
         assert wanted in digest
 
 
+def test_without_a_chip_nothing_is_done() -> None:
+    said, _ = talk()
+    other = 'storage_type="emmc"'
+    assert any("Failed to open" in line for line in said.texts(f"<read {extent(0, 1, other)}/>"))
+    none = 'storage_type="none"'
+    assert any("IO options" in line for line in said.texts(f"<read {extent(0, 1, none)}/>"))
+
+
 def test_spi_nor_and_nvme_are_plain_disks() -> None:
     for memory, name, unit in (("SPINOR", "spinor", 4096), ("NVMe", "nvme", 512)):
         storage = plain(FlashProduct(memory, 1, "X"), Lun(100, unit))

@@ -76,6 +76,9 @@ def _fitting(request: Request) -> str:
         PackageError: no virtual phone counts sectors as it does.
     """
     geometry = offline_plan(request).geometry
+    if geometry.pages_per_block is not None:
+        size = max(geometry.luns.get(0, 0) * geometry.sector_bytes // MIB, _SMALLEST_CHIP_MIB)
+        return f"nand-modem,page={geometry.sector_bytes},size={size}MiB"
     profile = _PROFILES.get(geometry.sector_bytes)
     if profile is None:
         raise PackageError(f"No virtual phone has sectors of {geometry.sector_bytes} bytes.")
@@ -86,5 +89,6 @@ def _fitting(request: Request) -> str:
     return f"{profile},luns={'+'.join(f'{sizes.get(lun, GIB) // MIB}MiB' for lun in luns)}"
 
 
+_SMALLEST_CHIP_MIB = 256
 _SMALLEST_MIB = 16 * 1024  # as the profiles have it, or more
 _LUNS = 6  # likewise
