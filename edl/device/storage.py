@@ -140,9 +140,13 @@ class Storage:
         return range(count or (1 if self.phone.programmer.memory in single else _UFS_LUNS))
 
     def luns(self) -> Iterator[int]:
-        """Yield the LUNs that can be opened: as many as the phone says, however numbered."""
+        """Yield the LUNs that can be opened: as many as the phone says, however numbered.
+
+        Raises:
+            UnprovisionedError: a UFS device has none at all.
+        """
         if self.phone.unprovisioned:
-            return
+            self.phone.lun(0)
         left = self.phone.lun_count or len(self.lun_numbers)
         for lun in self.lun_numbers:
             if not left:

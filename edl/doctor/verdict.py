@@ -100,6 +100,8 @@ def _without_luns(evidence: Evidence) -> Verdict:
             (
                 "A phone that has worked before does not get there by itself: ask the maker's"
                 " service, who have the layout for exactly this model.",
+                "A new chip wants the provisioning file for exactly this model, first of all after"
+                " EDL mode was entered: edl provision FILE.xml --dry-run.",
                 "Do not try layouts of other models: some can be set only once.",
             ),
         )

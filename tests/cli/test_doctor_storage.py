@@ -99,6 +99,7 @@ def test_nothing_is_written_without_leave(edl: Edl) -> None:
         ("qcm2290,flash=dead", 1, "dead", "does not answer the programmer"),
         ("qcm2290-ufs,flash=dead", 1, "dead", "does not answer the programmer"),
         ("qcm2290-ufs,flash=unprovisioned", 1, "unprovisioned", "has no LUNs"),
+        ("qcm2290-ufs,flash=blank", 1, "unprovisioned", "has no LUNs"),
         ("qcm2290,life=0x0B/0x0B", 1, "worn", "worn by its own account"),
         ("qcm2290,unreadable=0/0+8", 1, "worn", "LUN 0 sectors 0 to 2047"),
     ],

@@ -148,7 +148,7 @@ def _programmer(programmer: Programmer) -> dict[str, Any]:
 
 def _storage(phone: Phone) -> dict[str, Any]:
     luns = []
-    for lun in Storage(phone).luns():
+    for lun in () if phone.unprovisioned else Storage(phone).luns():
         sectors = phone.lun(lun).sectors
         size = None if sectors is None else sectors * phone.sector_bytes
         luns.append({"lun": lun, "sectors": sectors, "bytes": size})

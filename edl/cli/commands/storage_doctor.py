@@ -62,7 +62,8 @@ def run(app: App, *, whole: bool, allow_write: bool, file: Path | None, yes: boo
 
 def _look(app: App, phone: Phone, *, whole: bool) -> Evidence:
     storage = Storage(phone)
-    luns = {lun: storage.sectors(lun) for lun in storage.luns()}
+    there = () if phone.unprovisioned else storage.luns()
+    luns = {lun: storage.sectors(lun) for lun in there}
     failed: dict[int, str] = {}
     count = phone.lun_count or 1
     for lun in range(count if len(luns) < count else 0):
