@@ -96,7 +96,11 @@ def geometry_for(package: Package, storage: Storage) -> Geometry:
 
 
 def geometry(storage: Storage, luns: Iterable[int]) -> Geometry:
-    """Return the geometry of luns; those that the phone does not have are missing in it."""
+    """Return the geometry of luns; those that the phone does not have are missing in it.
+
+    Raises:
+        UnprovisionedError: the phone has none at all.
+    """
     sizes: dict[int, int] = {}
     for lun in sorted(luns):
         if lun not in storage.lun_numbers:
@@ -104,6 +108,8 @@ def geometry(storage: Storage, luns: Iterable[int]) -> Geometry:
         try:
             sizes[lun] = storage.sectors(lun) or _by_table(storage, lun)
         except WrongStorageError as error:
+            if storage.phone.unprovisioned:
+                raise
             _log.info("LUN %d: %s", lun, error)
     info = storage.phone.luns.get(0)
     return Geometry(

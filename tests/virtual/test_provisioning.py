@@ -21,6 +21,7 @@ from edl.errors import (
     WrongStorageError,
 )
 from edl.formats.provision import Layout, read_provision
+from edl.plan import job
 from edl.units import MIB
 from edl.virtual.faults import parse_fault
 from edl.virtual.layout import FILE_NAME
@@ -62,6 +63,8 @@ def test_storage_without_luns_is_recognised_and_not_touched(flash: str) -> None:
         storage = Storage(phone)
         with pytest.raises(UnprovisionedError):
             list(storage.luns())
+        with pytest.raises(UnprovisionedError):
+            job.geometry(storage, {0})
         with pytest.raises(UnprovisionedError, match="has no LUNs"):
             storage.sectors(0)
         opened = [event[2] for event in bench.flash.events if event[0] == "ufs-open"]
