@@ -89,7 +89,7 @@ def test_bars_show_steps_and_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         r"  note     odd\x1b[2J",
         "comparing                    ━━━━━───── 512 KiB of 1 MiB",
         "[3/3] boot_b                 ────────── 0 bytes of 1 KiB",
-        "all                          ━━━━━───── 513 KiB of 1 MiB",
+        "all                          ━━━━━───── 513 KiB of 1.0 MiB",
         "  reset    restarting the phone",
         "restarting 0 s",
     ):
