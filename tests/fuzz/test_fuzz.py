@@ -40,6 +40,8 @@ NO_INPUT = {
     "edl.virtual.programmer.generation3.fixgpt": "its session's target repairs tables",
     "edl.virtual.programmer.info": "tells what the virtual storage is",
     "edl.virtual.sample": "makes up sizes",
+    "edl.nbd.relay": "nbdkit, which edl has started, passes on what it has checked",
+    "edl.data.nbdkit_plugin": "runs in nbdkit, and takes the answers of edl",
 }
 
 
