@@ -85,6 +85,8 @@ def prepared(
         digests=digests,
         save=save,
     )
+    if settings.payload_bytes < plan.geometry.sector_bytes:
+        raise UsageError("--max-payload is less than a sector of this storage.")
     script = compile_script(package, built, settings)
     size = format_size(script.write_bytes)
     app.emit(Stage("check", f"hashing every transfer of the job, {size} of data"))
@@ -96,7 +98,7 @@ def _package(package: Package, memory: str) -> Package:
     """Return the package for that storage.
 
     Raises:
-        PackageError: it has no rows of its own.
+        PackageError: it has no rows of its own, or is for NAND flash.
     """
     if package.variants:
         package = package.for_sectors(512 if memory == "emmc" else 4096)
@@ -107,6 +109,8 @@ def _package(package: Package, memory: str) -> Package:
             " where that is, and it cannot be asked under VIP.",
             remedies=("Use a package with rawprogram files.",),
         )
+    if any(getattr(row, "pages_per_block", None) for row in package.rows):
+        raise PackageError("The package is for NAND flash, for which no digest tables are made.")
     return package
 
 

@@ -54,6 +54,7 @@ class Order:
     name: of the command. title, where: for people; where: `rawprogram0.xml:12`. content: sent in
     transfers of the payload size once the phone says yes. reads: how many bytes it sends, for the
     file of step, or for one called save. filename, offset: where in which file content begins.
+    sector_bytes: of what is read or written.
     """
 
     name: str
@@ -194,6 +195,7 @@ class _Compiler:
                 run.content(sectors * unit),
                 row.filename,
                 run.file_offset if run.fill is None else 0,
+                sector_bytes=unit,
             )
             if self._digests:
                 xml = words.digest(row.lun, start, sectors, unit)

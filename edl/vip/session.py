@@ -232,8 +232,9 @@ class Session:
         if content is None:
             raise RuntimeError("a program order has content")
         self._sent = hashlib.sha256()
-        for at in range(0, content.size_bytes, self._payload_bytes):
-            size = min(self._payload_bytes, content.size_bytes - at)
+        step = self._payload_bytes - self._payload_bytes % order.sector_bytes  # as qdl does
+        for at in range(0, content.size_bytes, step):
+            size = min(step, content.size_bytes - at)
             data = read_all(content, at, size)
             self._send(Transfer(order, at, size), data)
             self._sent.update(data)

@@ -303,3 +303,8 @@ def test_packages_that_cannot_be_signed(edl: Edl, tmp_path: Path) -> None:
     told = edl("digests", folder, "-o", folder / "rawprogram0.xml" / "x", "--only", "xbl")
     assert told.status == 7
     assert "cannot be used" in told.err
+    text = text.replace('label="xbl"', 'label="xbl" PAGES_PER_BLOCK="64"')
+    (folder / "rawprogram0.xml").write_text(text)
+    told = edl("digests", folder, "-o", tmp_path / "nand", "--only", "xbl")
+    assert told.status == 7
+    assert "is for NAND flash" in told.err

@@ -56,7 +56,7 @@ def script(payload: int, *orders: Order) -> Script:
 
 def program(data: bytes, title: str = "boot") -> Order:
     xml = words.program(0, "64", len(data) // 512, 512, f"{title}.img")
-    return Order("program", xml, title, "a.xml:3", BytesContent(data), f"{title}.img")
+    return Order("program", xml, title, "a.xml:3", BytesContent(data), f"{title}.img", 0, 0, 512)
 
 
 def tables(kind: str, made: Script) -> Tables:
@@ -250,6 +250,12 @@ def test_digests_that_the_phone_tells() -> None:
         assert carry_out(made, *before, answer).report.untold == ["boot"]
     with pytest.raises(VipRefusedError):
         carry_out(made, *before, _log("Rejecting this packet. See log") + NAK)
+
+
+def test_transfers_are_whole_sectors() -> None:
+    transport, order = Scripted(ACK, RAW, ACK), replace(program(bytes(8192)), sector_bytes=4096)
+    Session(transport, Noting()).carry_out(script(6144, order))
+    assert [len(data) for data in transport.written[2:]] == [4096, 4096]
 
 
 def test_a_no_in_the_middle_of_the_data() -> None:
