@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from edl.device.firehose import ERASE_TIMEOUT_S
 from edl.errors import UsageError
+from edl.firehose.commands import Area
+from edl.units import MIB
 from edl.virtual.nand import BadBlockError, NandChip, NandLun, product
 from edl.virtual.profiles import parse_spec
 from edl.virtual.programmer import Board
 from edl.virtual.storage import FlashProduct, Lun, Storage, plain
+from tests import phones
 from tests.virtual.dialogue import CONFIGURE, Talk
 
 PAGE = 2048
@@ -129,6 +133,16 @@ def test_spi_nor_and_nvme_are_plain_disks() -> None:
         told = " ".join(wrong.texts('<getstorageinfo physical_partition_number="0" />'))
         assert "Failed to open the SDCC Device" in told
         assert isinstance(storage, Storage)
+
+
+def test_a_part_that_takes_a_quarter_of_an_hour_is_waited_for() -> None:
+    sectors = 256 * MIB // 4096
+    with phones.plug(phones.spec("spinor", sectors={0: sectors})) as bench:
+        programmer = bench.connect().programmer
+        before = bench.virtual_seconds
+        programmer.erase(Area(0, 0, sectors, 4096))
+        assert bench.virtual_seconds - before > 890  # longer than any other storage is given
+        assert ERASE_TIMEOUT_S < 890
 
 
 @pytest.mark.parametrize(

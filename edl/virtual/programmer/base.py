@@ -280,7 +280,8 @@ class Programmer(ABC):
         Raises:
             StorageError: nothing was erased.
         """
-        yield from self.wait(lun, start, count)
+        slow = self.storage.kind == "spinor"  # the others erase in no time that matters
+        yield from self.wait(lun, start, count, self.storage.pace.write if slow else None)
         if not self._suffering.forgets:
             self.storage.erase(lun, start, count)
 
