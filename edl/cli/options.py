@@ -264,8 +264,8 @@ _FOREIGN: tuple[Callable[[Any], Any], ...] = (
     _refused("--slot", reason="For slot a or b name the partition (boot_a); storage slots are not"
              " built in yet."),
     _refused("--genxml", reason="edl backup DIR writes the XML beside what it saves."),
-    _refused("--finalize-provisioning", reason="UFS provisioning is not built in yet: it cannot be"
-             " undone."),
+    _refused("--finalize-provisioning", reason="edl provision FILE.xml divides UFS storage, with"
+             " --finalize for ever."),
     _refused("--vip-table-path", reason="It belongs to rawprogram: edl rawprogram PACKAGE --vip"
              " DIR"),
     _refused("--create-digests", reason="A command makes digest tables: edl digests PACKAGE -o"

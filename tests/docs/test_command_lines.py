@@ -56,7 +56,6 @@ NEEDS_MORE = {
     "edl doctor": "what it finds depends on this computer",
     "edl config": "what it finds depends on this computer",
     "completion": "what it does depends on the shell",
-    "provision.xml": "it needs a phone with UFS",
     "MPRG8660.HEX": "it needs a phone that is older than Sahara",
     "0:AMSS": "it needs NAND whose programmer knows names alone",
     "msm7x30": "its loader is not in the current folder",
