@@ -93,6 +93,7 @@ dist: $(STAMP)
 bundle: dist
 	$(BIN)/pyinstaller --noconfirm --log-level WARN --onedir --name edl \
 		--collect-submodules edl --collect-data edl \
+		--add-data "$(CURDIR)/edl/data/nbdkit_plugin.py:edl/data" \
 		--collect-all libusb_package --copy-metadata edl-recovery \
 		--add-data "$(CURDIR)/loaders/prog_*_test.*:share/edl/loaders" \
 		--distpath dist --workpath build/bundle --specpath build edl/__main__.py
