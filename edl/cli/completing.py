@@ -33,7 +33,9 @@ _HERE = Path(__file__).parent
 
 # What a parameter takes, by its name; what is not named takes anything.
 _KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("loader", "log_file", "map_file", "picture", "patch", "from_", "source"), "file"),
+    **dict.fromkeys(
+        ("loader", "log_file", "map_file", "picture", "patch", "from_", "source"), "file"
+    ),
     **dict.fromkeys(("file", "files", "first", "second", "package", "paths", "link"), "file"),
     **dict.fromkeys(("folder", "directory", "include", "since", "to_folder"), "dir"),
     **dict.fromkeys(("target", "only", "skip", "overwrite"), "partitions"),
