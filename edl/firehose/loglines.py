@@ -139,7 +139,7 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
             "The place on the NAND chip has too few good erase blocks for the data.",
             (
                 "Use the package for exactly this modem: another layout may be too tight.",
-                "If it is the right one, the chip is worn out: see the bad blocks with edl backup.",
+                "If it is the right one, the chip is worn out: its modem needs another one.",
             ),
         ),
     ),
