@@ -412,8 +412,10 @@ class NotReadyError(EdlError):
 
 
 class StationError(EdlError):
-    """Some of several phones have not been written. What became of each is told in its own line,
-    and in the summary; the others are done. The exit status is that of the first that failed.
+    """Some of several phones have not been written; the others are done.
+
+    What became of each is told in its own line, and in the summary. The exit status is that of the
+    first that failed.
     """
 
     code = "phones-failed"

@@ -144,6 +144,8 @@ def prepare(plan: Plan, storage: Storage, rules: Rules) -> tuple[Plan, Found]:
 
     Only reads. The findings tell what was kept, and what stops the job.
     """
+    if plan.errors:
+        return plan, Found()
     doubts = blind.findings(
         plan,
         storage.phone.programmer,

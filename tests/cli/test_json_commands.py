@@ -20,8 +20,9 @@ from tests.docs import make_schema
 from tests.phones import lay_out
 from tests.unit.test_provision import whole as whole_layout
 
-# Given by processes that go on (held in virtual/test_serve_cli.py), and by signed jobs (tests/vip).
-ELSEWHERE = {"nbd", "rawprogram --vip", "virtual serve"}
+# Given by processes that go on (held in virtual/test_serve_cli.py), by signed jobs (tests/vip), and
+# by devices without flash (cli/test_ks.py).
+ELSEWHERE = {"ks", "nbd", "rawprogram --vip", "virtual serve"}
 
 # What each result is of, and a line that gives it. {phone}: with a whole package on it.
 LINES = (
@@ -65,6 +66,10 @@ LINES = (
     ("fixgpt", "--virtual {phone} fixgpt -n"),
     ("firmwarewrite", "--virtual {phone} firmwarewrite {tmp}/nop.xml -n"),
     ("benchmark", "--virtual {phone} benchmark --size 1MiB"),
+    ("station", "--virtual msm8916,size=4MiB*2 station {mini} --count 2 -y --no-boot-check"),
+    ("a dry run of station", "station {mini} -n"),
+    ("ramdump --list", "--virtual msm8953,crash=plain ramdump --list"),
+    ("ramdump", "--virtual msm8953,crash=plain ramdump OCIMEM.BIN -o {tmp}/dump"),
     ("reset", "--virtual {phone} reset"),
     ("virtual edl", "virtual edl {phone}"),
     ("rawprogram", "--virtual {phone} rawprogram {mini} --elsewhere boot --no-reset"),

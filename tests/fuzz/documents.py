@@ -8,8 +8,9 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 from edl.chunks import BytesContent
+from edl.device.extras import REFUSED, raw_commands
 from edl.device.provisioning import rows
-from edl.errors import DocumentError, PackageError
+from edl.errors import DocumentError, PackageError, UsageError
 from edl.formats import blockimage, expressions, lonely, rescuemap, selection
 from edl.formats.blockimage import BlockImage
 from edl.formats.crclist import read_crclist
@@ -276,6 +277,12 @@ def _rescue_map_seeds() -> Iterator[bytes]:
     yield b"0 ?\n0x10 010 + # octal\n24 8 -\n32 8 /\n"
 
 
+def _raw(data: bytes) -> None:
+    for tag, document in raw_commands(data, "commands.xml"):
+        require(tag not in REFUSED, "a command that is refused")
+        require(document.count(b"<data>") == 1, "not one document")
+
+
 TARGETS = (
     Target("rescuemap", ("edl.formats.rescuemap",), _rescue_map, _rescue_map_seeds,
            words=(b"0x", b"+\n", b"-\n", b"*\n", b"/\n", b"?\n", b"F", b"#", b"010", b"7FFF")),
@@ -304,6 +311,12 @@ TARGETS = (
         lambda: [whole(luns=(lun(5, bLUEnable=0, size_in_kb=0),))],
         words=(b"<ufs ", b'LUNum="', b'bConfigDescrLock="1"', b'size_in_kb="', b'LUNtoGrow="',
                b'commit="', b'desc="', b"0x0c", b"0x7F"),
+    ),
+    Target(
+        "raw-commands", ("edl.device.extras",), _raw,
+        lambda: [b"<nop/>", b'<data><getstorageinfo physical_partition_number="0"/><nop/></data>'],
+        (DocumentError, UsageError),
+        (b"<data>", b"<power ", b"<erase ", b' a="1"', b"<ufs ", b"/>"),
     ),
     Target("sahara-config", ("edl.formats.sahara_config",), _sahara_config, lambda: [KAANAPALI]),
     Target("motorola-documents", ("edl.formats.lonely",), _lonely, _lonely_seeds, words=(

@@ -16,6 +16,7 @@ from edl.backup import find
 from edl.backup.folder import absent, open_backup, read_manifest
 from edl.backup.image import disk_image
 from edl.backup.progress import Done
+from edl.boot import remembered
 from edl.cli import defaults, seen
 from edl.collection.entry import from_data
 from edl.collection.store import Collection
@@ -286,7 +287,21 @@ _WORDS = (
     b"1.5", b"[[", b"99999999999999999999", b'"sha256"', b'"file"', b'"sectors"', b'"start_sector"',
 )  # fmt: skip
 
+
+def _rollback(data: bytes) -> None:
+    with at_home():
+        folder = phone_folder(_SERIAL)
+        folder.mkdir(parents=True)
+        (folder / "rollback.json").write_bytes(data)
+        earlier = remembered.recall(_SERIAL)
+    for versions in (earlier.rollback, earlier.verified):
+        require(all(number >= 0 for number in versions.values()), "a version below 0")
+
+
 TARGETS = (
+    Target("rollback", ("edl.boot.remembered",), _rollback,
+           lambda: [b'{"v": 1, "rollback": {"xbl": 3}, "verified": {"vbmeta": 1700000000}}'],
+           (), _WORDS),
     Target("journal", ("edl.plan.journal", "edl.plan.history"), _journal, _journals, (), _WORDS,
            sealed=_sealed_journal),
     Target("manifest", ("edl.formats.manifest",), _manifest,

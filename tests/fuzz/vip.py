@@ -7,11 +7,12 @@ import hashlib
 from collections.abc import Iterator
 
 from edl.errors import DocumentError
-from edl.formats.digesttable import MAX_TRANSFERS, make_tables, read_tables
+from edl.formats.digesttable import MAX_TRANSFERS, SIGNED_NAME, make_tables, read_tables
+from edl.vip.folder import MANIFEST_NAME, read_folder
 from edl.virtual.programmer.validation import GENERATION3, InvalidError, Validation
 from edl.virtual.verifier import Fuses
 from loaders.images import Binding, Recipe, signed_table
-from tests.fuzz.target import Target, require
+from tests.fuzz.target import Target, path_of, require
 
 _CUT = b"\xffCUT\xff"  # between two tables
 
@@ -53,7 +54,26 @@ def _phone(data: bytes) -> None:
         known.take_table(part)
 
 
+def _folder(data: bytes) -> None:
+    """A folder of somebody's, with that for a manifest."""
+    folder = path_of(data, MANIFEST_NAME).parent
+    signed, *chained = next(iter(_seeds())).split(_CUT)
+    (folder / SIGNED_NAME).write_bytes(signed)
+    require(not chained, "more tables than were written")
+    tables, manifest = read_folder(folder)
+    require(len(tables.digests) == 3, "other digests")
+    require(not data or manifest["v"] == 1, "another version")
+
+
 TARGETS = (
+    Target(
+        "digest-folder",
+        ("edl.vip.folder",),
+        _folder,
+        lambda: [b'{"v": 1, "made_by": "edl", "memory": "ufs", "payload_bytes": 1048576}'],
+        errors=(DocumentError,),
+        words=(b'"v": 1', b"null", b"[", b"{"),
+    ),
     Target(
         "digest-tables",
         ("edl.formats.digesttable",),
