@@ -17,6 +17,8 @@ _MAX_BYTES = 1 << 16
 _MAX_LUN_BYTES = 1 << 46
 _SECTOR_BYTES = 4096
 
+_NUMBERS = {"boots", "locked"}
+
 Values = Mapping[int, int]  # a value for each LUN
 
 
@@ -56,20 +58,27 @@ class Layout:
         try:
             with path.open("rb") as file:
                 content = json.loads(file.read(_MAX_BYTES))
-            values: dict[str, Any] = {name: _value(value) for name, value in content.items()}
+            values: dict[str, Any] = {name: _value(name, value) for name, value in content.items()}
             made = cls(**values)
             impossible = not made.sizes or any(map(_impossible, made.sizes.items()))
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise ImageError(f"{path} describes no layout: {error}") from error
         if impossible:
             raise ImageError(f"{path} describes no layout that a device can have.")
         return made
 
 
-def _value(value: Any) -> int | Values:  # noqa: ANN401
-    if isinstance(value, dict):
-        return {int(lun): int(number) for lun, number in value.items()}
-    return int(value)
+def _value(name: str, value: Any) -> int | Values:  # noqa: ANN401
+    if name in _NUMBERS:
+        return int(value)
+    return {int(lun): int(number) for lun, number in value.items()}
 
 
 def _impossible(lun: tuple[int, int]) -> bool:

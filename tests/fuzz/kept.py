@@ -29,6 +29,8 @@ from edl.packages.model import Choices
 from edl.plan import foreign, journal, own, unique
 from edl.plan.history import Record
 from edl.plan.home import phone_folder, recall
+from edl.virtual.layout import FILE_NAME as LAYOUT_NAME
+from edl.virtual.layout import Layout
 from edl.virtual.saved import FILE_NAME, Saved
 from tests.dumps import table
 from tests.fuzz.target import (
@@ -272,6 +274,17 @@ def _phone(data: bytes) -> None:
     require(Saved.read(folder).faults == saved.faults, "other faults than were written")
 
 
+def _layout(data: bytes) -> None:
+    """How the UFS device of such a phone was divided."""
+    folder = folder_of("divided")
+    (folder / LAYOUT_NAME).write_bytes(data)
+    layout = Layout.read(folder)
+    assert layout is not None
+    require(bool(layout.sizes) and all(layout.sizes.values()), "a LUN of nothing")
+    layout.write(folder)
+    require(Layout.read(folder) == layout, "another layout than was written")
+
+
 def _phones() -> Iterator[bytes]:
     base = {
         "format": 1, "phone": "msm8953", "state": "boot ROM", "hello_taken": False, "faults": [],
@@ -321,5 +334,8 @@ TARGETS = (
            (DocumentError,), (b"[[ofp]]", b"[[lenovo]]", b'word = "x"', b"mbox", b"iv = ", b'"""')),
     Target("config", ("edl.cli.defaults", "edl.cli.seen"), _config, _configs, (UsageError,),
            (b"[backup]", b'"""', b" = ", b"[[", b"true", b'"partitions": ["a"]')),
+    Target("virtual-layout", ("edl.virtual.layout",), _layout,
+           lambda: [b'{"sizes": {"0": 1048576, "1": 4194304}, "boot_ids": {"1": 1}, "boots": 1}'],
+           (ImageError,), (*_WORDS, b'"locked"', b'"0":')),
     Target("virtual-phone", ("edl.virtual.saved",), _phone, _phones, (ImageError,), _WORDS),
 )  # fmt: skip

@@ -41,7 +41,6 @@ NO_INPUT = {
     "edl.virtual.programmer.info": "tells what the virtual storage is",
     "edl.virtual.sample": "makes up sizes",
     "edl.sysfs": "looks for two bytes in what the kernel shows; its own table",
-    "edl.virtual.layout": "reads fields that the virtual phone has put there",
     "edl.virtual.nand": "joins bits of the virtual chip's own pages",
     "edl.virtual.programmer.generation3.provisioning": "reads fields that it has put there itself",
     "edl.nbd.relay": "nbdkit, which edl has started, passes on what it has checked",
