@@ -67,6 +67,7 @@ class App:
         self.seen = False  # a phone is there, whatever it is good for
         self._gently = False
         self._changes = False  # what is carried out changes the phone
+        self.doubt = ""  # why the package seems to be another phone's, by its programmer
         self.untouched = False  # a UFS device is asked for none of its LUNs when it is reached
         self._reach: reaching.Reach | None = None
 

@@ -47,6 +47,7 @@ class Loader:
         self._refused: list[Image] = []
         self._config_refused = False  # that of the package
         self._identity = PhoneIdentity()
+        self.doubt = ""  # why the package seems to be another phone's
 
     def storage_hints(self) -> Iterator[str]:
         """Yield the storage types that the loader's name speaks of."""
@@ -219,9 +220,25 @@ class Loader:
         if candidate.note:
             self._emit(Notice(candidate.note))
         self._sent = candidate
+        self.doubt = self._doubt(candidate)
         data = imageset.read_file(candidate.path)
         self._emit(Stage("loader", f"{candidate.name}, {format_size(len(data))}"))
         return {PROGRAMMER_ID: data}
+
+    def _doubt(self, candidate: Candidate) -> str:
+        """Return why a loader from elsewhere speaks against the package, or nothing.
+
+        What a package brings for its phone, and the phone does not start, is of another phone's
+        package: its images would follow.
+        """
+        own = self._package.loaders if self._package is not None else ()
+        if self._option is not None or not own or candidate.path in own:
+            return ""
+        names = ", ".join(path.name for path in own[:3])
+        return (
+            f"The package's own programmer ({names}) does not start on this phone, so the package"
+            f" is probably for another model; {candidate.name} is not part of it."
+        )
 
     def _told(self, images: ImageSet, name: str, identity: PhoneIdentity) -> ImageSet:
         """Return images; say what they are, and what to expect of them."""

@@ -173,6 +173,7 @@ class Reach:
                 raise MuteError(error.message, remedies=(_GO_ON, *error.remedies[:2])) from error
             raise
         phone.place = self._place
+        self._app.doubt = self._loader.doubt
         self._found = found
         self._opened.callback(_keep_names, phone)
         return phone

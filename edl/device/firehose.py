@@ -82,14 +82,16 @@ class Programmer:
     def _learn(self) -> None:
         heard = parse_greeting(self._talk.logs, self._talk.host.generation_hint)
         known = self.greeting
-        functions = heard.functions if heard.functions is not None else known.functions
+        listing = heard if heard.functions is not None else known
+        functions = listing.functions
         self.greeting = Greeting(
             functions,
             heard.build_date or known.build_date,
             heard.chip_serial or known.chip_serial,
             heard.generation or known.generation,
+            listing.complete,
         )
-        if functions is not None:
+        if functions is not None and (listing.complete or "getsha256digest" in functions):
             self.digest_works = "getsha256digest" in functions
 
     @property
@@ -103,9 +105,14 @@ class Programmer:
         return tuple(self._talk.signs)
 
     def supports(self, function: str) -> bool | None:
-        """Tell whether the programmer lists function; None if it lists nothing (generation 1)."""
+        """Tell whether the programmer lists function; None if it lists nothing (generation 1).
+
+        Nor is anything known of what is not in a list of which a part got lost.
+        """
         functions = self.greeting.functions
-        return None if functions is None else function in functions
+        if functions is None or (function not in functions and not self.greeting.complete):
+            return None
+        return function in functions
 
     def ping(self) -> bool:
         """Send <nop>: proves that a programmer listens, and brings the list of its commands.

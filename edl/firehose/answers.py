@@ -20,13 +20,15 @@ from edl.formats.extcsd import EXT_CSD_BYTES
 class Greeting:
     """What the logs after the start (or after <nop>) tell.
 
-    functions: names in lower case, or None if the programmer did not list them.
+    functions: names in lower case, or None if the programmer did not list them. complete: they are
+    as many as it said; a line that got lost on the way is no function that is missing.
     """
 
     functions: frozenset[str] | None = None
     build_date: str | None = None
     chip_serial: int | None = None
     generation: int | None = None
+    complete: bool = True
 
 
 _BUILD_DATE = re.compile(r"Binary build date:\s*(.+)", re.IGNORECASE)
@@ -44,14 +46,14 @@ def parse_greeting(logs: Iterable[str], generation_hint: int | None) -> Greeting
     """
     functions: set[str] | None = None
     build_date = chip_serial = None
-    unlisted = 0
+    unlisted = lost = 0
     generation = generation_hint
     for line in logs:
         text = line.removeprefix("INFO: ").strip()
         if match := _LIST_BEGIN.match(text):
-            functions, unlisted, generation = set(), int(match[1]), 3
+            functions, unlisted, lost, generation = set(), int(match[1]), 0, 3
         elif _LIST_END.match(text):
-            unlisted = 0
+            unlisted, lost = 0, unlisted
         elif functions is not None and unlisted and _FUNCTION.fullmatch(text):
             functions.add(text.lower())
             unlisted -= 1
@@ -64,7 +66,11 @@ def parse_greeting(logs: Iterable[str], generation_hint: int | None) -> Greeting
         elif text.startswith("logbuf@"):
             generation = 1
     return Greeting(
-        None if functions is None else frozenset(functions), build_date, chip_serial, generation
+        None if functions is None else frozenset(functions),
+        build_date,
+        chip_serial,
+        generation,
+        complete=not (lost or unlisted),
     )
 
 

@@ -138,6 +138,15 @@ def test_greetings_in_raw_streams(name: str, functions: str, date: str, serial: 
     assert parse_greeting(logs, 3) == Greeting(frozenset(functions.split()), date, serial, 3)
 
 
+@pytest.mark.parametrize("end", [["INFO: End of supported functions 3"], []])
+def test_a_list_of_which_a_line_got_lost_is_not_complete(end: list[str]) -> None:
+    greeting = parse_greeting(
+        ["INFO: Supported Functions (3):", "INFO: program", "INFO: nop", *end], 3
+    )
+    assert greeting.functions == frozenset({"program", "nop"})
+    assert not greeting.complete
+
+
 def test_a_greeting_that_hides_its_serial_number() -> None:
     logs = [line.split("TARGET SAID: '")[-1].rstrip("'") for line in lines("xda-4357885.txt")]
     assert "INFO: Chip serial num: Not shown (0xNot Shown)" in logs
@@ -186,7 +195,7 @@ def test_a_greeting_that_hides_its_serial_number() -> None:
         (
             ["Supported Functions (9):", "read", "End of supported functions 9", "Binary"],
             None,
-            Greeting(frozenset({"read"}), generation=3),
+            Greeting(frozenset({"read"}), generation=3, complete=False),
         ),
         # the second list counts: <nop> repeats the greeting
         (
