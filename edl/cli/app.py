@@ -67,7 +67,6 @@ class App:
         self.seen = False  # a phone is there, whatever it is good for
         self._gently = False
         self._changes = False  # what is carried out changes the phone
-        self.doubt = ""  # why the package seems to be another phone's, by its programmer
         self.untouched = False  # a UFS device is asked for none of its LUNs when it is reached
         self._reach: reaching.Reach | None = None
 
@@ -311,13 +310,31 @@ class App:
 
     def agrees(self, question: str) -> bool:
         """Ask before something that costs nothing; --yes agrees, and scripts without it do not."""
-        context = click.get_current_context(silent=True)
-        if context is not None and context.params.get("yes"):
+        if self.given.get("yes"):
             return True
         if not self.at_terminal:
             return False
         self._display.pause()
         return asking.confirmed(question)
+
+    def doubted(self, doubt: str) -> None:
+        """Tell what speaks against the package; ask about it before a command that changes phones.
+
+        Raises:
+            UsageError: there is nobody to ask.
+            click.Abort: the answer was no.
+        """
+        params = self.given
+        if params.get("yes", True) or params.get("dry_run"):
+            self.emit(Notice(doubt))
+        else:
+            self.confirm(doubt, yes=False)
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The parameters of the command that runs; none where no command line began it."""
+        context = click.get_current_context(silent=True)
+        return context.params if context is not None else {}
 
     def wishes(self, package: Package | None, loader: loading.Loader) -> Wishes:
         """Return what the user, the package and the loader say about the phone."""

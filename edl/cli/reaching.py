@@ -150,7 +150,10 @@ class Reach:
 
         def images(identity: PhoneIdentity) -> Mapping[int, bytes]:
             _remember(identity)
-            return self._loader.images(identity if identity.pk_hash or known is None else known)
+            found = self._loader.images(identity if identity.pk_hash or known is None else known)
+            if self._loader.doubt:  # asked before it runs: who runs already is doubted by nobody
+                self._app.doubted(self._loader.doubt)
+            return found
 
         def settle(transport: Transport) -> bool:
             if claim is None or not self._resume:
@@ -173,7 +176,6 @@ class Reach:
                 raise MuteError(error.message, remedies=(_GO_ON, *error.remedies[:2])) from error
             raise
         phone.place = self._place
-        self._app.doubt = self._loader.doubt
         self._found = found
         self._opened.callback(_keep_names, phone)
         return phone

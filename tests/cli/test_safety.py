@@ -13,6 +13,7 @@ import pytest
 
 from edl.virtual.phone import Phone
 from edl.virtual.storage import Operation
+from loaders import make_dummies
 from tests.cli.conftest import Edl, write_rows
 from tests.cli.test_options import code
 
@@ -321,3 +322,21 @@ def test_an_erase_of_what_is_unique_says_how_to_insist(edl: Edl, unique: Path) -
     all_of_it = edl("--virtual", unique, "erase", "0", "--yes")
     assert all_of_it.status == 9
     assert "'LUN 0' would erase what exists only once on this phone: " in all_of_it.err
+
+
+def test_a_package_whose_own_programmer_does_not_start_is_doubted(
+    edl: Edl, mini: Path, tmp_path: Path
+) -> None:
+    """Another programmer would start; the images of another model would follow."""
+    (mini / "prog_other.mbn").write_bytes(make_dummies.good_ones()["v3_other_vendor.mbn"])
+    phone = tmp_path / "phone"
+    assert edl("virtual", "new", phone, "msm8916,size=8MiB").status == 0
+    asked = edl("--virtual", phone, "rawprogram", mini)
+    assert asked.status == 2
+    assert "The package's own programmer (prog_other.mbn) does not start on this phone" in asked.err
+    with Phone.open(phone) as there:
+        assert not any(there.storage.read(0, 2048, 64))
+    assert edl("--virtual", phone, "rawprogram", mini).status == 2  # still: none has been started
+    insisted = edl("--virtual", phone, "rawprogram", mini, "--yes", "--no-boot-check")
+    assert insisted.status == 0
+    assert "note     The package's own programmer (prog_other.mbn) does not start" in insisted.err

@@ -196,9 +196,7 @@ def agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
     Raises:
         UsageError, click.Abort: the package is for another chip, and nobody insists.
     """
-    if wrong := request.package.other_chip(phone.identity) or app.doubt:
-        if yes:
-            app.emit(Notice(wrong))
+    if wrong := request.package.other_chip(phone.identity):
         app.confirm(wrong, yes=yes)
     for question in request.package.asks:
         if not yes and app.at_terminal:

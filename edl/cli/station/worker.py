@@ -65,12 +65,18 @@ class PhoneApp(App):
         self._row = row
         self._tell = tell
         self._display = _ToRow(row, tell, self)
+        self._given = {"yes": order.yes}
         self.at_once = False
 
     @property
     def at_terminal(self) -> bool:
         """Nobody can be asked about one of many phones."""
         return False
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """What the station was given."""
+        return self._given
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
