@@ -270,7 +270,8 @@ _FOREIGN: tuple[Callable[[Any], Any], ...] = (
              " DIR"),
     _refused("--create-digests", reason="A command makes digest tables: edl digests PACKAGE -o"
              " DIR"),
-    _refused("--partitionfilename", reason="The Streaming protocol is not built in."),
+    _refused("--partitionfilename", reason="For NAND behind the Streaming protocol: edl write NAME"
+             " FILE --partition-table FILE (docs/streaming.md)."),
     _ignored("--skipresponse", flag=True),
     _ignored("--skipstorageinit", "--skip-storage-init", flag=True),
     _ignored("--devicemodel"),
