@@ -327,7 +327,7 @@ def test_files_by_name(take: Take, tmp_path: Path, kept: Collection) -> None:
         "good": ("taken", ""),
         "same": ("known already", "It is there as good."),
         "aboot": ("not taken", "It is signed as Android boot loader (ABL), not as a programmer."),
-        "old": ("not taken", "It speaks the old Streaming Download protocol, not Firehose."),
+        "old": ("taken", ""),
         "page": (
             "not taken",
             "This is no boot image but a web page: the download went wrong.",
@@ -345,7 +345,7 @@ def test_files_by_name(take: Take, tmp_path: Path, kept: Collection) -> None:
         ),
         "absent": ("not taken", "It cannot be read: No such file or directory."),
     }
-    assert [entry.name for entry in again(kept).entries] == ["changed", "good"]
+    assert [entry.name for entry in again(kept).entries] == ["changed", "good", "old"]
     assert fates(take("good")) == {"good": Fate.KNOWN}
 
 
