@@ -102,8 +102,8 @@ class Case:
     def _reached(self, job: WritePackage | WriteBack) -> list[tuple[int, int, int]]:
         """Return where other data than meant may have come to lie: LUN, first byte and end.
 
-        A backup that changes while it is written back may change what exists only once as well; that
-        was saved first, and the end of the job puts it right.
+        A backup that changes while it is written back may change what exists only once as well.
+        That was saved first, and the end of the job puts it right.
         """
         if isinstance(job, WriteBack) and self.fault.kind in _SOURCES:
             return [(lun, 0, len(disk)) for lun, disk in job.before.items()]
