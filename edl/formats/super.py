@@ -19,6 +19,7 @@ from typing import Annotated, TypeVar
 
 from edl.chunks import Content, read_all
 from edl.errors import DocumentError
+from edl.formats.texts import escaped
 from edl.units import MIB
 from edl.wire import OpenEnum, Packet, Wire, u16, u32, u64
 
@@ -239,7 +240,14 @@ def read(content: Content) -> Super:
 
 
 def extent_problems(metadata: Metadata) -> Iterator[str]:
-    """Yield what is wrong with where the logical partitions lie, as sentences."""
+    """Yield what is wrong with where the logical partitions lie, as sentences.
+
+    Names are what the image says, so nothing in them may drive a terminal.
+    """
+    yield from map(escaped, itertools.chain(_place_problems(metadata), _group_problems(metadata)))
+
+
+def _place_problems(metadata: Metadata) -> Iterator[str]:
     spans: list[tuple[int, int, int, str]] = []
     for partition in metadata.partitions:
         for extent in partition.extents:
@@ -256,7 +264,6 @@ def extent_problems(metadata: Metadata) -> Iterator[str]:
     for before, after in itertools.pairwise(spans):
         if before[0] == after[0] and after[1] < before[2]:
             yield f"'{after[3]}' overlaps '{before[3]}'."
-    yield from _group_problems(metadata)
 
 
 def _group_problems(metadata: Metadata) -> Iterator[str]:
