@@ -77,6 +77,12 @@ def test_one_phone_that_fails_changes_nothing_for_the_others(
     assert result.status == 4
     assert "error[phones-failed]: 1 of 3 phones were not written: 1-2 (device-gone)." in result.err
     assert "2 of 3 phones done." in result.out
+    # what is on that phone, and what to do, stands with its line
+    [line] = [index for index, text in enumerate(result.out.splitlines()) if "00000002" in text]
+    told = result.out.splitlines()[line + 1 : line + 4]
+    assert told[0].startswith("  on the phone: ")
+    assert "'system' is incomplete" in told[0]
+    assert [text[:7] for text in told[1:]] == ["  try: "] * 2
     assert [holds(bench, index) for index in (1, 2, 3)] == [True, False, True]
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [(row["serial"], row["state"], row["status"]) for row in rows] == [
@@ -167,7 +173,8 @@ def test_a_dry_run_touches_no_phone(edl: Edl, bench: Path, rom: Path) -> None:
 def test_two_runs_of_edl_have_not_the_same_phone(edl: Edl, rom: Path) -> None:
     spec = "qcm2290,size=8MiB,serial=7;qcm2290,size=8MiB,serial=7"  # as if it were at two places
     result = edl("--virtual", spec, "rawprogram", rom, "--all", *YES)
-    states = [line.split()[2].rstrip(":") for line in result.out.splitlines()[:2]]
+    lines = [line for line in result.out.splitlines() if line.startswith("1-")]
+    states = [line.split()[2].rstrip(":") for line in lines]
     assert sorted(states) in (["done", "failed"], ["done", "done"])  # one may have ended already
     if result.status:
         assert "Another run of edl works on a phone 00000007 already" in result.out

@@ -198,7 +198,16 @@ def agree(app: App, request: Request, phone: Phone, *, yes: bool) -> None:
     """
     if wrong := request.package.other_chip(phone.identity):
         app.confirm(wrong, yes=yes)
-    for question in request.package.asks:
+    ask(app, request.package, yes=yes)
+
+
+def ask(app: App, package: Package, *, yes: bool) -> None:
+    """Ask what package wants to be agreed to; where nobody is asked, tell it.
+
+    Raises:
+        click.Abort: the answer was no.
+    """
+    for question in package.asks:
         if not yes and app.at_terminal:
             app.confirm(question, yes=False)
         else:

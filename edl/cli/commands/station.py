@@ -23,7 +23,7 @@ from edl.cli.station.crew import Crew, Wanted
 from edl.cli.station.rows import Row, State
 from edl.cli.station.worker import Order
 from edl.errors import NoDeviceError, StationError, UsageError
-from edl.events import Notice, Stage
+from edl.events import Stage
 from edl.outfile import new_file
 from edl.plan.model import plural
 from edl.units import format_size
@@ -96,11 +96,7 @@ def run(settings: Settings, wanted: Wanted, arguments: Mapping[str, Any]) -> Non
 def _look_through(app: App, request: rawprogram.Request, *, yes: bool) -> None:
     """Stop before the first phone where the package itself is the trouble; ask what it asks."""
     app.findings(rawprogram.offline_plan(request))
-    for question in request.package.asks:
-        if not yes and app.at_terminal:
-            app.confirm(question, yes=False)
-        else:
-            app.emit(Notice(question))
+    rawprogram.ask(app, request.package, yes=yes)
 
 
 def _flash(
@@ -174,7 +170,7 @@ def _conclude(app: App, found: list[Row], summary: Path | None) -> None:
         text = _SUMMARIES[summary.suffix.lower()](found).encode()
         with new_file(summary, size_bytes=len(text), private=True) as file:
             file.write(text)
-    lines = [f"{row.place:<6} {row.serial or 'unknown':<8} {table.words(row)}" for row in found]
+    lines = [line for row in found for line in table.last_words(row)]
     done = data["done"]
     lines.append(f"{done} of {plural(len(found), 'phone')} done.")
     app.result(data, lines)

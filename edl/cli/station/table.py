@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
@@ -161,6 +161,15 @@ def words(row: Row) -> str:
             return f"{row.state}: error[{row.data.get('code')}]: {first}"
         case other:
             return str(other)
+
+
+def last_words(row: Row) -> Iterator[str]:
+    """Yield how the job of a phone has ended; if not well, what is on it, and what to do."""
+    yield f"{_who(row)} {words(row)}"
+    if state := row.data.get("state"):
+        yield f"  on the phone: {state}"
+    for remedy in row.data.get("remedies", ()):
+        yield f"  try: {remedy}"
 
 
 def _who(row: Row) -> str:
