@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a station has done, for monitoring: OpenMetrics text in a file (openmetrics.io, 1.0).
+"""What a station has done, for monitoring: figures in a file.
 
 Nothing listens: whoever collects figures reads the file, as node_exporter's textfile collector
-does. The text is written here, as the usual library takes longer to import than a phone to reach.
+does.
 """
 
 from __future__ import annotations
@@ -14,52 +14,62 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edl import openmetrics
 from edl.cli.station.rows import Row, State
 from edl.errors import DiskError
+from edl.openmetrics import Family, Sample
 from edl.outfile import new_file
 
 _AGAIN_S = 1.0
-_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 def text(rows: Sequence[Row]) -> str:
     """Return the figures of all phones so far."""
-    return "\n".join([*_lines(rows), "# EOF", ""])
+    return openmetrics.text(_families(rows))
 
 
-def _lines(rows: Sequence[Row]) -> Iterator[str]:
+def _families(rows: Sequence[Row]) -> Iterator[Family]:
     states = Counter(row.state for row in rows)
-    yield "# TYPE edl_phones gauge"
-    yield "# HELP edl_phones Phones by what they are at, since the station began."
-    for state in State:
-        yield f"edl_phones{_labels(state=state)} {states[state]}"
-    yield "# TYPE edl_phone_moved_bytes gauge"
-    yield "# UNIT edl_phone_moved_bytes bytes"
-    yield "# HELP edl_phone_moved_bytes Sent to a phone at work, or found there."
-    for row in rows:
-        if not row.ended:
-            labels = _labels(place=row.place, serial=row.serial)
-            yield f"edl_phone_moved_bytes{labels} {row.done_bytes}"
-    yield "# TYPE edl_written_bytes counter"
-    yield "# UNIT edl_written_bytes bytes"
-    yield "# HELP edl_written_bytes Written and verified, to phones that are done."
-    yield f"edl_written_bytes_total {sum(row.data.get('written_bytes') or 0 for row in rows)}"
-    yield "# TYPE edl_failures counter"
-    yield "# HELP edl_failures Phones whose job has failed, by the code of the error."
+    yield Family(
+        "edl_phones",
+        "gauge",
+        "Phones by what they are at, since the station began.",
+        tuple(Sample(states[state], {"state": state}) for state in State),
+    )
+    yield Family(
+        "edl_phone_moved_bytes",
+        "gauge",
+        "Sent to a phone at work, or found there.",
+        tuple(
+            Sample(row.done_bytes, {"place": row.place, "serial": row.serial})
+            for row in rows
+            if not row.ended
+        ),
+        "bytes",
+    )
+    written = sum(row.data.get("written_bytes") or 0 for row in rows)
+    yield Family(
+        "edl_written_bytes",
+        "counter",
+        "Written and verified, to phones that are done.",
+        (Sample(written),),
+        "bytes",
+    )
     codes = Counter(str(row.data.get("code")) for row in rows if row.ended and row.status)
-    for code, count in sorted(codes.items()):
-        yield f"edl_failures_total{_labels(code=code)} {count}"
-    yield "# TYPE edl_job_seconds summary"
-    yield "# UNIT edl_job_seconds seconds"
-    yield "# HELP edl_job_seconds How long the jobs of phones that are done took."
+    yield Family(
+        "edl_failures",
+        "counter",
+        "Phones whose job has failed, by the code of the error.",
+        tuple(Sample(count, {"code": code}) for code, count in sorted(codes.items())),
+    )
     done = [row.seconds for row in rows if row.state is State.DONE]
-    yield f"edl_job_seconds_count {len(done)}"
-    yield f"edl_job_seconds_sum {sum(done):.3f}"
-
-
-def _labels(**values: object) -> str:
-    each = (f'{name}="{str(value).translate(_ESCAPES)}"' for name, value in values.items())
-    return "{" + ",".join(each) + "}"
+    yield Family(
+        "edl_job_seconds",
+        "summary",
+        "How long the jobs of phones that are done took.",
+        (Sample(len(done), suffix="_count"), Sample(round(sum(done), 3), suffix="_sum")),
+        "seconds",
+    )
 
 
 class MetricsFile:
