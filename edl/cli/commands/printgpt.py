@@ -22,6 +22,7 @@ from edl.formats.gptedit import (
     repair,
 )
 from edl.formats.slots import active_slot
+from edl.partitions import Severity, classify
 from edl.units import format_size
 
 _MOST_DIFFERENCES = 10
@@ -151,6 +152,7 @@ def partition_data(partition: Partition) -> dict[str, Any]:
         "type_guid": str(partition.type_guid),
         "unique_guid": str(partition.unique_guid),
         "attributes": f"{partition.attributes:#018x}",
+        "unique": classify(partition.name).severity is Severity.MUST_NEVER_CLONE,
     }
 
 
