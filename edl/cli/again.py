@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edl.cli import asking
 from edl.cli.options import Settings
 from edl.errors import UnfinishedJobError, UsageError
 from edl.events import Notice
@@ -189,7 +188,7 @@ def agree_to_blindness(app: App, *, yes: bool) -> None:
             "Nothing of this job can be saved or verified, and there is no terminal to ask on.",
             remedies=("Add --yes to go on.",),
         )
-    if not asking.typed("Type 'write blindly' to go on", "write blindly"):
+    if not app.types("Type 'write blindly' to go on", "write blindly"):
         raise click.Abort
 
 

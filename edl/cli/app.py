@@ -6,17 +6,16 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edl.cli import asking, logs, terminal
+from edl.cli import asking, logs, stops, terminal
+from edl.cli.dialog import Dialog, Stop
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
 from edl.errors import (
@@ -50,8 +49,6 @@ _POLL_S = 0.3
 _COME_BACK_S = 10.0
 _SMALLEST_PAYLOAD_BYTES = 512
 _LARGEST_PAYLOAD_BYTES = 64 * 1024 * 1024
-# a closed terminal window and a stopped service are no reason to leave a phone in the middle
-_STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class App:
@@ -69,6 +66,9 @@ class App:
         self._changes = False  # what is carried out changes the phone
         self.untouched = False  # a UFS device is asked for none of its LUNs when it is reached
         self._reach: reaching.Reach | None = None
+        if settings.dialog and settings.talk is None:
+            settings.talk = Dialog().start()
+        self.dialog = settings.talk if settings.dialog else None
 
     # -- output ---------------------------------------------------------------------------------
 
@@ -79,6 +79,8 @@ class App:
         if self.recorder is not None:
             self.recorder.event(event)
         try:
+            for text in self.dialog.notices() if self.dialog is not None else ():
+                self._display(Notice(text))
             self._display(event)
         except (BrokenPipeError, EdlError) as error:
             if not self.settings.changing:
@@ -101,7 +103,10 @@ class App:
     def show(self, lines: Iterable[str]) -> None:
         """Give a part of the result for people; the JSON lines have their own parts."""
         self._display.pause()
-        if not self.settings.json:
+        if self.dialog is not None:
+            for line in lines:
+                self.dialog.tell(line)
+        elif not self.settings.json:
             terminal.out(lines)
 
     def json_line(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -121,7 +126,9 @@ class App:
 
     def say(self, text: str) -> None:
         """Tell people something that is no result, on stderr."""
-        if not self.settings.json and not self.settings.quiet:
+        if self.dialog is not None:
+            self.dialog.tell(text)
+        elif not self.settings.json and not self.settings.quiet:
             self._display.pause()
             terminal.err(text)
 
@@ -142,22 +149,30 @@ class App:
         shown = [each for each in plan.findings if errors != (each,)]  # that one is told at the end
         for index, finding in enumerate(shown):
             same = any(each.remedy == finding.remedy for each in shown[index + 1 : index + 2])
-            self.show_finding(replace(finding, remedy="") if same else finding)
+            if not self.settings.json:
+                self.show_finding(replace(finding, remedy="") if same else finding)
         if errors:
             raise _stop(errors)
 
     def show_finding(self, finding: Finding) -> None:
         """Show what a check found to people."""
-        if self.settings.json or (self.settings.quiet and str(finding.severity) != "error"):
-            return
         where = f"{finding.where}: " if finding.where else ""
-        terminal.err(f"  {finding.severity}: {where}{finding.message}")
+        lines = [f"  {finding.severity}: {where}{finding.message}"]
         if finding.remedy:
-            terminal.err(f"    try: {finding.remedy}")
+            lines.append(f"    try: {finding.remedy}")
+        if self.dialog is not None:
+            self.show(lines)
+        elif not self.settings.json:
+            if self.settings.quiet and str(finding.severity) != "error":
+                return
+            for line in lines:
+                terminal.err(line)
 
     @property
     def at_terminal(self) -> bool:
-        """Whether there is somebody who can be asked."""
+        """Whether there is somebody who can be asked, and who waits for what comes."""
+        if self.dialog is not None:
+            return True
         return terminal.is_terminal(sys.stdin) and not self.settings.json
 
     def confirm(self, question: str, *, yes: bool) -> None:
@@ -173,38 +188,40 @@ class App:
             raise UsageError(
                 f"{question} There is no terminal to ask on.", remedies=("Add --yes to go on.",)
             )
-        self._display.pause()
-        if not asking.confirmed(f"{question} Continue?"):
+        if not self.asks(f"{question} Continue?"):
             raise click.Abort
+
+    def asks(self, question: str) -> bool:
+        """Return whether somebody says yes to question. Raises click.Abort for Ctrl-C."""
+        self._display.pause()
+        if self.dialog is not None:
+            return self.dialog.confirmed(question)
+        return asking.confirmed(question)
+
+    def types(self, question: str, word: str) -> bool:
+        """Return whether somebody gives word, letter by letter. Raises click.Abort for Ctrl-C."""
+        self._display.pause()
+        if self.dialog is not None:
+            return self.dialog.typed(question, word)
+        return asking.typed(question, word)
 
     # -- running --------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Set up logs and the display, and take Ctrl-C gently: the first stops between pieces."""
-        with logs.kept(self.settings), self._signals(), self._display:
+        with logs.kept(self.settings), stops.heeded(self._stop, self.dialog), self._display:
             yield
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        before = {}
-        try:
-            for name in _STOP_SIGNALS:
-                number = getattr(signal, name, None)
-                with contextlib.suppress(ValueError):  # not in the main thread: somebody else's
-                    # a signal that is ignored (nohup) stays so
-                    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                        before[number] = signal.signal(number, self._interrupted)
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
-        if self.cancel.is_set() or not self._gently:
+    def _stop(self, order: Stop | None) -> None:
+        """Stop as ordered; Ctrl-C, without an order, is gentle the first time."""
+        again = self.cancel.is_set()
+        if not self._gently or order is Stop.AT_ONCE or (again and order is None):
             raise KeyboardInterrupt
         self.cancel.set()
-        if not self.settings.json:
+        if self.dialog is not None and not again:
+            self.dialog.note("stopping when this piece is done")
+        elif not self.settings.json:
             with contextlib.suppress(RuntimeError, OSError):  # in the middle of another line
                 self._display(Notice("stopping when this piece is done; Ctrl-C again: at once"))
 
@@ -243,7 +260,9 @@ class App:
         """Return the phones on the bus; the virtual one if one was asked for."""
         backend = self.virtual.backend if self.virtual is not None else None
         vendor_id, product_id = self.ids
-        return discovery.find(backend, vendor_id=vendor_id, product_id=product_id)
+        found = discovery.find(backend, vendor_id=vendor_id, product_id=product_id)
+        place = self.settings.usb_path
+        return [each for each in found if place in {None, each.location}]
 
     @contextlib.contextmanager
     def plugged(self) -> Iterator[None]:
@@ -314,8 +333,7 @@ class App:
             return True
         if not self.at_terminal:
             return False
-        self._display.pause()
-        return asking.confirmed(question)
+        return self.asks(question)
 
     def doubted(self, doubt: str) -> None:
         """Tell what speaks against the package; ask about it before a command that changes phones.

@@ -88,7 +88,7 @@ def restart(app: App) -> bool:
 def _only_crashed(app: App) -> Found | None:
     """Return the phone that is meant, if it shows on USB that it has crashed."""
     with contextlib.suppress(NoDeviceError, TransportError, UsageError):
-        found = discovery.choose(app.find(), app.settings.serial)
+        found = discovery.choose(app.find(), app.settings.serial, app.settings.usb_path)
         if found.mode == "crash dump":
             return found
     return None

@@ -38,8 +38,8 @@ class Finder:
         wait_s = self._app.settings.wait
         if wait_s is not None:
             return wait_s
-        at_terminal = terminal.is_terminal(sys.stderr) and self._app.virtual is None
-        return _TERMINAL_WAIT_S if at_terminal else 0.0
+        somebody = self._app.dialog is not None or terminal.is_terminal(sys.stderr)
+        return _TERMINAL_WAIT_S if somebody and self._app.virtual is None else 0.0
 
     def wait(self) -> Seen:
         """Return the phone that is meant, waiting for it to be plugged in.
@@ -127,7 +127,7 @@ class Finder:
         settings = self._app.settings
         if self._app.virtual is not None or settings.vid is not None or settings.pid is not None:
             return None
-        return serial.only_port(settings.serial)
+        return serial.only_port(settings.serial, settings.usb_path)
 
     def _choose(self) -> Seen:
         """Return the phone that is meant: over USB if possible, else at a serial port."""
@@ -140,9 +140,13 @@ class Finder:
         if settings.port is not None:
             if self._app.virtual is not None:
                 raise UsageError("--port and --virtual (EDL_PORT, EDL_VIRTUAL) exclude each other.")
+            if settings.usb_path is not None:
+                raise UsageError(
+                    "--port and --usb-path (EDL_PORT, EDL_USB_PATH) exclude each other."
+                )
             return serial.named(settings.port)
         try:
-            return discovery.choose(self._app.find(), settings.serial)
+            return discovery.choose(self._app.find(), settings.serial, settings.usb_path)
         except (NoDeviceError, TransportError):
             port = self._port_instead()
             if port is None:

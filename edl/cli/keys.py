@@ -67,6 +67,7 @@ _ROWS = (
         choices=("images", "partitions"), commands=(("backup",),)),
     Key("backup.compress", "flag", "compress backups", commands=(("backup",),)),
     Key("serial", "text", "the phone with this serial number", in_file=False),
+    Key("usb-path", "text", "the phone at this USB port", in_file=False),
     Key("port", "text", "serial port with the phone, instead of USB", in_file=False),
     Key("vid", "text", "USB vendor id", in_file=False),
     Key("pid", "text", "USB product id", in_file=False),

@@ -184,6 +184,8 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return the exit status."""
     settings = Settings()
     status = _run(arguments, settings)
+    if settings.talk is not None:
+        settings.talk.close()
     return status if settings.report is None else _report(arguments, settings, status)
 
 
@@ -211,7 +213,7 @@ def _run(arguments: list[str], settings: Settings) -> int:
         failure = error
     from edl.cli import failures  # noqa: PLC0415  # only when something failed
 
-    settings.json = settings.json or "--json" in arguments
+    settings.json = settings.json or "--json" in arguments or "--dialog" in arguments
     try:
         return failures.show(failure, settings)
     except BrokenPipeError:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Options that commands share. Those of the phone and of the output may stand on either side.
 
-Each has an environment variable: EDL_ and its long name; most may stand in the config file, too
-(`edl.cli.keys`). The command line wins. Given twice with two values, on whichever side, is an
+Each but --dialog, which means that somebody answers just this run, has an environment variable:
+EDL_ and its long name; most may stand in the config file, too (`edl.cli.keys`). The command line
+wins. Given twice with two values, on whichever side, is an
 error: nobody can tell which phone was meant.
 """
 
@@ -20,11 +21,13 @@ from edl.cli.keys import KEYS, MEMORIES
 from edl.errors import UsageError
 
 if TYPE_CHECKING:
+    from edl.cli.dialog import Dialog
     from edl.report.collect import Recorder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _LONGEST_WAIT_S = 7 * 24 * 3600
+_PLACE = re.compile(r"\d{1,3}-\d{1,3}(\.\d{1,3}){0,6}")  # as Linux writes it
 _SERIAL = re.compile(r"(0x)?[0-9a-f]{1,16}", re.IGNORECASE)
 
 
@@ -40,6 +43,7 @@ class Settings:
     loader: str | None = None
     memory: str = "auto"
     serial: str | None = None
+    usb_path: str | None = None
     vid: str | None = None
     pid: str | None = None
     wait: float | None = None
@@ -49,6 +53,8 @@ class Settings:
     faults: tuple[str, ...] = ()
     no_identify: bool = False
     json: bool = False
+    dialog: bool = False  # and that is --json too
+    talk: Dialog | None = None  # once it has begun
     quiet: bool = False
     verbose: int = 0
     log_file: str | None = None
@@ -144,6 +150,7 @@ def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:  # n
         )
     settings.given[name] = given
     setattr(settings, name, _checked(name, given))
+    settings.json |= settings.dialog
 
 
 def _add_faults(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> None:
@@ -176,11 +183,17 @@ def _from_elsewhere(settings: Settings, ctx: click.Context, param: click.Paramet
     except click.BadParameter as error:
         raise UsageError(f"{found.where}: {error.message}.") from error
     setattr(settings, str(param.name), _checked(str(param.name), value))
+    settings.json |= settings.dialog
 
 
 def _checked(name: str, value: Any) -> Any:  # noqa: ANN401
     if name == "serial" and not all(map(_SERIAL.fullmatch, value.split(","))):
         raise UsageError(f"'{value}' is no serial number.", remedies=(SERIAL_REMEDY,))
+    if name == "usb_path" and not _PLACE.fullmatch(value):
+        raise UsageError(
+            f"'{value}' is no place on USB.",
+            remedies=("'edl list' shows where phones are: 1-4, or 1-4.2 behind a hub.",),
+        )
     return value
 
 
@@ -229,6 +242,8 @@ _PHONE: tuple[Callable[[Any], Any], ...] = (
     ),
     _MEMORY,
     _shared("-S", "--serial", metavar="SERIAL", help="The phone with this serial number."),
+    _shared("--usb-path", metavar="PATH",
+            help="The phone at this USB port (1-4.2), as 'edl list' shows it."),
     _shared("--port", "--portname", "port", metavar="PORT",
             help="Serial port with the phone (COM5, /dev/ttyUSB0), instead of USB."),
     _shared("--vid", metavar="HEX", help="USB vendor id, if it is an unusual one."),
@@ -250,6 +265,8 @@ _PHONE: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 _OUTPUT: tuple[Callable[[Any], Any], ...] = (
     _shared("--json", is_flag=True, help="Print JSON lines (docs/json.md)."),
+    _shared("--dialog", is_flag=True,
+            help="JSON lines, also for questions; answers come on stdin."),
     _shared("-q", "--quiet", is_flag=True, help="Print only results and errors."),
     _shared("-v", "--verbose", count=True, help="Log to stderr; -vv with all commands."),
     _shared("--log-file", metavar="FILE", help="Log everything to FILE."),

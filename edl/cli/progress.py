@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -17,6 +19,7 @@ from edl.units import format_size, format_wait
 _TENTH = 10
 _SLOW_S = 2.0
 _BUSY_AGAIN_S = 10.0  # many short waits are not told one by one
+_PROGRESS_S = 0.25
 _MOST_ALIKE = 3  # a sparse image can be tens of thousands of pieces
 
 
@@ -51,6 +54,8 @@ class Display(Protocol):
 
 def display(settings: Settings) -> Display:
     """Return what shows events under settings."""
+    if settings.dialog:
+        return DialogDisplay()
     if settings.json:
         return JsonDisplay()
     if settings.quiet:
@@ -157,6 +162,66 @@ class JsonDisplay(Quiet):
                 _line("busy", doing=doing, waited_s=waited_s, left_s=left_s)
             case BytesMoved():
                 pass  # too many to be of use: steps and the result tell
+
+
+class DialogDisplay(JsonDisplay):
+    """JSON lines, also of how far the work is: the whole one (`begin`), else a stage or a step."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told_at = -_PROGRESS_S
+        self._lock = threading.Lock()
+        self._whole = 0  # 0: there is none
+        self._behind = 0  # bytes of the whole in steps that are over
+        self._inside = False  # what runs is a part of the whole
+        self._part, self._done = 0, 0  # bytes of what runs
+        self._last = (-1, -1)
+
+    def begin(self, total_bytes: int) -> None:
+        """See Display."""
+        with self._lock:
+            self._whole, self._behind, self._inside = total_bytes, 0, total_bytes > 0
+            self._part = self._done = 0
+
+    def __call__(self, event: Event) -> None:
+        """See Display."""
+        super().__call__(event)
+        with self._lock:
+            match event:
+                case StepStarted(total_bytes=total):
+                    self._leave()
+                    self._inside = self._behind < self._whole
+                    self._part, self._done = total, 0
+                case Stage(total_bytes=total) if total:
+                    self._leave()
+                    self._inside, self._part, self._done = False, total, 0
+                case BytesMoved(done_bytes):
+                    self._done += done_bytes
+                    self._tell()
+                case _:
+                    pass
+
+    def _leave(self) -> None:
+        """Count the step that is over as a whole: what unpacks in its middle moves bytes, too."""
+        if self._inside and self._part:
+            self._behind = min(self._behind + self._part, self._whole)
+            if self._behind == self._whole:
+                self._show(self._whole, self._whole)
+        self._inside = False
+
+    def _tell(self) -> None:
+        done = min(self._done, self._part) if self._part else self._done
+        if self._inside:
+            self._show(min(self._behind + done, self._whole), self._whole)
+        else:
+            self._show(done, self._part)
+
+    def _show(self, done: int, total: int) -> None:
+        now = self._clock()
+        due = now - self._told_at >= _PROGRESS_S or done == total
+        if due and self._last != (done, total):
+            self._told_at, self._last = now, (done, total)
+            _line("progress", done_bytes=done, total_bytes=total)
 
 
 def _line(kind: str, **data: object) -> None:

@@ -14,7 +14,7 @@ import click
 from edl.boot import chain, check, model, remembered, watch
 from edl.boot.model import Earlier, Job, Readiness, State, Verdict
 from edl.boot.watch import Came, Return, Sight
-from edl.cli import asking, terminal
+from edl.cli import terminal
 from edl.cli.again import lasting
 from edl.cli.options import Seconds, once
 from edl.device.connect import Phone
@@ -169,7 +169,10 @@ class Ready:
         if self._yes or not self._app.at_terminal:
             return False
         self._app.say("Everything was written, but the phone would not start. It is in EDL mode.")
-        return asking.confirmed("Restart it all the same?")
+        try:
+            return self._app.asks("Restart it all the same?")
+        except click.Abort:  # nobody agrees to it; all has been written, and that is told
+            return False
 
     def _sights(self) -> list[Sight] | None:
         backend = self._app.virtual.backend if self._app.virtual is not None else None
@@ -245,7 +248,8 @@ def _patience(app: App, seconds: float | None) -> float | None:
     Of a virtual phone one look tells all: nothing happens to it while nobody asks.
     """
     if seconds is None:
-        seconds = _WATCH_S if terminal.is_terminal(sys.stderr) else 0.0
+        waits = app.dialog is not None or terminal.is_terminal(sys.stderr)
+        seconds = _WATCH_S if waits else 0.0
     if not seconds:
         return None
     return 0.0 if app.virtual is not None else seconds

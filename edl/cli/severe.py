@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from edl.cli import asking
 from edl.cli.options import once
 from edl.errors import SafetyError
 
@@ -63,5 +62,5 @@ def require(app: App, question: str, *, word: str, wanted: str, given: str | Non
             remedies=("Look at what --dry-run shows; it tells the CODE for --allow.",),
         )
     app.say(question)
-    if not asking.typed(f"Type {word} to go on, anything else to stop", word):
+    if not app.types(f"Type {word} to go on, anything else to stop", word):
         raise click.Abort

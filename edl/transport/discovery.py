@@ -143,13 +143,17 @@ def find(
     return phones
 
 
-def choose(phones: list[Found], serial: str | None) -> Found:
-    """Return the one phone that is meant.
+def choose(phones: list[Found], serial: str | None, place: str | None = None) -> Found:
+    """Return the one phone that is meant. place: where it is plugged in, as `Found.location`.
 
     Raises:
-        NoDeviceError: there is none, or none with that serial number.
-        UsageError: there are several and serial does not choose.
+        NoDeviceError: there is none, or none with that serial number, or none at that place.
+        UsageError: there are several and neither serial nor place chooses.
     """
+    if place is not None:
+        phones = [phone for phone in phones if phone.location == place]
+        if not phones:
+            raise NoDeviceError(f"No phone in EDL mode is at USB {place}.")
     if serial is not None:
         wanted = serial.lower().removeprefix("0x").zfill(8)
         phones = [phone for phone in phones if phone.serial == wanted]
@@ -161,7 +165,7 @@ def choose(phones: list[Found], serial: str | None) -> Found:
         names = ", ".join(f"{phone.serial or '?'} at USB {phone.location}" for phone in phones)
         raise UsageError(
             f"{len(phones)} phones are connected: {names}.",
-            remedies=("Name one with --serial SERIAL.",),
+            remedies=("Name one with --serial SERIAL, or with --usb-path PATH.",),
         )
     return phones[0]
 

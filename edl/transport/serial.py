@@ -105,13 +105,14 @@ def named(name: str) -> FoundPort:
     return FoundPort(name)
 
 
-def only_port(serial_number: str | None) -> FoundPort | None:
+def only_port(serial_number: str | None, place: str | None = None) -> FoundPort | None:
     """Return the one port of a phone in EDL mode, or None where there is none, or a choice.
 
     serial_number: of the phone that is meant. A port that does not tell its phone's, as on Windows,
-    is taken if it is the only one.
+    is taken if it is the only one. place: where it must be plugged in; one that does not tell it is
+    not taken then.
     """
-    ports = find_ports()
+    ports = [port for port in find_ports() if place in {None, port.location}]
     if serial_number is not None:
         wanted = serial_number.lower().removeprefix("0x").zfill(8)
         ports = [port for port in ports if port.serial in {wanted, None}]

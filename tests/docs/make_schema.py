@@ -17,7 +17,7 @@ from tests.conftest import REPO
 
 PATH = REPO / "edl" / "data" / "json-lines.schema.json"
 _BASE = {"string", "integer", "number", "boolean", "null"}
-_KINDS = {"event", "result", "plan", "finding", "phone", "error"}
+_KINDS = {"event", "question", "result", "plan", "finding", "phone", "error"}
 _LINE = {"v": {"const": 1}, "type": {"type": "string"}}
 Schema = dict[str, Any]
 
@@ -27,7 +27,7 @@ def document(*, strict: bool = False) -> Schema:
     defs = {_key(name): _object(name, fields, strict=strict)
             for name, fields in schema.objects().items()}  # fmt: skip
     kinds: dict[str, list[str]] = {"event": [], "result": []}
-    kinds |= {name: [name] for name in ("plan", "finding", "phone", "error")}
+    kinds |= {name: [name] for name in ("question", "plan", "finding", "phone", "error")}
     for name in schema.objects():
         for kind in ("event", "result"):
             if name.startswith(f"{kind} of "):

@@ -30,7 +30,7 @@ def command(settings: Settings, package: tuple[str, ...]) -> None:
 
     story = Story(settings, package)
     app = story.app()
-    if not app.at_terminal:
+    if settings.json or not app.at_terminal:
         app.show(["These are the steps, and their commands:", *steps.commands()])
         raise UsageError(
             "'edl rescue' asks questions, so it needs a terminal.",

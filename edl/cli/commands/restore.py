@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 
 from edl.backup.find import find
 from edl.backup.folder import is_backup, open_backup
-from edl.cli import show, terminal
+from edl.cli import show
 from edl.cli.again import heed, traced
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import show_plan
@@ -190,7 +189,7 @@ def _carry_out(
     app.emit(Stage("dump", f"{dump.title}: whose is it?"))
     restoration = restore.build(dump, storage, wish)
     app.emit(Stage("owner", f"{restoration.verdict.whose}: {restoration.verdict.reason}"))
-    if restoration.asks and not options["dry_run"] and _can_ask(app):
+    if restoration.asks and not options["dry_run"] and app.at_terminal:
         typed = frozenset(_typed(app, name) for name in restoration.asks)
         wish = replace(wish, insisted=wish.insisted | typed)
         restoration = restore.build(dump, storage, wish)
@@ -238,10 +237,6 @@ def _carry_out(
     return ready
 
 
-def _can_ask(app: App) -> bool:
-    return terminal.is_terminal(sys.stdin) and not app.settings.json
-
-
 def _typed(app: App, name: str) -> str:
     """Let the user type name, which is unique, and return it.
 
@@ -252,7 +247,7 @@ def _typed(app: App, name: str) -> str:
         f"'{name}' belongs to one phone alone. If the dump is not this very phone's, what is there"
         " is lost: the phone may lose its network or its data, or no longer start."
     )
-    if click.prompt(f"Type '{terminal.clean(name)}' to overwrite it", err=True) != name:
+    if not app.types(f"Type '{name}' to overwrite it", name):
         raise click.Abort
     return name
 

@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
-from edl.cli import logs, terminal
+from edl.cli import logs, stops, terminal
 from edl.cli.app import App
 from edl.cli.commands import rawprogram
+from edl.cli.dialog import Stop
 from edl.cli.options import Settings, change_options, once, phone_options
 from edl.cli.ready import boot_options
 from edl.cli.station import metrics, rows, shared, table
@@ -74,6 +73,11 @@ def run(settings: Settings, wanted: Wanted, arguments: Mapping[str, Any]) -> Non
         raise UsageError("--report is for one phone.", remedies=("For many: --reports DIR",))
     if settings.port is not None:
         raise UsageError("--port is for one phone; several are told apart over USB.")
+    if settings.usb_path is not None:
+        raise UsageError(
+            "--usb-path is for one phone.",
+            remedies=("For some phones of many: --serial A,B", "For this one: edl rawprogram"),
+        )
     summary = _summary_file(arguments.get("summary"))
     reports = _folder(arguments.get("reports"))
     app = App(settings)
@@ -133,30 +137,15 @@ def _flash(
             ids=ids,
             rows=seen,
         )
-        with _stopped_by_signals(crew):
+
+        def stop(order: Stop | None) -> None:
+            again = crew.stopping.is_set() and order is None
+            crew.stop(at_once=again or order is Stop.AT_ONCE)
+
+        with stops.heeded(stop, settings.talk):
             crew.run()
         crew.close()
     return crew.rows
-
-
-@contextlib.contextmanager
-def _stopped_by_signals(crew: Crew) -> Iterator[None]:
-    """Let Ctrl-C and its kin end the station: once gently, twice at once."""
-    before: dict[int, Any] = {}
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        crew.stop(at_once=crew.stopping.is_set())
-
-    try:
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            with contextlib.suppress(ValueError):  # not in the main thread: somebody else's
-                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                    before[number] = signal.signal(number, stop)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _conclude(app: App, found: list[Row], summary: Path | None) -> None:

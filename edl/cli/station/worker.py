@@ -55,7 +55,7 @@ class PhoneApp(App):
     def __init__(self, order: Order, row: Row, tell: Tell, backend: Any, phone: Any) -> None:  # noqa: ANN401
         settings = replace(
             order.settings, serial=None, port=None, virtual=None, wait=0.0, quiet=True, json=False,
-            given={}, faults=(), report=None, recorder=None,
+            given={}, faults=(), report=None, recorder=None, dialog=False, talk=None,
         )  # fmt: skip
         if order.reports is not None:
             settings.recorder = Recorder("rawprogram")
