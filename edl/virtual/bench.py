@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,11 +50,11 @@ class Bench:
         self.phones: dict[str, Phone] = {}
         self._opened = ExitStack()
         try:
-            for index, name in enumerate(_names(text), 1):
+            for index, name in enumerate(names(text), 1):
                 phone = Phone.named(name, backend=self.backend, real_time=real_time)
                 self._opened.enter_context(phone)
-                if real_time:  # what the host does in the meantime passes for the phone as well
-                    phone.clock.host = time.perf_counter_ns
+                if real_time:
+                    phone.clock.follow()
                 phone.injector.add(faults)
                 self.phones[f"1-{index}"] = phone
         except BaseException:
@@ -78,7 +77,12 @@ class Bench:
         self._opened.close()
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
+    """Return the phones that text names, each as `Phone.named` takes it.
+
+    Raises:
+        UsageError: text names none, or too many.
+    """
     found: list[str] = []
     for part in filter(None, text.split(";")):
         found += _of_part(part)

@@ -54,16 +54,29 @@ class Clock:
         self._real = real
         self.host: Callable[[], int] | None = None
         self._left_ns: int | None = None  # when the host went to work
+        self._begun_ns: int | None = None  # when this clock began, by the computer's
+
+    def follow(self) -> None:
+        """Be the computer's clock from now on.
+
+        Then all that anybody computes takes time, and none of it holds up what is on the link: of
+        many phones, each goes on while the computer is busy with the others.
+        """
+        self._begun_ns = time.perf_counter_ns() - round(self.now_us * 1000)
 
     def advance_to(self, moment_us: float) -> None:
         """Let time pass until moment_us."""
-        if self._real:
+        if self._begun_ns is not None:
+            time.sleep(max(0.0, moment_us - self._elapsed_us(self._begun_ns)) / _US)
+        elif self._real:
             time.sleep((moment_us - self.now_us) / _US)
         self.now_us = moment_us
 
     def enter(self) -> None:
         """Count what the host has worked, now that it calls."""
-        if self.host is not None and self._left_ns is not None:
+        if self._begun_ns is not None:
+            self.now_us = max(self.now_us, self._elapsed_us(self._begun_ns))
+        elif self.host is not None and self._left_ns is not None:
             self.now_us += (self.host() - self._left_ns) / 1000
             self._left_ns = None
 
@@ -71,6 +84,10 @@ class Clock:
         """Let the host work."""
         if self.host is not None:
             self._left_ns = self.host()
+
+    @staticmethod
+    def _elapsed_us(begun_ns: int) -> float:
+        return (time.perf_counter_ns() - begun_ns) / 1000
 
 
 class Link:

@@ -6,6 +6,8 @@ Expected times follow by hand from the rate, the packet size and the gap of 125 
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import usb.core
 
@@ -110,6 +112,25 @@ def test_the_hosts_own_time_counts_where_it_is_measured() -> None:
     device.write(1, b"x")
     device.write(1, b"x")
     assert wired.clock.now_us == pytest.approx(1000 + 2 * (GAP_US + PACKET_US))
+
+
+def test_a_clock_that_follows_the_computers(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ns, slept = 5_000_000, []
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: now_ns)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    clock = Clock()
+    clock.advance_to(1000)
+    assert slept == []
+    clock.follow()
+    now_ns += 2_000_000  # somebody computes
+    clock.enter()
+    assert clock.now_us == 3000
+    clock.advance_to(7000)
+    now_ns += 9_000_000  # the sleep, and what else took the processor
+    clock.advance_to(11_000)  # which the link did meanwhile
+    assert slept == [pytest.approx(0.004), 0]
+    clock.enter()
+    assert clock.now_us == 12_000
 
 
 def test_flash_takes_its_time() -> None:
