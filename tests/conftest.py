@@ -33,6 +33,7 @@ UNCOUNTED = (
     "tests/faults/test_interrupts.py",
     "tests/faults/test_main_job.py",
     "tests/fuzz/",
+    "tests/lab/test_labgrid.py",
     "tests/peers/",
     "tests/property/",
     "tests/cli/test_breaking.py",

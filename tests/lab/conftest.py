@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The lab, a package, and what it should come to on a phone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import packs
+from tests.cli.conftest import LOADER
+from tests.conftest import REPO
+from tests.lab import rack as racks
+
+
+def _labgrid() -> Path | None:
+    """Return the Python that has labgrid: never this one, whose pyserial is not labgrid's."""
+    path = Path(os.environ.get("EDL_LABGRID", REPO / ".venv-labgrid" / "bin" / "python"))
+    return path if path.exists() else None
+
+
+@pytest.fixture(scope="module")
+def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[racks.Rack]:
+    """Return a lab with a coordinator, and no exporter yet."""
+    python = _labgrid()
+    if reason := racks.lacking(python):
+        pytest.skip(reason)
+    assert python is not None
+    with racks.Rack(tmp_path_factory.mktemp("rack"), python) as rack:
+        yield rack
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a package of two images, for a phone of 4 MiB."""
+    folder = tmp_path_factory.mktemp("package") / "rom"
+    rows = [packs.program("one.img", 2048, 1024), packs.program("two.img", 4096, 2048)]
+    packs.put(folder, {"rawprogram0.xml": packs.document(*rows), **IMAGES})
+    shutil.copy(LOADER, folder / "prog_firehose_ddr.elf")
+    return folder
+
+
+IMAGES: dict[str, bytes | str] = {
+    "one.img": bytes(n % 251 for n in range(512 * 1024)),
+    "two.img": bytes(n % 241 for n in range(1024 * 1024)),
+}
+
+
+def on_the_disk(phone: Path) -> dict[str, bytes]:
+    """Return what lies where the package's images belong, from the file with the phone's disk."""
+    disk = (phone / "user.img").read_bytes()
+    starts = {"one.img": 2048 * 512, "two.img": 4096 * 512}
+    return {name: disk[start : start + len(IMAGES[name])] for name, start in starts.items()}
