@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rescue": ("rescue", "Be led through a rescue, step by step.", "Rescue"),
     "rawprogram": ("rawprogram", "Write a package (folder or XML files) to the phone.", "Rescue"),
     "station": ("station", "Write a package to every phone that appears.", "Rescue"),
+    "web": ("web", "Show all this on a page in the browser.", "Rescue"),
     "check": ("check", "Look through a package without a phone.", "Rescue"),
     "rehearse": ("rehearse", "Carry a package out on a virtual phone.", "Rescue"),
     "digests": ("digests", "Make tables for programmers that take what is signed.", "Rescue"),

@@ -58,8 +58,7 @@ LATER = {
     "upload-loader": "every command uploads the loader when it is needed: edl info --loader FILE",
     "erase-all": "'edl erase LUN' erases one LUN, unless something on it exists only once",
     "ep": "'edl erase NAME' erases a whole partition, 'edl erase LUN/START+SECTORS' a part",
-    "web": "'--json' with any command serves other programs",
-    "server": "'--json' with any command serves other programs",
+    "server": "'edl web' serves a page, and '--dialog' with any command other programs",
     "replay": "'edl rehearse FOLDER' carries a package out on a virtual phone",
 }
 

@@ -235,6 +235,16 @@ _MAX_PAYLOAD = _shared(
     "--max-payload", "--maxpayload", "max_payload", metavar="SIZE",
     help="Largest data transfer to ask for.",
 )  # fmt: skip
+_VIRTUAL: tuple[Callable[[Any], Any], ...] = (
+    _shared(
+        "--virtual", metavar="PROFILE|DIR",
+        help="Talk to a virtual phone: see 'edl virtual profiles'.",
+    ),
+    click.option(
+        "--fault", multiple=True, metavar="SPEC", expose_value=False, callback=_add_faults,
+        help="What goes wrong with it: see 'edl virtual faults'. May be repeated.",
+    ),
+)  # fmt: skip
 _PHONE: tuple[Callable[[Any], Any], ...] = (
     _shared(
         "-l", "--loader", metavar="FILE|DIR|ID:FILE,...",
@@ -254,14 +264,7 @@ _PHONE: tuple[Callable[[Any], Any], ...] = (
     ),
     _MAX_PAYLOAD,
     _shared("--no-identify", is_flag=True, help="Do not ask the boot ROM who the phone is."),
-    _shared(
-        "--virtual", metavar="PROFILE|DIR",
-        help="Talk to a virtual phone: see 'edl virtual profiles'.",
-    ),
-    click.option(
-        "--fault", multiple=True, metavar="SPEC", expose_value=False, callback=_add_faults,
-        help="What goes wrong with it: see 'edl virtual faults'. May be repeated.",
-    ),
+    *_VIRTUAL,
 )  # fmt: skip
 _OUTPUT: tuple[Callable[[Any], Any], ...] = (
     _shared("--json", is_flag=True, help="Print JSON lines (docs/json.md)."),
@@ -332,6 +335,13 @@ def free(function: Function, name: str) -> Function:
 def phone_options(function: Function) -> Function:
     """Add the shared options to a command that talks to a phone."""
     return global_options(function)
+
+
+def virtual_options(function: Function) -> Function:
+    """Add --virtual and --fault to a command that finds its phones itself."""
+    for option in reversed(_VIRTUAL):
+        function = option(function)
+    return function
 
 
 def transfer_options(function: Function) -> Function:
