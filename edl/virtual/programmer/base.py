@@ -168,17 +168,19 @@ class Programmer(ABC):
         """
         self.board.owed = self._left
         packet_bytes = self.board.packet_bytes
-        got, self._ahead = self._ahead[:max_bytes], self._ahead[max_bytes:]
-        if len(got) % packet_bytes:
-            return bytes(got)
-        while len(got) < max_bytes:
-            piece = yield Receive(max_bytes - len(got))
-            got += piece
-            if len(piece) % packet_bytes or not got:
-                return bytes(got)
+        ahead, self._ahead = bytes(self._ahead[:max_bytes]), self._ahead[max_bytes:]
+        if len(ahead) % packet_bytes:
+            return ahead
+        pieces, left = [ahead] if ahead else [], max_bytes - len(ahead)
+        while left:
+            piece = yield Receive(left)
+            pieces.append(piece)
+            left -= len(piece)
+            if len(piece) % packet_bytes or left == max_bytes:
+                return b"".join(pieces)
         if self.zlp_aware and max_bytes % packet_bytes == 0:
             self._ahead += yield Receive(packet_bytes)
-        return bytes(got)
+        return b"".join(pieces)
 
     def perform(self, name: str, attributes: Attributes) -> Steps:
         """Carry out one command that this programmer knows, with the faults that strike it."""

@@ -166,14 +166,17 @@ class Generation1(Session):
     def _getcrc16digest(self, attributes: Attributes) -> Steps:
         crc = 0xFFFF
 
-        def update(data: bytes) -> None:
+        def update(data: memoryview) -> None:
             nonlocal crc
             crc = binascii.crc_hqx(data, crc)
 
         yield from self._digest(attributes, update, lambda: f"{crc ^ 0xFFFF:04X}")
 
     def _digest(
-        self, attributes: Attributes, update: Callable[[bytes], None], result: Callable[[], str]
+        self,
+        attributes: Attributes,
+        update: Callable[[memoryview], None],
+        result: Callable[[], str],
     ) -> Steps:
         """Log the digest. A read error is acknowledged without one: 10."""
         number, lun = self.storage_lun(attributes)
@@ -183,7 +186,7 @@ class Generation1(Session):
         try:
             for first, sectors in pieces(start, count, self._sectors_per_payload(lun)):
                 yield from self.load(number, first, sectors)
-                update(bytes(memoryview(self.buffer)[: sectors * lun.sector_bytes]))
+                update(memoryview(self.buffer)[: sectors * lun.sector_bytes])
                 yield from self.hashed(sectors * lun.sector_bytes)
         except StorageError:
             yield self.log("emmc read failed")
