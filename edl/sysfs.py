@@ -14,6 +14,7 @@ _MAX_BYTES = 64 * 1024
 _TABLE = f"{os.path.dirname(__file__)}/data/usb_ids.tsv"  # noqa: PTH120  # pathlib takes 8 ms
 _PHONE = b"\xff\xff"  # class and subclass of all interfaces that `edl.transport.discovery` knows
 _ANY = "*"
+_QUALCOMM = b"05c6"
 
 
 def is_bare(root: str = "") -> bool:
@@ -39,6 +40,23 @@ def is_bare(root: str = "") -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def phones(root: str = "") -> list[str]:
+    """Return where devices of Qualcomm are plugged in, as `Found.location` has it; for the Tab key.
+
+    root: as for is_bare.
+    """
+    places = []
+    try:
+        for name in sorted(os.listdir(root + _DEVICES)):  # noqa: PTH208
+            if "-" in name and ":" not in name:
+                with open(f"{root}{_DEVICES}/{name}/idVendor", "rb") as file:  # noqa: PTH123  # no pathlib
+                    if file.read(_MAX_BYTES).strip() == _QUALCOMM:
+                        places.append(name)
+    except OSError:  # the bus changes, or this is no Linux
+        pass
+    return places
 
 
 def _has_no_usb(root: str) -> bool:

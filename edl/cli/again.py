@@ -188,6 +188,7 @@ def agree_to_blindness(app: App, *, yes: bool) -> None:
             "Nothing of this job can be saved or verified, and there is no terminal to ask on.",
             remedies=("Add --yes to go on.",),
         )
+    app.say("Nothing of this can be saved first, or verified afterwards.")
     if not app.types("Type 'write blindly' to go on", "write blindly"):
         raise click.Abort
 

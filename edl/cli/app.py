@@ -18,15 +18,7 @@ from edl.cli import asking, logs, stops, terminal
 from edl.cli.dialog import Dialog, Stop
 from edl.cli.options import Settings
 from edl.cli.progress import Display, Quiet, display
-from edl.errors import (
-    BlindWriteError,
-    EdlError,
-    PackageError,
-    SafetyError,
-    UsageError,
-    WrongSectorSizeError,
-    WrongStorageError,
-)
+from edl.errors import EdlError, UsageError
 from edl.events import Notice, StepStarted
 from edl.identity import PhoneIdentity
 from edl.transport import discovery
@@ -40,13 +32,11 @@ if TYPE_CHECKING:
     from edl.formats.manifest import Manifest
     from edl.package import Package
     from edl.plan.model import Finding, Plan
+    from edl.transport.serial import FoundPort
     from edl.virtual.phone import Phone as VirtualPhone
 
 _log = logging.getLogger(__name__)
 
-_TERMINAL_WAIT_S = 60.0
-_POLL_S = 0.3
-_COME_BACK_S = 10.0
 _SMALLEST_PAYLOAD_BYTES = 512
 _LARGEST_PAYLOAD_BYTES = 64 * 1024 * 1024
 
@@ -79,8 +69,8 @@ class App:
         if self.recorder is not None:
             self.recorder.event(event)
         try:
-            for text in self.dialog.notices() if self.dialog is not None else ():
-                self._display(Notice(text))
+            if self.dialog is not None and self._lost is None:
+                self.dialog.flush()
             self._display(event)
         except (BrokenPipeError, EdlError) as error:
             if not self.settings.changing:
@@ -95,6 +85,8 @@ class App:
         if self._lost is not None:
             raise self._lost
         self._display.pause()
+        if self.dialog is not None:
+            self.dialog.flush()
         if self.settings.json:
             self._print("result", data)
         else:
@@ -152,7 +144,9 @@ class App:
             if not self.settings.json:
                 self.show_finding(replace(finding, remedy="") if same else finding)
         if errors:
-            raise _stop(errors)
+            from edl.cli import failures  # noqa: PLC0415  # only when something failed
+
+            raise failures.of_findings(errors)
 
     def show_finding(self, finding: Finding) -> None:
         """Show what a check found to people."""
@@ -261,8 +255,17 @@ class App:
         backend = self.virtual.backend if self.virtual is not None else None
         vendor_id, product_id = self.ids
         found = discovery.find(backend, vendor_id=vendor_id, product_id=product_id)
-        place = self.settings.usb_path
-        return [each for each in found if place in {None, each.location}]
+        return [each for each in found if self._is_meant(each)]
+
+    def ports(self) -> list[FoundPort]:
+        """Return the serial ports with phones; there are none beside a virtual one."""
+        from edl.transport import serial  # noqa: PLC0415  # takes 20 ms, as pyserial does
+
+        found = serial.find_ports() if self.virtual is None else []
+        return [each for each in found if self._is_meant(each)]
+
+    def _is_meant(self, found: Found | FoundPort) -> bool:
+        return self.settings.usb_path in {None, found.location}
 
     @contextlib.contextmanager
     def plugged(self) -> Iterator[None]:
@@ -371,34 +374,6 @@ class App:
             identify=not settings.no_identify,
             payload_bytes=payload_bytes(settings.max_payload),
         )
-
-
-_KINDS: dict[str, type[EdlError]] = {
-    "unique-covered": SafetyError,
-    "unique-moved": SafetyError,
-    "slot-empty": SafetyError,
-    "whole-lun-erase": SafetyError,
-    "foreign-user-data": SafetyError,
-    "blind-write": BlindWriteError,
-    "moves-unique": SafetyError,
-    "other-layout": SafetyError,
-    "nand-filler": SafetyError,
-    "nand-unaligned": UsageError,
-    "nand": WrongStorageError,
-    "wrong-sector-size": WrongSectorSizeError,
-    "no-such-lun": WrongStorageError,
-}
-
-
-def _stop(errors: tuple[Finding, ...]) -> EdlError:
-    """Return the error that ends a job because of errors among the findings."""
-    first, *others = errors
-    where = f"{first.where}: " if first.where else ""
-    more = f" ({len(others)} more error{'s' * (len(others) > 1)} above.)" if others else ""
-    return _KINDS.get(first.code, PackageError)(
-        f"{where}{first.message}{more} Nothing was written.",
-        remedies=(first.remedy,) if first.remedy else (),
-    )
 
 
 def _id(text: str | None, option: str) -> int | None:

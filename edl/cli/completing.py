@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import edl
+from edl import sysfs
 from edl.cli import seen
 from edl.cli.names import ALIASES
 from edl.home import home, private, private_folder
@@ -40,6 +41,7 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("folder", "directory", "include", "since", "to_folder"), "dir"),
     **dict.fromkeys(("target", "only", "skip", "overwrite"), "partitions"),
     **dict.fromkeys(("serial", "phone"), "serials"),
+    "usb_path": "places",
     "name": "jobs",
 }
 # Where the name does not tell: the arguments of a command, the last one again and again.
@@ -240,8 +242,8 @@ def _commands(command: Table, begun: str) -> Iterator[Suggestion]:
 def _values(line: _Line, kind: Kind, begun: str) -> Iterator[Suggestion]:
     """Yield values of that kind.
 
-    kind: a list of words; "file", "dir"; "partitions" (several with commas), "serials", "jobs"; or
-    "", for which nothing can be suggested.
+    kind: a list of words; "file", "dir"; "partitions" (several with commas), "serials", "places",
+    "jobs"; or "", for which nothing can be suggested.
     """
     if kind in ("file", "dir"):
         yield Suggestion(begun, kind)
@@ -259,4 +261,6 @@ def _words(line: _Line, kind: Kind) -> list[str]:
         return seen.partitions(line.serial)
     if kind == "serials":
         return seen.serials()
+    if kind == "places":
+        return sysfs.phones()
     return seen.jobs() if kind == "jobs" else []

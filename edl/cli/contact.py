@@ -19,7 +19,7 @@ from edl.errors import TransportError
 from edl.plan import history
 from edl.plan.history import Record
 from edl.plan.model import plural
-from edl.transport import serial, usbids
+from edl.transport import usbids
 from edl.transport.discovery import Found
 from edl.transport.serial import FoundPort
 from edl.transport.usbids import Other
@@ -76,7 +76,7 @@ def run(settings: Settings) -> None:
 
 def look(app: App) -> Contact:
     """Return what is there."""
-    ports = serial.find_ports() if app.virtual is None else []
+    ports = app.ports()
     problem = ""
     phones: list[Found] = []
     others: list[Other] = []

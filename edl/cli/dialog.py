@@ -25,7 +25,9 @@ from edl.cli import terminal
 
 LONGEST_LINE_BYTES = 8 * 1024
 # Ctrl-C itself may be ignored (nohup, a script's background job): orders have a signal of their own
+# where there is one, that is, not on Windows
 ORDER = getattr(signal, "SIGUSR1", signal.SIGINT)
+_OWN = ORDER != signal.SIGINT
 _PIECE_BYTES = 64 * 1024
 _LOOK_S = 0.5  # Windows tells a waiting thread nothing of Ctrl-C
 _MOST_NOTICES = 20
@@ -121,6 +123,7 @@ class Dialog:
         """Heed nothing more."""
         with self._changed:
             self._closed = True
+            self._changed.notify_all()
         if self._before is not None:
             signal.signal(ORDER, signal.SIG_IGN)  # one that is under way would end the process
             signal.signal(ORDER, self._before)
@@ -169,15 +172,17 @@ class Dialog:
         self._answer = said.answer
 
     def _ordered(self, order: Stop) -> None:
-        """Interrupt what the main thread does: its question, or its work as Ctrl-C would."""
+        """Interrupt what the main thread does: its question, or its work as Ctrl-C would.
+
+        A signal that comes just before the thread begins to wait does not end that wait: so it is
+        sent until it has been heeded. (On Windows no signal ends most waits, nor does Ctrl-C.)
+        """
         self._order = order
-        if self._open:
-            return
-        main = threading.main_thread().ident
-        if hasattr(signal, "pthread_kill") and main is not None:
-            signal.pthread_kill(main, ORDER)  # it also ends a wait
-        else:
-            signal.raise_signal(ORDER)
+        while self._order is not None and not (self._open or self._closed):
+            _interrupt()
+            if not _OWN:
+                break
+            self._changed.wait(_LOOK_S)
 
     def _leave_out(self, why: str) -> None:
         self._left_out += 1
@@ -187,29 +192,32 @@ class Dialog:
 
     # -- orders, on the main thread ----------------------------------------------------------------
 
-    def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
+    def _interrupted(self, number: int, _frame: FrameType | None) -> None:
         """Do what Ctrl-C does where nobody is prepared for it."""
-        self.order()
-        raise KeyboardInterrupt
+        if not is_spent(number, self.order()):
+            raise KeyboardInterrupt
 
     def order(self) -> Stop | None:
         """Return the order that has come and was not taken yet."""
         with self._changed:
             order, self._order = self._order, None
+            self._changed.notify_all()
         return order
 
     # -- questions ---------------------------------------------------------------------------------
 
     def note(self, text: str) -> None:
-        """Keep a notice; see notices. A signal handler may call it."""
+        """Keep a notice until flush tells it. A signal handler may call it."""
         with self._changed:
             self._notices.append(text)
 
-    def notices(self) -> list[str]:
-        """Return what is to be told, once."""
+    def flush(self) -> None:
+        """Tell the notices that came up meanwhile, from the thread that tells everything else."""
         with self._changed:
             notices, self._notices = self._notices, []
-        return notices
+        for text in notices:
+            row = {"v": 1, "type": "event", "event": "notice", "text": text}
+            terminal.out([json.dumps(row)])
 
     def tell(self, text: str) -> None:
         """Keep a line that a terminal shows: it belongs to the next question, if one comes."""
@@ -252,8 +260,7 @@ class Dialog:
 
     def _wait(self) -> bool | str:
         while True:
-            for text in self.notices():
-                _notice(text)
+            self.flush()
             with self._changed:
                 if self._answer is not None:
                     return self._answer
@@ -263,8 +270,17 @@ class Dialog:
                     self._changed.wait(_LOOK_S)
 
 
-def _notice(text: str) -> None:
-    terminal.out([json.dumps({"v": 1, "type": "event", "event": "notice", "text": text})])
+def is_spent(number: int, order: Stop | None) -> bool:
+    """Tell whether a signal was sent for an order that an earlier one has brought already."""
+    return _OWN and number == ORDER and order is None
+
+
+def _interrupt() -> None:
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, ORDER)  # which ends its waits; raised here it would not
+    else:
+        signal.raise_signal(ORDER)
 
 
 def _stdin() -> Callable[[], bytes]:

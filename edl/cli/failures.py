@@ -5,16 +5,47 @@ from __future__ import annotations
 
 import errno
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from edl.cli import bugs, reporting, shown, terminal
 from edl.cli.options import SERIAL_REMEDY, Settings
-from edl.errors import CancelledError, DiskError, EdlError, StoppedMidwayError, UsageError
+from edl.errors import (
+    BlindWriteError,
+    CancelledError,
+    DiskError,
+    EdlError,
+    PackageError,
+    SafetyError,
+    StoppedMidwayError,
+    UsageError,
+    WrongSectorSizeError,
+    WrongStorageError,
+)
+
+if TYPE_CHECKING:
+    from edl.plan.model import Finding
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 _HALF_DONE = "A job was under way: the phone may be incomplete and not start as it is."
 _RESUME = "Finish the job: edl resume, or the same command with --resume."
+
+_KINDS: dict[str, type[EdlError]] = {
+    "unique-covered": SafetyError,
+    "unique-moved": SafetyError,
+    "slot-empty": SafetyError,
+    "whole-lun-erase": SafetyError,
+    "foreign-user-data": SafetyError,
+    "blind-write": BlindWriteError,
+    "moves-unique": SafetyError,
+    "other-layout": SafetyError,
+    "nand-filler": SafetyError,
+    "nand-unaligned": UsageError,
+    "nand": WrongStorageError,
+    "wrong-sector-size": WrongSectorSizeError,
+    "no-such-lun": WrongStorageError,
+}
 
 
 def show(error: BaseException, settings: Settings) -> int:
@@ -22,6 +53,8 @@ def show(error: BaseException, settings: Settings) -> int:
     failure = as_edl_error(error, settings)
     data = as_data(failure)
     reporting.failed(settings, data)
+    if settings.talk is not None:
+        settings.talk.flush()
     if settings.json:
         terminal.out([json.dumps({"v": 1, "type": "error", **data})])
     else:
@@ -46,6 +79,17 @@ def as_edl_error(error: BaseException, settings: Settings) -> EdlError:
             return _interrupted(error, settings)
         case _:
             return _bug(error, settings)
+
+
+def of_findings(errors: tuple[Finding, ...]) -> EdlError:
+    """Return the error that ends a job because of errors among the findings."""
+    first, *others = errors
+    where = f"{first.where}: " if first.where else ""
+    more = f" ({len(others)} more error{'s' * (len(others) > 1)} above.)" if others else ""
+    return _KINDS.get(first.code, PackageError)(
+        f"{where}{first.message}{more} Nothing was written.",
+        remedies=(first.remedy,) if first.remedy else (),
+    )
 
 
 def _usage(error: click.ClickException) -> UsageError:

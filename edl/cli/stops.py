@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from edl.cli.dialog import ORDER, Dialog, Stop
+from edl.cli.dialog import ORDER, Dialog, Stop, is_spent
 
 # a closed terminal window and a stopped service are no reason to leave a phone in the middle
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -19,8 +19,10 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 def heeded(stop: Callable[[Stop | None], None], dialog: Dialog | None) -> Iterator[None]:
     """Call stop for each of them, as long as this lasts: with the order, or None for a signal."""
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop(dialog.order() if dialog is not None else None)
+    def handle(number: int, _frame: FrameType | None) -> None:
+        order = dialog.order() if dialog is not None else None
+        if not is_spent(number, order):
+            stop(order)
 
     before: dict[int, Any] = {}
     try:

@@ -150,15 +150,17 @@ def choose(phones: list[Found], serial: str | None, place: str | None = None) ->
         NoDeviceError: there is none, or none with that serial number, or none at that place.
         UsageError: there are several and neither serial nor place chooses.
     """
+    where = ""
     if place is not None:
+        where = f" at USB {place}"
         phones = [phone for phone in phones if phone.location == place]
         if not phones:
-            raise NoDeviceError(f"No phone in EDL mode is at USB {place}.")
+            raise NoDeviceError(f"No phone in EDL mode is{where}.")
     if serial is not None:
         wanted = serial.lower().removeprefix("0x").zfill(8)
         phones = [phone for phone in phones if phone.serial == wanted]
         if not phones:
-            raise NoDeviceError(f"No phone with serial number {serial} is in EDL mode.")
+            raise NoDeviceError(f"No phone with serial number {serial} is in EDL mode{where}.")
     if not phones:
         raise NoDeviceError("No phone in EDL mode is connected.")
     if len(phones) > 1:

@@ -259,6 +259,7 @@ class OneRun:
     """What a Finder needs to know of a run."""
 
     virtual = None
+    dialog = None
 
     def __init__(self, *, wait: float | None = None) -> None:
         from edl.cli.options import Settings  # noqa: PLC0415

@@ -9,7 +9,7 @@ from edl.cli.app import App
 from edl.cli.options import Settings, phone_options
 from edl.cli.quick import no_phone
 from edl.errors import NoDeviceError, TransportError
-from edl.transport import serial, usbids
+from edl.transport import usbids
 from edl.transport.discovery import Found
 from edl.transport.serial import FoundPort
 
@@ -31,9 +31,11 @@ def command(settings: Settings) -> None:
     """
     app = App(settings)
     with app.running(), app.plugged():
-        ports = serial.find_ports() if app.virtual is None else []
+        ports = app.ports()
         phones, others = _look(app, ports)
     rows = rows_of(phones, ports)
+    if not rows and settings.usb_path is not None:
+        raise NoDeviceError(f"No phone in EDL mode is at USB {settings.usb_path}.")
     if not rows:
         raise _none(others)
     app.result({"phones": rows}, map(_line, rows))
