@@ -29,40 +29,69 @@ _NOISE = {"Network.requestWillBeSent", "Runtime.consoleAPICalled", "Log.entryAdd
 
 
 @dataclass
-class Browser:
-    """One page in a browser. told: what it has reported, as (method, parameters)."""
+class _Pipe:
+    """What all pages of a browser talk through. pages: by their session."""
 
     to: int
     source: int
+    pages: dict[str, Browser] = field(default_factory=dict)
+    count: int = 0
+    rest: bytes = b""
+
+    def next(self) -> dict[str, Any]:
+        """Return what the browser says next; what it reports of a page is noted there."""
+        while b"\0" not in self.rest:
+            data = os.read(self.source, 1 << 20)
+            assert data, "the browser is gone"
+            self.rest += data
+        head, _, self.rest = self.rest.partition(b"\0")
+        message: dict[str, Any] = json.loads(head)
+        page = self.pages.get(message.get("sessionId", ""))
+        if page is not None and message.get("method") in _NOISE:
+            page.told.append((message["method"], message["params"]))
+        return message
+
+
+@dataclass
+class Browser:
+    """One page in a browser. told: what it has reported, as (method, parameters)."""
+
+    pipe: _Pipe
     session: str = ""
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    _rest: bytes = b""
-    _count: int = 0
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
         """Return what the browser answers."""
-        self._count += 1
-        message = {"id": self._count, "method": method, "params": parameters}
+        self.pipe.count += 1
+        number = self.pipe.count
+        message = {"id": number, "method": method, "params": parameters}
         if self.session:
             message["sessionId"] = self.session
-        os.write(self.to, json.dumps(message).encode() + b"\0")
+        os.write(self.pipe.to, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._next()
-            if answer.get("id") == self._count:
+            answer = self.pipe.next()
+            if answer.get("id") == number:
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]
                 return result
 
-    def _next(self) -> dict[str, Any]:
-        while b"\0" not in self._rest:
-            data = os.read(self.source, 1 << 20)
-            assert data, "the browser is gone"
-            self._rest += data
-        head, _, self._rest = self._rest.partition(b"\0")
-        message: dict[str, Any] = json.loads(head)
-        if message.get("method") in _NOISE:
-            self.told.append((message["method"], message["params"]))
-        return message
+    def wait_for(self, method: str) -> None:
+        """Wait until it has reported that."""
+        while method not in {told for told, _ in self.told}:
+            self.pipe.next()
+
+    @contextlib.contextmanager
+    def another(self) -> Iterator[Browser]:
+        """Open one more empty page, with the same cookies."""
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.ask("Target.attachToTarget", targetId=target, flatten=True)
+        page = Browser(self.pipe, attached["sessionId"])
+        self.pipe.pages[page.session] = page
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            page.ask(f"{domain}.enable")
+        yield page
+        del self.pipe.pages[page.session]
+        self.ask("Target.closeTarget", targetId=target)
 
     def open(self, path: Path, *, width: int, dark: bool = False, media: str = "screen") -> None:
         """Show the file in a window of that width, in CSS pixels, until it is loaded."""
@@ -72,8 +101,7 @@ class Browser:
         self.ask("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.told.clear()
         self.ask("Page.navigate", url=path.as_uri())
-        while "Page.loadEventFired" not in {method for method, _ in self.told}:
-            self._next()
+        self.wait_for("Page.loadEventFired")
 
     def value(self, expression: str) -> Any:  # noqa: ANN401
         """Return what a line of JavaScript gives."""
@@ -116,13 +144,8 @@ def started(folder: Path) -> Iterator[Browser]:
     os.close(theirs_in)
     os.close(theirs_out)
     try:
-        browser = Browser(ours_out, ours_in)
-        target = browser.ask("Target.createTarget", url="about:blank")["targetId"]
-        attached = browser.ask("Target.attachToTarget", targetId=target, flatten=True)
-        browser.session = attached["sessionId"]
-        for domain in ("Page", "Network", "Runtime", "Log"):
-            browser.ask(f"{domain}.enable")
-        yield browser
+        with Browser(_Pipe(ours_out, ours_in)).another() as page:
+            yield page
     finally:
         os.close(ours_out)
         os.close(ours_in)
