@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.bench import LOADERS, PATTERN, PatternLun, Result
@@ -16,6 +17,7 @@ from edl.cli.options import Settings
 from edl.cli.station.crew import Crew, Wanted
 from edl.cli.station.rows import Row, State
 from edl.cli.station.worker import Order
+from edl.plan.together import Readings
 from edl.units import GIB, MIB
 from edl.virtual.bench import Bench
 
@@ -51,6 +53,7 @@ def _run(package: Path, phones: int, verify: str) -> tuple[float, int]:
             old = phone.storage.luns[0]
             phone.storage.luns[0] = PatternLun(old.sectors, old.sector_bytes)
         request = rawprogram.read_request(Settings(), arguments)
+        request = replace(request, readings=Readings())
         order = Order(request, Settings(virtual="*"), True, {"no_boot_check": True})
 
         def tell(_: Row) -> None:

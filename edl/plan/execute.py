@@ -36,6 +36,7 @@ from edl.plan.readout import parts, read_to_file
 from edl.plan.recheck import Sources, require_same
 from edl.plan.report import Ledger, NoLedger, Part, Piece, Report
 from edl.plan.sending import Guarded, Held, Reader, Source
+from edl.plan.together import Readings
 from edl.plan.unchanged import Finder, Unchanged, windows
 from edl.units import format_size
 
@@ -56,8 +57,13 @@ class Executor:
         verify: str = Verify.AUTO,
         unchanged: Unchanged = Unchanged.WRITE,
         sources: Iterable[File] = (),
+        readings: Readings | None = None,
     ) -> None:
-        """Make it ready. sources: the files that the plan's contents are made of."""
+        """Make it ready. sources: the files that the plan's contents are made of.
+
+        readings: of all phones that write these contents at the same time.
+        """
+        self._readings = readings
         self._programmer = programmer = onnand.for_plan(programmer, plan)
         self._sources = Sources(sources)
         self._plan = plan
@@ -250,7 +256,7 @@ class Executor:
         lengths = {
             offset: area.size_bytes for area, offset in parts(step) if area not in self._done_before
         }
-        with Reader(step.content, lengths) as reader:
+        with Reader(step.content, lengths, self._readings) as reader:
             self._write_pieces(step, reader)
 
     def _write_pieces(self, step: Write, reader: Reader) -> None:

@@ -37,6 +37,7 @@ from edl.plan.journal import Journal, fingerprint, stamps
 from edl.plan.model import Geometry, Plan, ReadOut
 from edl.plan.patching import folded
 from edl.plan.report import Report
+from edl.plan.together import Readings
 from edl.plan.unchanged import Unchanged
 from edl.plan.unique import Found, Saved
 
@@ -180,11 +181,13 @@ def carry_out(
     cancel: threading.Event | None = None,
     sources: Iterable[File] = (),
     before_reset: Callable[[], bool] | None = None,
+    readings: Readings | None = None,
 ) -> Outcome:
     """Carry out a plan that `prepare` returned: save, write, verify, and reset at the end.
 
     before_reset: called when all is written and verified; tells whether to reset as planned. The
-    plan of the outcome says what was done.
+    plan of the outcome says what was done. readings: of all phones that get the same package at
+    the same time.
 
     Raises:
         SafetyError: the plan has errors.
@@ -211,6 +214,7 @@ def carry_out(
         verify=rules.verify,
         unchanged=rules.unchanged,
         sources=sources,
+        readings=readings,
     )
     try:
         report = executor.run()

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 
 from edl.chunks import CHUNK_BYTES, Content, FillContent, ReadAhead
 from edl.errors import ImageError
+from edl.plan.together import Readings, Share
 
 
 class Source(Protocol):
@@ -69,12 +70,16 @@ class Reader:
     """Reads pieces of a content in order; the next one as soon as one has been read to its end.
 
     Use as a context manager. lengths: of the pieces that will be asked for, by their offsets.
+    readings: of other phones that may write the same.
     """
 
-    def __init__(self, content: Content, lengths: Mapping[int, int]) -> None:
+    def __init__(
+        self, content: Content, lengths: Mapping[int, int], readings: Readings | None = None
+    ) -> None:
         self._content = content
         self._lengths = lengths
-        self._next: tuple[int, ReadAhead] | None = None
+        self._readings = readings
+        self._next: tuple[int, ReadAhead | Share] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +87,7 @@ class Reader:
     def __exit__(self, *details: object) -> None:
         self._drop()
 
-    def piece(self, offset: int, length: int) -> ReadAhead:
+    def piece(self, offset: int, length: int) -> ReadAhead | Share:
         """Return what reads a piece, perhaps for a while already; to be used as a context manager.
 
         What was read ahead of another piece is given up.
@@ -93,9 +98,11 @@ class Reader:
         self._drop()
         return self._made(offset, length)
 
-    def _made(self, offset: int, length: int) -> ReadAhead:
+    def _made(self, offset: int, length: int) -> ReadAhead | Share:
         following = offset + length
         then = partial(self._begin, following) if following in self._lengths else None
+        if self._readings is not None:
+            return self._readings.piece(self._content, offset, length, then)
         return ReadAhead(self._content, offset, length, then)
 
     def _begin(self, offset: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from edl.chunks import CHUNK_BYTES, ReadAhead
 from edl.plan.sending import Reader
+from edl.plan.together import Share
 
 PIECE = 6 * CHUNK_BYTES
 WAIT_S = 30
@@ -30,7 +31,7 @@ class Counted:
             yield memoryview(bytes([number]) * CHUNK_BYTES)
 
 
-def taken(ahead: ReadAhead) -> bytes:
+def taken(ahead: ReadAhead | Share) -> bytes:
     """Return the first byte of each chunk."""
     with ahead:
         return b"".join(bytes(chunk[:1]) for chunk in ahead.chunks())
@@ -75,9 +76,12 @@ def test_pieces_that_fit_into_the_queue_are_not_overtaken() -> None:
         for at in range(0, 8 * small, small):
             first = at // CHUNK_BYTES
             assert taken(reader.piece(at, small)) == bytes((first, first + 1))
-            if reader._next is not None and (thread := reader._next[1]._thread) is not None:
-                thread.join(WAIT_S)  # it has read all, and begins nothing over its own head
-                assert reader._next[0] == at + small
+            if reader._next is not None:
+                at_next, ahead = reader._next
+                assert isinstance(ahead, ReadAhead)
+                if ahead._thread is not None:
+                    ahead._thread.join(WAIT_S)  # it has read all, and begins nothing over its head
+                    assert at_next == at + small
     assert sorted(content.begun) == content.begun
 
 

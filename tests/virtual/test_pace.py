@@ -115,7 +115,8 @@ def test_the_hosts_own_time_counts_where_it_is_measured() -> None:
 
 
 def test_a_clock_that_follows_the_computers(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_ns, slept = 5_000_000, []
+    now_ns = 5_000_000
+    slept: list[float] = []
     monkeypatch.setattr(time, "perf_counter_ns", lambda: now_ns)
     monkeypatch.setattr(time, "sleep", slept.append)
     clock = Clock()

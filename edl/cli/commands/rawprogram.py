@@ -40,6 +40,7 @@ from edl.plan.build import USER_DATA, Options, build
 from edl.plan.check import checked
 from edl.plan.job import Rules
 from edl.plan.model import Plan, left_out_data
+from edl.plan.together import Readings
 from edl.plan.unchanged import Unchanged
 from edl.plan.unique import Found
 
@@ -48,13 +49,14 @@ _RESETS = {"system": Power.RESET, "off": Power.OFF, "edl": Power.EDL}
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for."""
+    """What the command line asks for. readings: of all phones that it is for, if those are many."""
 
     package: Package
     options: Options
     rules: Rules
     slot: str = "active"
     description: Description = field(default_factory=lambda: Description(""))
+    readings: Readings | None = None
 
 
 def package_arguments(function: Any) -> Any:  # noqa: ANN401
@@ -248,6 +250,7 @@ def carry_out(
             cancel=cancel,
             sources=request.package.files,
             before_reset=ready.allows,
+            readings=request.readings,
         )
     ready.watch()
     boot = app.virtual.report if app.virtual is not None else None

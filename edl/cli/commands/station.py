@@ -25,6 +25,7 @@ from edl.errors import NoDeviceError, StationError, UsageError
 from edl.events import Stage
 from edl.outfile import new_file
 from edl.plan.model import plural
+from edl.plan.together import Readings
 from edl.units import format_size
 from edl.virtual.bench import Bench
 from edl.virtual.faults import parse_fault
@@ -82,7 +83,8 @@ def run(settings: Settings, wanted: Wanted, arguments: Mapping[str, Any]) -> Non
     reports = _folder(arguments.get("reports"))
     app = App(settings)
     request = rawprogram.opened(app, arguments)
-    request = replace(request, rules=replace(request.rules, resume=True, about=_how(request)))
+    rules = replace(request.rules, resume=True, about=_how(request))
+    request = replace(request, rules=rules, readings=Readings())
     with app.running():
         _look_through(app, request, yes=arguments["yes"])
     if arguments["dry_run"]:
