@@ -27,7 +27,7 @@ LONGEST_LINE_BYTES = 8 * 1024
 # Ctrl-C itself may be ignored (nohup, a script's background job): orders have a signal of their own
 # where there is one, that is, not on Windows
 ORDER = getattr(signal, "SIGUSR1", signal.SIGINT)
-_OWN = ORDER != signal.SIGINT
+_OWN: bool = ORDER != signal.SIGINT
 _PIECE_BYTES = 64 * 1024
 _LOOK_S = 0.5  # Windows tells a waiting thread nothing of Ctrl-C
 _MOST_NOTICES = 20
@@ -178,11 +178,12 @@ class Dialog:
         sent until it has been heeded. (On Windows no signal ends most waits, nor does Ctrl-C.)
         """
         self._order = order
-        while self._order is not None and not (self._open or self._closed):
+        while not (self._open or self._closed):
             _interrupt()
-            if not _OWN:
+            if _OWN:
+                self._changed.wait(_LOOK_S)
+            if not _OWN or self._order is None:
                 break
-            self._changed.wait(_LOOK_S)
 
     def _leave_out(self, why: str) -> None:
         self._left_out += 1
@@ -237,10 +238,10 @@ class Dialog:
         return isinstance(answer, str) and answer.strip() == word
 
     def _ask(self, kind: str, question: str, word: str | None = None) -> bool | str:
-        told, self._told = "\n".join(self._told), []
+        told, self._told = "\n".join(map(terminal.clean, self._told)), []
         if len(told) > _MOST_TOLD_CHARS:
             told = f"{told[:_MOST_TOLD_CHARS]}\n(and more, which is left out here)"
-        text = f"{told}\n{question}" if told else question
+        text = "\n".join(filter(None, (told, terminal.clean(question))))
         with self._changed:
             self._number += 1
             self._open, self._answer = kind, None

@@ -14,6 +14,10 @@ import pytest
 
 from edl.cli import dialog, terminal
 from edl.cli.app import App
+from edl.cli.finding import Finder
+from edl.cli.options import Settings
+from edl.cli.progress import DialogDisplay
+from edl.events import BytesMoved, Event, Notice, Stage, StepStarted
 from edl.virtual.phone import Phone
 from tests.cli.conftest import LOADER, Edl, Result
 from tests.cli.test_boot import made, package
@@ -32,6 +36,7 @@ class Talk:
 
     def __init__(self, edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
         self.say: list[Any] = []
+        self.on_wait: Callable[[], None] | None = None
         self.on_step: Callable[[], None] | None = None
         self.asked: list[dict[str, Any]] = []
         self._edl = edl
@@ -61,6 +66,8 @@ class Talk:
             if line["type"] == "question":
                 self.asked.append(line)
                 self._answer(self.say.pop(0), line["id"])
+            if line.get("name") == "wait" and self.on_wait is not None:
+                self.on_wait()
             if line.get("event") == "step" and self.on_step is not None:
                 self.on_step()
 
@@ -226,6 +233,21 @@ def test_orders_in_the_middle(
     assert done.last["resumed_bytes"] > 0
 
 
+def test_the_wait_for_a_phone_is_left(talk: Talk, phone: Path) -> None:
+    line = ("--virtual", phone, "nop", "--wait", "100", "--serial", "7")
+    talk.on_wait = lambda: talk.tell({"stop": "gently"})
+    ended = talk.run(*line)
+    assert (ended.status, ended.last["code"]) == (130, "cancelled")
+
+
+def test_a_dialog_waits_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialog.Dialog, "start", lambda self: self)
+    app = App(Settings(json=True, dialog=True))
+    assert app.at_terminal
+    assert Finder(app).patience_s == 60
+    assert Finder(App(Settings(json=True))).patience_s == 0
+
+
 def test_progress_ends_where_the_work_does(talk: Talk, phone: Path, sample: Path) -> None:
     done = talk.run("--virtual", phone, "rawprogram", sample, "--no-reset", "--unchanged=write")
     told = [line for line in done.lines if line.get("event") == "progress"]
@@ -235,3 +257,54 @@ def test_progress_ends_where_the_work_does(talk: Talk, phone: Path, sample: Path
     assert all(0 <= line["done_bytes"] <= line["total_bytes"] for line in told)
     plain = talk._edl("--virtual", phone, "--json", "nop")
     assert not [line for line in plain.lines if line.get("event") == "progress"]
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> list[tuple[int, int]]:
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return [
+        (line["done_bytes"], line["total_bytes"]) for line in lines if line["event"] == "progress"
+    ]
+
+
+def test_progress_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    display = DialogDisplay(lambda: now)
+    display.begin(1000)
+    steps: list[Event] = [StepStarted(1, 2, "a", 600), *([BytesMoved(1)] * 512)]
+    for event in steps:
+        display(event)
+        now += 1 / 128
+    told = shown(capsys)
+    assert told[0] == (1, 1000)
+    assert len(told) == 16  # in 4 s
+    # what else moves bytes meanwhile counts for the step at most
+    display(Stage("unpack", "to a folder"))
+    display(BytesMoved(5000))
+    display(StepStarted(2, 2, "b", 400))
+    now += 1
+    display(BytesMoved(100))
+    assert shown(capsys)[-1] == (700, 1000)
+    display(Stage("verify", "comparing", 1000))
+    display(BytesMoved(400))
+    display(BytesMoved(600))
+    assert shown(capsys) == [(1000, 1000)]
+    now += 1
+    display(BytesMoved(1))
+    display(Notice("odd"))
+    assert shown(capsys) == []
+
+
+def test_progress_without_a_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    display = DialogDisplay(lambda: now)
+    display(Stage("index", "of unknown size"))
+    display(BytesMoved(5))
+    now += 1
+    display(BytesMoved(5))
+    display(StepStarted(1, 1, "memory", 64))
+    display(BytesMoved(64))
+    now += 1
+    display.begin(100)  # without steps
+    display(BytesMoved(50))
+    display(BytesMoved(60))
+    assert shown(capsys) == [(5, 0), (10, 0), (64, 64), (50, 100), (100, 100)]

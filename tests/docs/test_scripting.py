@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from edl.cli.keys import KEYS, OTHER_VARIABLES
 from edl.errors import all_errors
@@ -40,3 +45,20 @@ def test_the_readme_names_all_variables() -> None:
     ours = {name for name in OTHER_VARIABLES if name != "CLICOLOR_FORCE"}
     named = set(re.findall(r"`([A-Z][A-Z_]+)`", README))
     assert {key.variable for key in KEYS.values()} | ours <= named
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "told"),
+    [("y\n", 0, "100 %\n"), ("n\n", 130, "error: Stopped, as you asked; nothing was")],
+)
+def test_the_front_end_runs(tmp_path: Path, typed: str, status: int, told: str) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "image").write_bytes(b"x" * 4096)
+    line = ("--virtual", "qcm2290,size=16MiB", "write", "0", str(tmp_path / "image"))
+    done = subprocess.run(
+        [sys.executable, "-c", example, *line], cwd=REPO, input=typed, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (status, "")
+    assert "This overwrites LUN 0 from the first sector on (4 KiB). Continue? " in done.stdout
+    assert told in done.stdout

@@ -15,13 +15,14 @@ from tests.fuzz import (
     storage,
     streaming,
     streams,
+    talking,
     vip,
 )
 from tests.fuzz.target import Target
 
 _ROOMS = (
     documents, streams, containers, images, storage, cores, crashes, kept, phones, packages,
-    streaming, vip,
+    streaming, talking, vip,
 )  # fmt: skip
 TARGETS: dict[str, Target] = {target.name: target for room in _ROOMS for target in room.TARGETS}
 ROOM_OF = {target.name: room.__name__ for room in _ROOMS for target in room.TARGETS}
