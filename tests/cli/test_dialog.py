@@ -66,7 +66,8 @@ class Talk:
             if line["type"] == "question":
                 self.asked.append(line)
                 self._answer(self.say.pop(0), line["id"])
-            if line.get("name") == "wait" and self.on_wait is not None:
+            waits = line.get("name") == "wait" or line.get("state") in {"done", "failed"}
+            if waits and self.on_wait is not None:
                 self.on_wait()
             if line.get("event") == "step" and self.on_step is not None:
                 self.on_step()
@@ -238,6 +239,14 @@ def test_the_wait_for_a_phone_is_left(talk: Talk, phone: Path) -> None:
     talk.on_wait = lambda: talk.tell({"stop": "gently"})
     ended = talk.run(*line)
     assert (ended.status, ended.last["code"]) == (130, "cancelled")
+
+
+def test_a_station_is_stopped(talk: Talk, mini: Path) -> None:
+    """It would wait for more phones."""
+    talk.on_wait = lambda: talk.tell({"stop": "gently"})
+    ended = talk.run("--virtual", "qcm2290,size=8MiB", "station", mini, "--yes", "--no-boot-check")
+    assert ended.status == 0
+    assert (ended.last["done"], ended.last["stopped"]) == (1, 0)
 
 
 def test_a_dialog_waits_for_people(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,8 @@ def shell(environment: dict[str, str], line: str) -> subprocess.CompletedProcess
         ("edl --virtual qcm2290 nop <&- >&- 2>&-", 0, ""),
         ("edl --virtual qcm2290 erase 1 <&-", 2, "There is no terminal to ask on."),
         ("edl --virtual qcm2290 nop 2> /dev/null", 0, ""),
+        ("edl --virtual qcm2290 nop --dialog < /dev/null", 0, ""),
+        ("edl --virtual qcm2290 erase 0 --dialog <&-", 130, ""),
     ],
 )
 def test_streams_that_are_not_there(
@@ -204,6 +206,36 @@ def test_the_second_stops_at_once(job: Callable[..., Job]) -> None:
     assert first.finish() == 10
     assert re.search(r"error\[stopped-midway\]: Stopped (at once, )?as you asked\.\n", first.told)
     assert re.search(r"on the phone: [12] of 3 steps are done", first.told)
+
+
+@pytest.mark.usefixtures("job")  # makes the phone
+def test_orders_come_through_where_ctrl_c_is_ignored(
+    environment: dict[str, str], big: Path, tmp_path: Path
+) -> None:
+    """A dialog's stdin may be full of rubbish, and end; SIGINT is ignored in background jobs."""
+    line = ["--virtual", str(tmp_path / "phone"), "rawprogram", str(big), "--no-reset", "--dialog"]
+    ignoring = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{ignoring} os.execv(sys.argv[1], sys.argv[1:])", *EDL, *line],
+        cwd=REPO, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"\0\xff" * (5 << 20) + b"\n" + b"[" * 8000 + b"\nno\n" * 50)
+    process.stdin.flush()
+    told = []
+    for text in process.stdout:
+        told.append(json.loads(text))
+        if told[-1].get("event") == "step" and told[-1]["index"] == 2:
+            process.send_signal(signal.SIGINT)
+            process.stdin.write(b'{"stop": "gently"}\n')
+            process.stdin.close()
+    assert process.wait(50) == 10
+    process.stdout.close()
+    assert told[-1]["message"] == "Stopped as you asked."
+    left_out = [row for row in told if "a line on stdin was left out" in row.get("text", "")]
+    assert len(left_out) == 20
+    assert left_out[-1]["text"].endswith("; no more is told of such lines")
 
 
 def test_a_wait_is_left_at_once(environment: dict[str, str]) -> None:
