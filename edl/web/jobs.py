@@ -27,7 +27,9 @@ from edl.web.orders import Order
 
 _TAIL_BYTES = 4096
 _PATIENCE_S = 5.0
+_LAST_WORDS_S = 1.0
 _MOST_ANSWER = 200
+_MOST_RESULT_BYTES = 256 << 10  # longer ones are among the lines only
 # which phone, and how it is told of, is the server's to say
 _NOT_INHERITED = (
     "EDL_SERIAL", "EDL_PORT", "EDL_VIRTUAL", "EDL_VID", "EDL_PID", "EDL_JSON", "EDL_QUIET",
@@ -87,12 +89,14 @@ class Job:
         self._progress: dict[str, int] | None = None
         self._title = ""
         self._error: dict[str, Any] | None = None
+        self._concluded = False  # it has given its result
         self._stop = ""
         self._stopped_s = 0.0
         self._stderr = b""
         self._process = _started(start.command)
-        for work in (self._read, self._read_stderr):
-            threading.Thread(target=work, name=f"job {number}", daemon=True).start()
+        self._listener = threading.Thread(target=self._read_stderr, name=number, daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._read, name=number, daemon=True).start()
 
     @property
     def runs(self) -> bool:
@@ -182,7 +186,7 @@ class Job:
         Raises:
             UsageError: how is no way to stop.
         """
-        if how not in {GENTLY, AT_ONCE}:
+        if how not in (GENTLY, AT_ONCE):
             raise UsageError("'how' is 'gently' or 'at once'.")
         with self._lock:
             if not self.runs:
@@ -211,10 +215,11 @@ class Job:
         stream = self._process.stdout
         with contextlib.suppress(OSError, ValueError):
             for raw in of_stream(stream) if stream is not None else ():
-                line = reader.line(raw)
-                if line is not None:
-                    self._take(line, raw if isinstance(raw, int) else len(raw))
-        self._end(self._process.wait())
+                if (found := reader.line(raw)) is not None:
+                    self._take(*found)
+        status = self._process.wait()
+        self._listener.join(_LAST_WORDS_S)
+        self._end(status)
 
     def _read_stderr(self) -> None:
         def keep(last: bytes) -> None:
@@ -223,7 +228,8 @@ class Job:
         stream = self._process.stderr
         with contextlib.suppress(OSError, ValueError):
             if stream is not None:
-                tail(stream, _TAIL_BYTES, keep)
+                with stream:
+                    tail(stream, _TAIL_BYTES, keep)
 
     def _take(self, line: Line, size: int) -> None:
         with self._lock:
@@ -232,8 +238,8 @@ class Job:
                     return
                 number, news = None, True
             else:
-                news = self._learns(line)
-                number = self.lines.add(line, min(size, 1 << 20))
+                news = self._learns(line, size)
+                number = self.lines.add(line, size)
         if number is not None:
             self._tell(self, number, line)
         if news:
@@ -246,7 +252,7 @@ class Job:
         self._progress = {"done_bytes": done, "total_bytes": total}
         return True
 
-    def _learns(self, line: Line) -> bool:
+    def _learns(self, line: Line, size: int) -> bool:
         """Take from line what it tells of the job as a whole; tell whether that is anything."""
         match line:
             case {"type": "event", "event": "stage", "text": str(text)}:
@@ -255,11 +261,12 @@ class Job:
                 self._title = text
             case {"type": "question", "id": int(), "kind": "confirm" | "word", "text": str()}:
                 self._question = line
-            case {"type": "result"}:
-                self.result = {key: line[key] for key in line if key not in {"v", "type"}}
-            case {"type": "error", "message": str()}:
-                self._error = {key: line[key] for key in line if key not in {"v", "type"}}
-            case _:
+            case _:  # what it ends with is told when it has ended
+                self._concluded |= line["type"] == "result"
+                if line["type"] == "result" and size <= _MOST_RESULT_BYTES:
+                    self.result = {key: line[key] for key in line if key not in {"v", "type"}}
+                if line["type"] == "error" and isinstance(line.get("message"), str):
+                    self._error = {key: line[key] for key in line if key not in {"v", "type"}}
                 return False
         return True
 
@@ -269,7 +276,7 @@ class Job:
             self._over = _now()
             self._took_s = time.monotonic() - self._began_s
             self._question = None
-            if self._error is None and (self.status or self.result is None):
+            if self._error is None and (self.status or not self._concluded):
                 self._error = _silent(self.status, self._stderr)
                 self.status = self.status or 1
         for stream in (self._process.stdin, self._process.stdout):

@@ -13,7 +13,7 @@ LONGEST_LINE = 4 << 20
 _READ_BYTES = 64 << 10
 _MOST_LOG = 2000
 _MOST = 20_000
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 8 << 20
 _SHOWN = 200
 _MOST_COMPLAINTS = 20
 
@@ -50,8 +50,8 @@ class Reader:
     def __init__(self) -> None:
         self._complaints = 0
 
-    def line(self, raw: bytes | int) -> Line | None:
-        """Return raw as a line; None for what is not worth one."""
+    def line(self, raw: bytes | int) -> tuple[Line, int] | None:
+        """Return raw as a line, and how many bytes that is; None for what is not worth one."""
         if isinstance(raw, int):
             return self._complaint(f"a line of {raw} bytes was left out")
         if not raw.strip():
@@ -63,13 +63,13 @@ class Reader:
         if not isinstance(found, dict) or not isinstance(found.get("type"), str):
             text = raw[:_SHOWN].decode("utf-8", "replace")
             return self._complaint(f"edl printed what is no line of its own: {text}")
-        return found
+        return found, len(raw)
 
-    def _complaint(self, text: str) -> Line | None:
+    def _complaint(self, text: str) -> tuple[Line, int] | None:
         self._complaints += 1
         if self._complaints > _MOST_COMPLAINTS:
             return None
-        return {"v": 1, "type": "event", "event": "notice", "text": text}
+        return {"v": 1, "type": "event", "event": "notice", "text": text}, len(text)
 
 
 def _refuse(text: str) -> float:
