@@ -65,7 +65,13 @@ class JsonBoard:
         """See Board."""
         with self._lock:
             notes, row.notes[:] = row.notes[:], []
-            told = {**row.as_data(), "done_bytes": row.done_bytes, "job_bytes": row.job_bytes}
+            told = {
+                **row.as_data(),
+                "on_phone": row.data.get("state", ""),
+                "remedies": list(row.data.get("remedies", ())),
+                "done_bytes": row.done_bytes,
+                "job_bytes": row.job_bytes,
+            }
             terminal.out([json.dumps({"v": 1, "type": "phone", **told, "notes": notes})])
 
 
