@@ -16,13 +16,19 @@ export function open({ id, title, content, done = () => {}, wide = false }) {
   element.id = id;
   element.className = wide ? "wide" : "";
   element.setAttribute("aria-labelledby", name);
-  const close = () => element.close();
-  const update = () =>
-    render(element, h("h2", { id: name, tabindex: "-1" }, title), content(close));
-  element.onclose = () => {
+  // tabs in the background get no `close` event before they are looked at again
+  const over = () => {
+    if (!element.isConnected) return;
     element.remove();
     done();
   };
+  const close = () => {
+    element.close();
+    over();
+  };
+  const update = () =>
+    render(element, h("h2", { id: name, tabindex: "-1" }, title), content(close));
+  element.onclose = over;
   update();
   document.body.append(element);
   element.showModal();

@@ -48,7 +48,7 @@ export function view({ words }, local) {
     job.question && h("div", { class: "card unready", key: "asks", id: "asks" },
       h("p", { class: "kind" }, "It waits for your answer"), h("p", { class: "lines" }, job.question.text),
       button("Answer", () => questions.ask(job, nameOf(job)), { class: "main" })),
-    !job.ended && working(job, lines),
+    !job.ended && !job.question && working(job, lines),
     job.error && errorCard(job.error, stopped(job) ? "Stopped" : "It did not work"),
     job.ended && after(job, local),
     outcome(job, lines, local),
@@ -56,8 +56,9 @@ export function view({ words }, local) {
     log(lines, !job.ended),
     h("section", { "aria-labelledby": "more", key: "more" },
       h("h2", { id: "more" }, "More"),
-      job.report && h("p", {}, h("a", { href: `reports/${encodeURIComponent(job.id)}`, id: "report" },
-        "The report page of this job"), " (a page to keep or to show somebody)"),
+      job.report && job.kind !== "station" && h("p", {},
+        h("a", { href: `reports/${encodeURIComponent(job.id)}`, id: "report" },
+          "The report page of this job"), " (a page to keep or to show somebody)"),
       commandLine(job.command)),
   ];
 }

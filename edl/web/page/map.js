@@ -83,7 +83,7 @@ function drawn(lun) {
     h("p", { class: "soft" }, told, slot),
     tableTrouble(lun),
     many > 0 && h("details", { key: "rows" },
-      h("summary", {}, `The ${count(many, "partition")} of LUN ${lun.lun} as a table`),
+      h("summary", {}, `${count(many, "partition")} of LUN ${lun.lun}, as a table`),
       table({
         caption: `Partitions of LUN ${lun.lun}, in the order of their place`,
         heads: ["Partition", "Size", "From sector", "To sector", "Kind"], name: 0,

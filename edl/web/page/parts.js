@@ -36,6 +36,7 @@ export function card(state, kind, ...children) {
     h("p", { class: "kind" }, kind), children);
 }
 
+const MOST_FOUND = 8;
 const RANK = { error: 0, warning: 1, info: 2 };
 const WORD = { error: "Error", warning: "Warning", info: "Note" };
 
@@ -49,13 +50,19 @@ export function findings(found, { title = "What the check found", stops = true }
       ? `${count(many("error"), "error")}, ${count(many("warning"), "warning")}, `
         + `${count(many("info"), "note")}.`
       : "Nothing speaks against it."),
-    h("ul", { class: "findings" }, sorted.map((each) =>
-      h("li", { class: `finding ${each.severity}`, "data-code": each.code },
-        h("p", {}, h("strong", {}, WORD[each.severity] ?? each.severity,
-          stops && each.severity === "error" && ": this stops the job"),
-          each.where && h("span", { class: "soft" }, ` (${each.where})`)),
-        h("p", {}, each.message),
-        each.remedy && h("p", {}, h("span", { class: "soft" }, "What to do: "), each.remedy)))));
+    h("ul", { class: "findings" }, sorted.slice(0, MOST_FOUND).map((each) => finding(each, stops))),
+    sorted.length > MOST_FOUND && h("details", {},
+      h("summary", {}, `${sorted.length - MOST_FOUND} more`),
+      h("ul", { class: "findings" }, sorted.slice(MOST_FOUND).map((each) => finding(each, stops)))));
+}
+
+function finding(found, stops) {
+  return h("li", { class: `finding ${found.severity}`, "data-code": found.code },
+    h("p", {}, h("strong", {}, WORD[found.severity] ?? found.severity,
+      stops && found.severity === "error" && ": this stops the job"),
+    found.where && h("span", { class: "soft" }, ` (${found.where})`)),
+    h("p", {}, found.message),
+    found.remedy && h("p", {}, h("span", { class: "soft" }, "What to do: "), found.remedy));
 }
 
 /** An error: what happened, the phone's words, what is on it, what to do. */

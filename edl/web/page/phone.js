@@ -3,13 +3,13 @@
 
 import { begin, look } from "./begin.js";
 import { h } from "./dom.js";
-import { back, button, errorCard, refusal } from "./parts.js";
+import { back, button, card, errorCard, refusal } from "./parts.js";
 import { brief } from "./progress.js";
 import * as results from "./results.js";
 import { to } from "./route.js";
 import { jobs, latest, phoneOf, working } from "./store.js";
 import { sentence, size, when } from "./text.js";
-import { kindOf, modeOf, phoneName, SMALL } from "./words.js";
+import { kindOf, modeOf, phoneName, SMALL, stateOf, stopped, whereOf, WRITES } from "./words.js";
 
 export const title = ({ words }) => sentence(phoneName(phoneOf(words[1])));
 
@@ -28,14 +28,13 @@ export function view({ words }, local) {
     back(to("phones"), "All phones"),
     h("h1", { tabindex: "-1" }, sentence(phoneName(phone))),
     h("p", { id: "mode", "data-mode": phone.mode }, h("strong", {}, sentence(modeOf(phone))),
-      phone.chip && `; chip ${phone.chip}`, `; plugged in at ${phone.place}`,
-      phone.virtual && "; a virtual phone, nothing real is touched"),
+      phone.chip && `; chip ${phone.chip}`, `; ${whereOf(phone)}`),
     phone.problem && h("div", { class: "card failed", key: "problem", id: "problem" },
       h("p", { class: "kind" }, "It cannot be used as it is"), h("p", {}, phone.problem)),
     refusal(local.error),
     h("div", { id: "working", key: "working" }, job && h("div", { class: "card plan" }, brief(job))),
     unfinished(phone, job, local),
-    lastError(id, job),
+    lastJob(id, job),
     phone.mode === "crash dump" && crashed(phone, job, local),
     phone.virtual && !["edl", "crash dump"].includes(phone.mode) && h("p", { key: "plug" },
       button("Bring the virtual phone into EDL mode",
@@ -119,12 +118,23 @@ function unfinished(phone, job, local) {
     button("Go on with it", () => begin(local, "resume", phone.id), { id: "do-resume", class: "main" }));
 }
 
-function lastError(id, job) {
+function lastJob(id, job) {
   const last = jobs().find((each) => each.phone === id && !SMALL.has(each.kind));
-  if (job || !last?.error || last.result) return null;
-  return h("div", { key: "last-error" },
-    errorCard(last.error, `${kindOf(last)}: it did not work`),
-    h("p", {}, h("a", { href: to("job", last.id) }, "All about this job")));
+  if (job || !last) return null;
+  const more = h("p", {}, h("a", { href: to("job", last.id) }, "All about this job"));
+  if (last.error && !last.result) {
+    return h("div", { key: "last", id: "last" },
+      errorCard(last.error, `${kindOf(last)}: ${stopped(last) ? "stopped" : "it did not work"}`), more);
+  }
+  return (WRITES.has(last.kind) || last.kind === "backup") && h("div", { key: "last", id: "last" },
+    card(last.error ? "unready" : "done", `Last job: ${kindOf(last)}`,
+      h("p", {}, `${stateOf(last)}, ${when(last.ended)}. `), more));
+}
+
+/** Whether the phone was written after that job had looked at it. */
+function stale(id, seen) {
+  return jobs().some((each) => each.phone === id && WRITES.has(each.kind)
+    && Number(each.id) > Number(seen.id));
 }
 
 function known(id) {
@@ -138,6 +148,7 @@ function known(id) {
     h("section", { key, "aria-labelledby": key, "data-result": job.kind },
       h("h2", { id: key }, words), drawn(job.result),
       h("p", { class: "soft" }, `Looked at ${when(job.ended)}. `,
+        stale(id, job) && h("strong", {}, "The phone was written since: look again. "),
         h("a", { href: to("job", job.id), "aria-label": `All about this job: ${words}` },
           "All about this job"))));
 }

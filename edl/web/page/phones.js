@@ -6,7 +6,7 @@ import { brief } from "./progress.js";
 import { to } from "./route.js";
 import { store, working } from "./store.js";
 import { sentence } from "./text.js";
-import { modeOf, phoneName } from "./words.js";
+import { modeOf, phoneName, whereOf } from "./words.js";
 
 export const title = () => "Phones";
 
@@ -35,8 +35,7 @@ function phoneCard(phone) {
   h("h2", {}, h("a", { href: to("phone", phone.id) }, sentence(phoneName(phone)))),
   h("p", {}, h("strong", {}, sentence(modeOf(phone)))),
   h("p", { class: "soft" }, [
-    phone.chip && `chip ${phone.chip}`, `plugged in at ${phone.place}`,
-    phone.virtual && "a virtual phone: nothing real is touched",
+    phone.chip && `chip ${phone.chip}`, whereOf(phone),
   ].filter(Boolean).join("; ")),
   phone.problem && h("p", {}, phone.problem),
   job && brief(job));

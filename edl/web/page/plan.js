@@ -20,7 +20,7 @@ export function drawn(plan) {
   const steps = plan.steps;
   return [
     facts([
-      ["Package", plan.title], ["To be written", size(plan.write_bytes)],
+      [plan.job === "restore" ? "Backup" : "Package", plan.title], ["To be written", size(plan.write_bytes)],
       ["Steps", String(steps.length)], ["Storage", plan.memory.toUpperCase()],
       ["At the end", { reset: "the phone restarts", off: "the phone is switched off" }[plan.reset]],
       ["No phone was asked", plan.geometry_assumed
@@ -33,7 +33,7 @@ export function drawn(plan) {
     steps.length > 0 && h("section", { "aria-labelledby": "steps", key: "steps" },
       h("h2", { id: "steps" }, "What would be done"),
       h("details", { open: steps.length <= 12 },
-        h("summary", {}, `The ${count(steps.length, "step")}, in order`),
+        h("summary", {}, `${count(steps.length, "step")}, in order`),
         table({
           id: "steps-table", caption: "Nothing else is changed", name: 1,
           heads: ["No.", "Partition", "What happens", "Size", "From file", "Where"],
@@ -94,7 +94,7 @@ async function write(job, plan, phone, local) {
         ["Serial number", phone.serial || "the phone does not tell it"],
         ["Chip", phone.chip || phone.identity?.chip || "the phone does not tell it"],
         ["Plugged in at", phone.place],
-        ["Package", job.options.package ?? job.options.folder],
+        [job.options.package ? "Package" : "Backup", job.options.package ?? job.options.folder],
         ["Will be written", `${size(plan.write_bytes)}, ${count(plan.steps.length, "step")}`],
         ["User\u2019s data", userData(job, plan)],
         ["Kept", plan.kept.length ? list(plan.kept, 8) : null],

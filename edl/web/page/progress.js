@@ -9,12 +9,12 @@ import { store } from "./store.js";
 import { percent, sentence, size, speed, wait } from "./text.js";
 import { kindOf, stateOf } from "./words.js";
 
-/** One line and a bar, with the way to the job. */
+/** In short: one line and a bar, with the way to the job. */
 export function brief(job) {
   return h("div", { class: "brief", key: `job ${job.id}`, "data-job": job.id },
     h("p", {}, h("strong", {}, `${kindOf(job)}: ${stateOf(job).toLowerCase()}`),
       job.title && ` \u2013 ${job.title}`),
-    bar(job),
+    !job.question && job.kind !== "station" && bar(job),
     h("p", {}, h("a", { href: to("job", job.id) }, "Look at this job")));
 }
 
@@ -45,10 +45,12 @@ export function working(job, lines) {
   const after = stage && step && lines.indexOf(stage) > lines.indexOf(step);
   return h("section", { class: "card plan", id: "progress", key: "progress", "data-state": job.state },
     h("p", { class: "kind" }, stateOf(job)),
-    h("p", { id: "stage" }, h("strong", {}, sentence(stage?.text ?? "beginning"))),
-    step && !after && h("p", { id: "step" },
-      `Step ${step.index} of ${step.count}: ${step.title}${step.bytes ? ` (${size(step.bytes)})` : ""}`),
-    bar(job),
+    step && !after && h("p", { id: "step", key: "step" }, h("strong", {},
+      `Step ${step.index} of ${step.count}: ${step.title}${step.bytes ? ` (${size(step.bytes)})` : ""}`)),
+    h("p", { id: "stage", key: "stage" }, step && !after
+      ? h("span", { class: "soft" }, sentence(stage?.text ?? ""))
+      : h("strong", {}, sentence(stage?.text ?? "beginning"))),
+    job.kind !== "station" && bar(job),
     busy && h("p", { id: "busy" }, silence(busy)),
     stopping(job));
 }

@@ -19,7 +19,7 @@ export function tend(nameOf) {
   if (shown || dialogs.isOpen()) return;
   const { view, words } = here();
   const mine = open.find((job) => !later.has(key(job)) &&
-    ((view === "job" && words[1] === job.id) || (view === "phone" && words[1] === job.phone)));
+    words.length === 2 && words[1] === (view === "job" ? job.id : view === "phone" && job.phone));
   if (mine) ask(mine, nameOf(mine));
 }
 

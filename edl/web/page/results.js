@@ -81,7 +81,7 @@ export function bootCheck(result) {
     result.findings.length > 0 && findings(result.findings,
       { title: "What speaks for and against it", stops: false }),
     result.images.length > 0 && h("details", {},
-      h("summary", {}, `The ${count(result.images.length, "image")} that it starts with`),
+      h("summary", {}, `The boot chain: ${count(result.images.length, "image")}`),
       table({
         caption: "The boot chain: what starts one after the other",
         heads: ["Partition", "What it is", "State", "Why"],
@@ -100,7 +100,8 @@ export function written(result) {
   return [
     card("done", "Done", h("p", { id: "summary" }, h("strong", {}, amount(result))),
       h("p", {}, result.verified_how
-        ? `${size(result.verified_bytes)} were compared with what was sent, and are equal (${result.verified_how}).`
+        ? `${size(result.verified_bytes)} were compared with what was sent, and are equal `
+          + `(${result.verified_how}).`
         : "It was not verified: nobody has compared what is there with what was sent.")),
     facts([
       ["Was there already", result.unchanged_bytes > 0 && size(result.unchanged_bytes)],
@@ -115,7 +116,8 @@ export function written(result) {
       h("h2", { id: "back" }, "After the restart"), h("p", {}, back.text),
       back.todo && h("p", {}, back.todo)),
     result.virtual_boot && h("p", { id: "virtual-boot" }, result.virtual_boot.boots
-      ? "The virtual phone starts." : `The virtual phone does not start: ${list(result.virtual_boot.findings)}`),
+      ? "The virtual phone starts."
+      : `The virtual phone does not start: ${list(result.virtual_boot.findings)}`),
     result.boot && h("section", { "aria-labelledby": "boot" },
       h("h2", { id: "boot" }, "Will it start?"), bootCheck(result.boot)),
     parts(result.parts),
@@ -128,6 +130,7 @@ export function written(result) {
 }
 
 function amount(result) {
+  if (!result.written_bytes) return "Nothing had to be written: it was all there already.";
   const words = [`${size(result.written_bytes)} were written`];
   if (result.verified_bytes > 0 && result.verified_how) words.push("and verified");
   return `${words.join(" ")}.`;
@@ -194,11 +197,15 @@ export function backups(result, phones) {
     return h("p", { id: "no-backups" }, "Nothing has been saved on this computer yet. Begin at a phone: "
       + "\u201cBack up\u201d.");
   }
-  const use = (row) => phones.filter((phone) => phone.mode === "edl").map((phone) =>
-    h("p", { key: phone.id }, h("a", {
-      href: `${to("phone", phone.id, "restore")}?folder=${encodeURIComponent(row.folder)}`,
-      "aria-label": `Write ${row.folder} back to phone ${phone.serial || phone.place}`,
-    }, `Write it back to ${phone.serial || phone.place}\u2026`)));
+  const use = (row) => {
+    const phone = phones.find((each) => each.mode === "edl" && each.serial === row.serial);
+    return phone
+      ? h("a", {
+        href: `${to("phone", phone.id, "restore")}?folder=${encodeURIComponent(row.folder)}`,
+        "aria-label": `Write ${row.folder} back to its phone, ${row.serial}`,
+      }, "Write it back to this phone\u2026")
+      : "Plug its phone in, in EDL mode, to write it back.";
+  };
   return table({
     id: "backups", caption: "The newest first",
     heads: ["Folder", "Phone", "Made", "Kind", "On the disk", "State", "What can be done"],

@@ -4,9 +4,10 @@
 import { begin } from "./begin.js";
 import { confirmed } from "./dialogs.js";
 import { h } from "./dom.js";
+import { explain } from "./explain.js";
 import { flag, text } from "./forms.js";
 import { form } from "./package.js";
-import { facts, findings, refusal, table as drawTable } from "./parts.js";
+import { button, errorCard, facts, findings, refusal, table as drawTable } from "./parts.js";
 import { drawn } from "./plan.js";
 import { brief } from "./progress.js";
 import { jobs, linesOf, store } from "./store.js";
@@ -58,9 +59,7 @@ function checked(check, local) {
   if (!check.ended) return h("div", { class: "card plan", key: "check" }, brief(check));
   return h("section", { key: "check", "aria-labelledby": "checked" },
     h("h2", { id: "checked", tabindex: "-1" }, "The package"),
-    check.error && h("div", { class: "card failed" }, h("p", { class: "kind" }, "It cannot be written"),
-      h("p", {}, check.error.message),
-      h("ol", {}, check.error.remedies.map((each) => h("li", {}, each)))),
+    check.error && errorCard(check.error, "It cannot be written"),
     !check.error && h("div", { class: "card plan", id: "write-step" },
       h("p", { class: "kind" }, "The next step"),
       h("p", {}, "Every phone that is in EDL mode now, and every one that appears later, is written."),
@@ -92,6 +91,7 @@ async function start(plan, local) {
 }
 
 const TONES = { done: "done", failed: "failed", stopped: "unready", "left alone": "unready" };
+const MOST_NOTES = 3;
 const OVER = new Set(Object.keys(TONES));
 
 /** The last news of each phone, in the order in which they appeared. */
@@ -113,7 +113,6 @@ export function table(job, lines) {
   const many = (state) => phones.filter((phone) => phone.state === state).length;
   const bytes = phones.filter((phone) => phone.state === "done")
     .reduce((sum, phone) => sum + (phone.written_bytes ?? 0), 0);
-  const remedies = new Map((job.result?.phones ?? []).map((each) => [each.serial, each]));
   return h("section", { key: "station", "aria-labelledby": "station" },
     h("h2", { id: "station" }, "Phones"),
     h("p", { id: "station-counts", "data-done": many("done"), "data-failed": many("failed") },
@@ -124,16 +123,16 @@ export function table(job, lines) {
     phones.length > 0 && drawTable({
       id: "station-table", caption: "In the order in which they appeared",
       heads: ["Phone", "State", "Progress", "News"],
-      rows: phones.map((phone) => row({ ...phone, ...remedies.get(phone.serial) })),
+      rows: phones.map((phone) => row(phone, job)),
     }));
 }
 
-function row(phone) {
+function row(phone, job) {
   const cells = [
     [phone.serial || "not known yet", h("br", {}),
       h("span", { class: "soft" }, [phone.chip, phone.place].filter(Boolean).join(", "))],
     h("span", { class: `state ${TONES[phone.state] ?? "plan"}` }, sentence(phone.state)),
-    progress(phone), news(phone),
+    progress(phone), news(phone, job),
   ];
   cells.props = {
     key: phone.serial || phone.place, "data-phone": phone.serial || phone.place, "data-state": phone.state,
@@ -150,18 +149,29 @@ function progress(phone) {
   if (OVER.has(phone.state) || !total) return "";
   const many = percent(done, total);
   return [
-    h("progress", { max: total, value: done, "aria-label": `${phone.serial || phone.place}: ${many} percent` }),
+    h("progress", {
+      max: total, value: done, "aria-label": `${phone.serial || phone.place}: ${many} percent`,
+    }),
     ` ${many} %, ${size(done)} of ${size(total)}`,
   ];
 }
 
-function news(phone) {
-  const remedies = phone.remedies ?? [];
+function news(phone, job) {
+  const page = phone.report.split(/[\\/]/).at(-1);
   return [
     phone.message && h("p", {}, h("strong", {}, phone.message)),
-    phone.on_phone && h("p", {}, phone.on_phone),
-    remedies.length > 0 && h("ul", {}, remedies.map((text) => h("li", {}, text))),
-    phone.code && h("p", { class: "soft" }, "Error code: ", h("code", {}, phone.code)),
-    (phone.notes ?? []).slice(-3).map((text) => h("p", { class: "soft" }, text)),
+    phone.on_phone && h("p", {}, h("span", { class: "soft" }, "On the phone now: "), phone.on_phone),
+    phone.remedies.length > 0 && [
+      h("p", {}, "What to do, most likely first:"),
+      h("ol", {}, phone.remedies.map((text) => h("li", {}, text))),
+    ],
+    phone.code && h("p", { class: "actions" }, h("span", { class: "soft" }, "Error code: "),
+      h("code", {}, phone.code), " ", button("Explain this", () => explain(phone.code),
+        { class: "quiet", "aria-label": `Explain ${phone.code}` })),
+    phone.notes.slice(-MOST_NOTES).map((text) => h("p", { class: "soft" }, text)),
+    page && job.ended && h("p", {}, h("a", {
+      href: `reports/${encodeURIComponent(job.id)}/${encodeURIComponent(page)}`,
+      "aria-label": `Report page of phone ${phone.serial || phone.place}`,
+    }, "Report page")),
   ];
 }

@@ -6,8 +6,8 @@ import { Pace } from "./pace.js";
 
 /** link: `new`, `open`, `lost`, `refused`. lines: of the jobs that are looked at, by number. */
 export const store = {
-  link: "new", version: "", home: "", separator: "/", problem: "", phones: [], jobs: new Map(), lines: new Map(),
-  paces: new Map(),
+  link: "new", version: "", home: "", separator: "/", problem: "", phones: [], jobs: new Map(),
+  lines: new Map(), paces: new Map(),
 };
 
 const watchers = new Set();

@@ -39,6 +39,10 @@ export function phoneName(phone) {
   return phone.virtual ? `${phone.place} (no real phone)` : `phone at ${phone.place}`;
 }
 
+/** Where a phone is. */
+export const whereOf = (phone) => (phone.virtual
+  ? "a virtual phone: nothing real is touched" : `plugged in at ${phone.place}`);
+
 /** What a kind of job is called. */
 export const kindOf = (job) => KINDS[job.kind] ?? job.kind;
 
