@@ -255,17 +255,18 @@ class App:
         backend = self.virtual.backend if self.virtual is not None else None
         vendor_id, product_id = self.ids
         found = discovery.find(backend, vendor_id=vendor_id, product_id=product_id)
-        return [each for each in found if self._is_meant(each)]
+        return [each for each in found if self.means(each.location)]
 
     def ports(self) -> list[FoundPort]:
         """Return the serial ports with phones; there are none beside a virtual one."""
         from edl.transport import serial  # noqa: PLC0415  # takes 20 ms, as pyserial does
 
         found = serial.find_ports() if self.virtual is None else []
-        return [each for each in found if self._is_meant(each)]
+        return [each for each in found if self.means(each.location)]
 
-    def _is_meant(self, found: Found | FoundPort) -> bool:
-        return self.settings.usb_path in {None, found.location}
+    def means(self, place: str) -> bool:
+        """Tell whether what is plugged in there may be meant."""
+        return self.settings.usb_path in {None, place}
 
     @contextlib.contextmanager
     def plugged(self) -> Iterator[None]:

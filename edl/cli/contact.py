@@ -84,6 +84,7 @@ def look(app: App) -> Contact:
         phones = [found for found in app.find() if found.mode == "edl"]
         backend = app.virtual.backend if app.virtual is not None else None
         others = usbids.others(backend, {found.location for found in phones})
+        others = [other for other in others if app.means(other.location)]
     except TransportError as error:
         problem = error.message
     ports = [port for port in ports if port.location not in {each.location for each in phones}]

@@ -99,3 +99,12 @@ def test_the_tab_key_knows_the_places(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sysfs, "phones", lambda: ["1-4.2"])
     told = completing.suggestions(completing.make(), ["info", "--usb-path"], "1-")
     assert [each.value for each in told] == ["1-4.2"]
+
+
+def test_what_is_elsewhere_is_not_told(edl: Edl, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = bus({"ids": (0x05C6, 0x900E)})
+    monkeypatch.setattr(discovery, "libusb", lambda: backend)
+    monkeypatch.setattr(serial, "find_ports", list)
+    assert len(edl("--json").last["others"]) == 1
+    assert edl("--json", "--usb-path", "1-9").last["others"] == []
+    assert len(edl("--json", "--usb-path", "1-1").last["others"]) == 1
