@@ -14,7 +14,7 @@ def main() -> None:
     try:
         from labgrid.remote import exporter  # noqa: PLC0415  # an extra
 
-        import edl.lab.resources  # noqa: F401, PLC0415  # registers them
+        import edl.lab.virtual  # noqa: F401, PLC0415  # registers them
     except ModuleNotFoundError as error:
         sys.exit(f"{error}.\ntry: pip install 'edl-recovery[labgrid]' (docs/lab.md)")
     exporter.main()

@@ -4,18 +4,26 @@
 from __future__ import annotations
 
 from edl.lab.driver import EDLDriver, EDLError
-from edl.lab.resources import (
-    NetworkQualcommEDLDevice,
+from edl.lab.resources import NetworkQualcommEDLDevice, QualcommEDLDevice
+from edl.lab.strategy import EDLStrategy, Status
+from edl.lab.virtual import (
     NetworkVirtualEDLDevice,
-    QualcommEDLDevice,
+    NetworkVirtualEDLPower,
     VirtualEDLDevice,
+    VirtualEDLPower,
+    VirtualEDLPowerDriver,
 )
 
 __all__ = [
     "EDLDriver",
     "EDLError",
+    "EDLStrategy",
     "NetworkQualcommEDLDevice",
     "NetworkVirtualEDLDevice",
+    "NetworkVirtualEDLPower",
     "QualcommEDLDevice",
+    "Status",
     "VirtualEDLDevice",
+    "VirtualEDLPower",
+    "VirtualEDLPowerDriver",
 ]

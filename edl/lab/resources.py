@@ -7,16 +7,13 @@ coordinator has a class of its own, `Network...`, with the host where the phone 
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 from typing import Any, ClassVar
 
 import attr
 from labgrid.factory import target_factory
 from labgrid.remote import exporter
-from labgrid.resource.common import ManagedResource, NetworkResource, ResourceManager
-from labgrid.resource.remote import RemotePlaceManager, RemoteUSBResource
+from labgrid.resource.remote import RemoteUSBResource
 from labgrid.resource.udev import USBResource
 
 # As `edl.transport.discovery.EDL_IDS`, which a test compares: labgrid's hosts need not have pyusb.
@@ -25,8 +22,7 @@ EDL_IDS = {
     ("0fce", "9dde"), ("0fce", "ade3"), ("0fce", "ade5"), ("0fce", "aded"),
 }  # fmt: skip
 _SERIAL = re.compile(r"_SN:([0-9A-Fa-f]{1,16})")
-_ON_THE_BUS = {"boot ROM", "programmer", "hung"}  # `edl.virtual.saved.State`
-_WAIT_S = 30.0  # for a phone to enter EDL mode, after power came
+WAIT_S = 30.0  # for a phone to enter EDL mode, after power came
 
 
 def _serial_of(text: str) -> str:
@@ -54,7 +50,7 @@ class QualcommEDLDevice(USBResource):
     def __attrs_post_init__(self) -> None:
         self.match["DEVTYPE"] = "usb_device"
         super().__attrs_post_init__()
-        self.timeout = _WAIT_S
+        self.timeout = WAIT_S
 
     def filter_match(self, device: Any) -> bool:  # noqa: ANN401
         """See labgrid: whether device may be this phone, besides what `match` says."""
@@ -84,62 +80,7 @@ class NetworkQualcommEDLDevice(RemoteUSBResource):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        self.timeout = _WAIT_S
-
-
-@attr.s(eq=False)
-class FolderManager(ResourceManager):
-    """Looks at the folders of virtual phones."""
-
-    def poll(self) -> None:
-        """See labgrid."""
-        for phone in self.resources:
-            phone.avail = phone.on_the_bus
-
-
-@target_factory.reg_resource
-@attr.s(eq=False)
-class VirtualEDLDevice(ManagedResource):
-    """A virtual phone in a folder on this host (`edl virtual new`), to try everything.
-
-    Args:
-        folder (str): its folder, whole path.
-    """
-
-    manager_cls = FolderManager
-
-    folder: str = attr.ib(validator=attr.validators.instance_of(str))
-
-    def __attrs_post_init__(self) -> None:
-        super().__attrs_post_init__()
-        self.timeout = _WAIT_S
-
-    @property
-    def on_the_bus(self) -> bool:
-        """Whether it is in EDL mode, and could be spoken to."""
-        try:
-            told = json.loads((Path(self.folder) / "phone.json").read_text(encoding="utf-8"))
-            return bool(told["state"] in _ON_THE_BUS)
-        except (OSError, ValueError, LookupError, TypeError):
-            return False
-
-
-@target_factory.reg_resource
-@attr.s(eq=False)
-class NetworkVirtualEDLDevice(NetworkResource, ManagedResource):
-    """A virtual phone in a folder on an exporter's host.
-
-    Args:
-        folder (str): its folder there.
-    """
-
-    manager_cls = RemotePlaceManager
-
-    folder: str = attr.ib(validator=attr.validators.instance_of(str))
-
-    def __attrs_post_init__(self) -> None:
-        super().__attrs_post_init__()
-        self.timeout = _WAIT_S
+        self.timeout = WAIT_S
 
 
 @attr.s(eq=False)
@@ -169,13 +110,4 @@ class EDLExport(exporter.ResourceExport):
         return {"host": self.host, **{name: getattr(self.local, name) for name in self.told}}
 
 
-@attr.s(eq=False)
-class VirtualEDLExport(EDLExport):
-    """Offers a virtual phone."""
-
-    phone: ClassVar[Any] = VirtualEDLDevice
-    told: ClassVar[tuple[str, ...]] = ("folder",)
-
-
 exporter.exports["QualcommEDLDevice"] = EDLExport
-exporter.exports["VirtualEDLDevice"] = VirtualEDLExport

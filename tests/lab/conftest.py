@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import packs
+from tests import dumps, packs
 from tests.cli.conftest import LOADER
 from tests.conftest import REPO
 from tests.lab import rack as racks
@@ -33,24 +33,36 @@ def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[racks.Rack]:
         yield rack
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a package of two images, for a phone of 4 MiB."""
-    folder = tmp_path_factory.mktemp("package") / "rom"
-    rows = [packs.program("one.img", 2048, 1024), packs.program("two.img", 4096, 2048)]
-    packs.put(folder, {"rawprogram0.xml": packs.document(*rows), **IMAGES})
-    shutil.copy(LOADER, folder / "prog_firehose_ddr.elf")
-    return folder
-
-
-IMAGES: dict[str, bytes | str] = {
+SECTORS = 8192
+IMAGES = {
+    "xbl.elf": LOADER.read_bytes(),  # any whole ELF image starts
     "one.img": bytes(n % 251 for n in range(512 * 1024)),
     "two.img": bytes(n % 241 for n in range(1024 * 1024)),
 }
+_TABLE = dumps.table(SECTORS, {"xbl": 64, "one": 512, "two": 1024, "userdata": 0})
+_PLACES = tuple(zip(IMAGES, _TABLE.partitions, strict=False))
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a package for a phone of 4 MiB, which starts from it."""
+    folder = tmp_path_factory.mktemp("package") / "rom"
+    tables = _TABLE.images()
+    rows = [packs.program(name, place.first_sector, place.sectors) for name, place in _PLACES]
+    rows += [
+        packs.program("gpt_main0.bin", 0, len(tables.primary) // 512, "PrimaryGPT"),
+        packs.program(
+            "gpt_backup0.bin", tables.backup_sector, len(tables.backup) // 512, "BackupGPT"
+        ),
+    ]
+    packs.put(folder, {"rawprogram0.xml": packs.document(*rows), **IMAGES})
+    packs.put(folder, {"gpt_main0.bin": tables.primary, "gpt_backup0.bin": tables.backup})
+    shutil.copy(LOADER, folder / "prog_firehose_ddr.elf")
+    return folder
 
 
 def on_the_disk(phone: Path) -> dict[str, bytes]:
     """Return what lies where the package's images belong, from the file with the phone's disk."""
     disk = (phone / "user.img").read_bytes()
-    starts = {"one.img": 2048 * 512, "two.img": 4096 * 512}
+    starts = {name: place.first_sector * 512 for name, place in _PLACES}
     return {name: disk[start : start + len(IMAGES[name])] for name, start in starts.items()}

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from tests.conftest import REPO
 
-_LIMIT_S = 30.0
+_LIMIT_S = 50.0
 _CLIENTS = Path(__file__).parent / "clients"
 
 
@@ -44,7 +44,9 @@ class Rack:
         for process in reversed(self._running):
             process.terminate()
         for process in self._running:
-            process.communicate()
+            process.wait()
+            if process.stdout:  # an ssh that outlives it may hold the other end
+                process.stdout.close()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -59,10 +61,12 @@ class Rack:
         }
 
     def exporter(self, name: str, phones: Mapping[str, Path]) -> None:
-        """Start the exporter of host name, with virtual phones: slot and folder."""
+        """Start the exporter of host name, with virtual phones and their power: slot, folder."""
         config = self.folder / f"{name}.yaml"
+        kinds = ("VirtualEDLDevice", "VirtualEDLPower")
         slots = {
-            slot: {"VirtualEDLDevice": {"folder": str(folder)}} for slot, folder in phones.items()
+            slot: {kind: {"folder": str(folder)} for kind in kinds}
+            for slot, folder in phones.items()
         }
         config.write_text(json.dumps(slots))  # JSON is YAML
         command = [self.python, "-m", "edl.lab.exporter", "-n", name, "--hostname", name, config]
@@ -74,8 +78,7 @@ class Rack:
 
     def place(self, name: str, match: str) -> None:
         """Create a place for what fits match, and take it."""
-        for words in (["create"], ["add-match", match], ["acquire"]):
-            self.client("-p", name, *words)
+        self._done(self.begin("place", name, match))
 
     def environment_file(self, name: str, content: Mapping[str, Any]) -> Path:
         """Write what labgrid calls an environment, for the target `main`."""
@@ -93,8 +96,8 @@ class Rack:
         return json.loads(line)
 
     def spawn(self, *command: object) -> subprocess.Popen[str]:
-        """Start a process of the lab."""
-        return subprocess.Popen(
+        """Start a process of the lab; if nobody waits for it, it ends with the lab."""
+        process = subprocess.Popen(
             list(map(str, command)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -103,11 +106,12 @@ class Rack:
             cwd=self.folder,
             env=self.environment,
         )
+        self._running.append(process)
+        return process
 
     def start(self, *command: object, until: str) -> None:
         """Start a process that goes on, and wait for the line in which it says that it is ready."""
         process = self.spawn(*command)
-        self._running.append(process)
         said = []
         for line in process.stdout or ():
             said.append(line)
@@ -117,6 +121,7 @@ class Rack:
 
     def _done(self, process: subprocess.Popen[str]) -> str:
         said, _ = process.communicate(timeout=_LIMIT_S)
+        self._running.remove(process)
         assert process.returncode == 0, said
         return said
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""flash.py ENVIRONMENT: write the package, as somebody's own test would; say what came of it."""
+"""flash.py ENVIRONMENT [thoroughly]: write the package, as somebody's test would; say what came."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from labgrid import Environment
 from labgrid.logging import StepLogger, basicConfig
@@ -15,9 +16,14 @@ basicConfig(level=logging.INFO, stream=sys.stdout)
 StepLogger.start()
 target = Environment(sys.argv[1]).get_target()
 edl = target.get_driver("EDLDriver")
-identity = edl.info()
-written = edl.rawprogram()
-read = Path(sys.argv[1]).with_suffix(".read")
-edl.read("0/2048+1024", str(read))
-told = {"serial": identity["serial"], "verified": written["verified_bytes"], "read": str(read)}
+told: dict[str, Any] = {}
+if "thoroughly" in sys.argv:
+    told["serial"] = edl.info()["serial"]
+    told["written"] = edl.rawprogram(None, "--no-reset")
+    told["read"] = str(Path(sys.argv[1]).with_suffix(".read"))
+    edl.read("one", told["read"])
+    edl.reset()
+else:
+    told["written"] = edl.rawprogram()
+target.await_resources([edl.phone], avail=False)
 sys.stdout.write(json.dumps(told) + "\n")
