@@ -89,8 +89,9 @@ def test_a_link_in_the_place_of_a_new_file_is_not_written_through(tmp_path: Path
 
 # -- what leaves the machine ----------------------------------------------------------------------
 
-# Modules that reach other machines. `socket` is checked by itself: only the USB/IP server, the block
-# device and the server for pages listen, on loopback; nbdkit is spoken to through a pair of sockets.
+# Modules that reach other machines. `socket` is checked by itself: only the USB/IP server, the
+# block device and the server for pages listen, on loopback; nbdkit is spoken to through a pair of
+# sockets.
 NETWORK = {
     "aiohttp", "asyncio", "ftplib", "http", "httpx", "imaplib", "poplib", "requests", "smtplib",
     "socketserver", "ssl", "starlette", "telnetlib", "urllib", "urllib3", "uvicorn", "webbrowser",

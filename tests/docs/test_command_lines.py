@@ -36,6 +36,7 @@ NEEDS_MORE = {
     "virtual sample": "the package is there already",
     "setup-udev": "it prints a file",
     "edl nbd": "it serves until it is stopped",
+    "edl web": "it serves until it is stopped",
     "--vip ": "it needs tables that somebody has signed",
     "--port": "it needs a serial port",
     "-m nand": "it needs a modem with NAND",
