@@ -108,6 +108,7 @@ class Dialog:
         self._left_out = 0
         self._notices: list[str] = []
         self._told: list[str] = []
+        self._room = _MOST_TOLD_CHARS
         self._before: Any = None
 
     # -- what comes in, on a thread of its own -----------------------------------------------------
@@ -222,7 +223,10 @@ class Dialog:
 
     def tell(self, text: str) -> None:
         """Keep a line that a terminal shows: it belongs to the next question, if one comes."""
-        self._told.append(text)
+        text = terminal.clean(text)
+        self._room -= len(text)
+        if self._room >= 0:
+            self._told.append(text)
 
     def confirmed(self, question: str) -> bool:
         """Return whether the answer is yes.
@@ -238,10 +242,9 @@ class Dialog:
         return isinstance(answer, str) and answer.strip() == word
 
     def _ask(self, kind: str, question: str, word: str | None = None) -> bool | str:
-        told, self._told = "\n".join(map(terminal.clean, self._told)), []
-        if len(told) > _MOST_TOLD_CHARS:
-            told = f"{told[:_MOST_TOLD_CHARS]}\n(and more, which is left out here)"
-        text = "\n".join(filter(None, (told, terminal.clean(question))))
+        more = ["(There is more of it, which is left out here.)"] if self._room < 0 else []
+        text = "\n".join([*self._told, *more, terminal.clean(question)])
+        self._told, self._room = [], _MOST_TOLD_CHARS
         with self._changed:
             self._number += 1
             self._open, self._answer = kind, None

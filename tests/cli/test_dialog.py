@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from edl.cli import dialog, terminal
@@ -178,6 +179,19 @@ def test_what_would_not_start(
     assert "  error: LUN 0: 'abl' is empty.\n    try: " in talk.asked[0]["text"]
     assert talk.asked[0]["text"].endswith("It is in EDL mode.\nRestart it all the same?")
     assert [line["type"] for line in ended.lines].count("result") == 1
+
+
+def test_what_is_told_has_a_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    talks = dialog.Dialog(lambda: END)
+    talks._listen()  # nobody is there any more
+    for lines, last in ((1000, "left out here.)\nGo\\x1b on?"), (1, "xxx\nGo\\x1b on?")):
+        for _ in range(lines):
+            talks.tell("x" * 1000)
+        with pytest.raises(click.Abort):
+            talks.confirmed("Go\x1b on?")
+        text = json.loads(capsys.readouterr().out)["text"]
+        assert text.endswith(last)
+        assert len(text) < 70_000
 
 
 def test_the_guide_is_for_terminals(talk: Talk) -> None:
