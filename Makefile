@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 LOCK := requirements/ci.txt
+LABGRID := .venv-labgrid
+LABGRID_LOCK := requirements/labgrid.txt
 
-.PHONY: demo test check compiled clean help locked lock man docs dist bundle
+.PHONY: demo test check compiled clean help locked lock labgrid man docs dist bundle
 
 # tests start many processes, and each would compile all of edl anew
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +21,8 @@ help:
 	@echo "make bundle one folder with all that edl needs, for computers without Python"
 	@echo "make clean  remove what these made"
 	@echo "make locked set up with exactly the files of $(LOCK), as continuous integration does"
-	@echo "make lock   renew $(LOCK)"
+	@echo "make lock   renew $(LOCK) and $(LABGRID_LOCK)"
+	@echo "make labgrid  set up $(LABGRID), with which the tests of docs/lab.md run"
 	@echo "make man    make the manual pages in man/ anew, and edl/data/json-lines.schema.json"
 
 define new_venv
@@ -45,6 +48,12 @@ locked:
 lock: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" --extra dev --output-file $(LOCK) setup.cfg requirements/ci.in
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" --output-file $(LABGRID_LOCK) requirements/labgrid.in
+
+# An environment of its own: labgrid's fork of pyserial would take the place of edl's pyserial.
+labgrid:
+	@$(PYTHON) -m venv $(LABGRID)
+	@$(LABGRID)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $(LABGRID_LOCK)
 
 # What is made from the commands and from docs/json.md, and kept: a test says when it is stale.
 man: $(STAMP)
@@ -100,4 +109,4 @@ bundle: dist
 	$(PYTHON) tests/demo.py dist/edl/edl
 
 clean:
-	rm -rf docs/_build $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf docs/_build $(VENV) $(LABGRID) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -86,9 +86,11 @@ class Rack:
         path.write_text(json.dumps(content))
         return path
 
-    def begin(self, program: str, *words: object) -> subprocess.Popen[str]:
-        """Start a program of the folder `clients` in labgrid's Python."""
-        return self.spawn(self.python, _CLIENTS / f"{program}.py", *words)
+    def begin(
+        self, program: str, *words: object, under: Sequence[object] = ()
+    ) -> subprocess.Popen[str]:
+        """Start a program of the folder `clients` in labgrid's Python, under another program."""
+        return self.spawn(*under, self.python, _CLIENTS / f"{program}.py", *words)
 
     def told(self, process: subprocess.Popen[str]) -> Any:  # noqa: ANN401
         """Wait for such a program, and return the line of JSON among what it says."""

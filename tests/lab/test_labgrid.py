@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,4 +110,27 @@ def switches(button: Path, balks: int = 1) -> dict[str, Any]:
         "FileDigitalOutputDriver": {"filepath": str(button)},
         "BalkyPowerDriver": {"button_file": str(button), "balks": balks},
         "EDLStrategy": {"tries": 2, "watch": 0.1, "boot_check": False},
+    }
+
+
+@pytest.mark.skipif(shutil.which("umockdev-run") is None, reason="umockdev: not installed")
+def test_phones_are_matched_by_port_path_or_serial(rack: Rack, tmp_path: Path) -> None:
+    """On a bus with two phones in EDL mode and one whose system runs."""
+    tool = tmp_path / "edl"  # tells what it was called with
+    tool.write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        "print(json.dumps({'type': 'result', 'told': sys.argv[1:]}))\n"
+    )
+    tool.chmod(0o755)
+    bus = Path(__file__).parent / "usb.umockdev"
+    told = rack.told(rack.begin("plugged", tool, under=("umockdev-run", "--device", bus, "--")))
+    here = [0x05C6, 0x9008, "--json", "--usb-path", "1-4.2"]
+    assert told == {
+        "port": [*here, "info", "--no-loader"],
+        "path": [*here[:-1], "1-4.1", "info", "--no-loader"],
+        "serial": [*here, "--serial", "1a2b3c4d", "info", "--no-loader"],
+        "own ids": [0x18D1, 0x4EE7, *here[2:-1], "1-4.3", "info", "--no-loader"],
+        "no phone there": None,
+        "its system runs": None,
+        "another serial": None,
     }
