@@ -182,7 +182,7 @@ class Dialogue:
             self._queueing.abandon()
 
     def listen(self, transfer_bytes: int) -> None:
-        """From now on, be ready for raw data in transfers of that size."""
+        """From now on, be ready for raw data in transfers of that size; 0: for answers alone."""
         if self._queueing is not None:
             self._queueing.listen(transfer_bytes)
 

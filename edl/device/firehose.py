@@ -212,7 +212,7 @@ class Programmer:
     def _agree(self, answer: Configuration, size: int) -> Configuration:
         self.configuration = answer
         self.payload_bytes = size
-        self._talk.listen(size)
+        self._talk.listen(0)
         self.memory = answer.memory.lower()
         self._learn()
         return answer
@@ -272,6 +272,7 @@ class Programmer:
             ReadFailedError: sectors could not be read.
             DeviceRefusedError: the programmer does not allow it.
         """
+        self._talk.listen(min(self.payload_bytes, area.size_bytes))
         self._talk.send("read", commands.read(area, self._more(area)))
         self._talk.host.expect_answer_or_raw(area.size_bytes, area.sector_bytes)
         opening = self._talk.answer("read", SETUP_TIMEOUT_S)
@@ -281,6 +282,7 @@ class Programmer:
         if "unannounced" not in opening.attributes:
             self._talk.host.expect_raw(area.size_bytes, area.sector_bytes)
         closing = self._take_raw(sink)
+        self._talk.listen(0)
         if not closing.ack:
             self._talk.settle()
             raise refusal.refused(

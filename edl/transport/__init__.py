@@ -67,8 +67,8 @@ class Queueing(Transport, Protocol):
         """Send data as `write` does, but return as soon as it is queued.
 
         Raises:
-            TransportTimeoutError: there is no room in the queue, and data is not in it.
-                `done_bytes` says otherwise where nothing can be queued: then it is as with `write`.
+            TransportTimeoutError: there is no room in the queue; `done_bytes` says how much of data
+                is in it, or gone.
             DeviceGoneError, TransportError: as `write`, also about what was posted before.
         """
         ...
@@ -87,5 +87,9 @@ class Queueing(Transport, Protocol):
         ...
 
     def listen(self, transfer_bytes: int) -> None:
-        """From now on, always be ready for several transfers of transfer_bytes each."""
+        """From now on, always be ready for several transfers of transfer_bytes each.
+
+        A larger one, or one where the system lends too little memory, comes in several reads, of
+        whole packets all but the last. 0: for answers, which are short.
+        """
         ...

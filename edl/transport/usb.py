@@ -13,6 +13,7 @@ import array
 import errno
 import logging
 import time
+import weakref
 from collections import deque
 from typing import Any
 
@@ -28,11 +29,17 @@ _log = logging.getLogger(__name__)
 READ_BYTES = 1024 * 1024 + 16 * 1024  # the largest payload, and more: one read is one transfer
 WRITE_BYTES = 1024 * 1024
 _BLOCK_BYTES = 16 * 1024
+_LENT_BYTES = 13 * 1024 * 1024  # for all our phones; Linux lends 16 MiB to all programs together
+_AGAIN_S = 0.005
+_PATIENCE_S = 5.0
 _READS = 4  # an answer has as many transfers: log, answer, and what trails them
 _GONE = {errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.EPROTO}
 _ZLP_TIMEOUT_S = (
     10.0  # a zero-length packet is taken when the last data is in the flash: 1.7 s seen
 )
+
+
+_listening: weakref.WeakSet[UsbTransport] = weakref.WeakSet()  # they share _LENT_BYTES
 
 
 class UsbTransport:
@@ -41,6 +48,9 @@ class UsbTransport:
     What has been posted stays posted when a wait ends, so a time-out loses and repeats nothing.
     After `listen`, reads are always posted: what the phone says is taken at once, whatever the host
     is doing, and no log of its own keeps the phone from taking the next command.
+
+    What is posted lies in memory that the system lends to all USB programs together (on Linux
+    usbfs_memory_mb, 16 MiB): the more phones, the less is posted at once for each.
     """
 
     keeps_transfers = True
@@ -106,18 +116,29 @@ class UsbTransport:
             raise self._failed(error, "read from") from error
         return memoryview(self._buffer)[:count]
 
-    def _post_reads(self, queue: Queue) -> None:
-        size = self._incoming_bytes
-        while len(self._coming_in) < max(_READS, QUEUED_BYTES // size):
+    def _post_reads(self, queue: Queue, timeout_s: float) -> None:
+        """Post as many as there shall be, or at least one.
+
+        Where a part of a transfer fills one, the rest of it comes with the next ones.
+        """
+        fair = _fair_bytes() // 3 // _READS // _BLOCK_BYTES * _BLOCK_BYTES
+        size = min(self._incoming_bytes, max(_BLOCK_BYTES, fair))
+        deadline = time.monotonic() + timeout_s
+        answers = self._incoming_bytes == _BLOCK_BYTES
+        count = _READS if answers else max(_READS, QUEUED_BYTES // self._incoming_bytes)
+        while len(self._coming_in) < count:
             transfer = Transfer(self._in.bEndpointAddress, self._room(size), size)
-            queue.submit(transfer)
+            if not self._coming_in:
+                _submit(queue, transfer, deadline)
+            elif not _fits(queue, transfer):
+                return
             self._coming_in.append(transfer)
 
     def _read_posted(self, queue: Queue, timeout_s: float) -> memoryview:
         if self._shown is not None:
             self._spare.append(self._shown)
             self._shown = None
-        self._post_reads(queue)
+        self._post_reads(queue, timeout_s)
         transfer = self._coming_in[0]
         if not queue.wait(transfer, timeout_s):
             raise usb.core.USBTimeoutError("Operation timed out", None, errno.ETIMEDOUT)
@@ -132,16 +153,19 @@ class UsbTransport:
         rounded = -(-transfer_bytes // _BLOCK_BYTES) * _BLOCK_BYTES
         self._incoming_bytes = min(rounded + _BLOCK_BYTES, READ_BYTES)
         if self._queue is not None:
+            _listening.add(self)
             try:
-                self._post_reads(self._queue)
+                self._post_reads(self._queue, _PATIENCE_S)
             except (usb.core.USBError, NotImplementedError) as error:
                 raise self._failed(error, "read from") from error
 
     def _room(self, size: int) -> array.array[int]:
-        """Return a buffer for at least size bytes."""
-        for index, buffer in enumerate(self._spare):
-            if len(buffer) >= size:
-                return self._spare.pop(index)
+        """Return a buffer for at least size bytes, the smallest that is there."""
+        fitting = [buffer for buffer in self._spare if len(buffer) >= size]
+        if fitting:
+            found = min(fitting, key=len)
+            self._spare = [buffer for buffer in self._spare if buffer is not found]
+            return found
         self._spare.clear()
         return array.array("B", bytes(size))
 
@@ -156,20 +180,32 @@ class UsbTransport:
         if self._queue is None or len(view) > WRITE_BYTES:
             self.write(view, timeout_s, zlp=zlp)
             return
-        most = max(QUEUED_BYTES - len(view), len(view))
-        self._await_out(self._queue, timeout_s, most)
+        deadline = time.monotonic() + timeout_s
+        most = min(max(QUEUED_BYTES, 2 * len(view)), max(2 * _BLOCK_BYTES, _fair_bytes() * 2 // 3))
+        step = max(_BLOCK_BYTES, most // 2 // _BLOCK_BYTES * _BLOCK_BYTES)
+        done = 0
         try:
-            self._submit_out(self._queue, view)
-            if zlp and len(view) % self.packet_bytes == 0:
-                self._submit_out(self._queue, view[:0])
+            while done < len(view):  # in parts of whole packets: on the link it is one transfer
+                part = view[done : done + step]
+                self._post_part(self._queue, part, most, deadline)
+                done += len(part)
+            if not done or (zlp and done % self.packet_bytes == 0):
+                self._post_part(self._queue, view[:0], most, deadline)
+        except TransportTimeoutError as error:
+            error.done_bytes = done
+            raise
         except (usb.core.USBError, NotImplementedError) as error:
             raise self._failed(error, "write to") from error
 
-    def _submit_out(self, queue: Queue, view: memoryview) -> None:
+    def _post_part(self, queue: Queue, view: memoryview, most_bytes: int, deadline: float) -> None:
+        self._await_out(queue, deadline - time.monotonic(), most_bytes - len(view))
         buffer = self._room(len(view))
         memoryview(buffer)[: len(view)] = view
         transfer = Transfer(self._out.bEndpointAddress, buffer, len(view))
-        queue.submit(transfer)
+        while self._going_out and not _fits(queue, transfer):
+            self._await_out(queue, deadline - time.monotonic(), self.underway_bytes - 1)
+        if not self._going_out:
+            _submit(queue, transfer, deadline)
         self._going_out.append(transfer)
 
     def finish(self, timeout_s: float) -> None:
@@ -249,11 +285,45 @@ class UsbTransport:
 
     def close(self) -> None:
         """See Transport."""
+        _listening.discard(self)
         self._cancel_all()
         try:
             usb.util.dispose_resources(self._device)
         except (usb.core.USBError, NotImplementedError) as error:
             _log.debug("closing %s: %s", self.description, error)
+
+
+def _fair_bytes() -> int:
+    """Return how much of what the system lends one of the open phones may use."""
+    return _LENT_BYTES // max(1, len(_listening))
+
+
+def _submit(queue: Queue, transfer: Transfer, deadline: float) -> None:
+    """Submit transfer, once the system has memory for it: others give theirs back soon.
+
+    Raises:
+        USBError: it cannot be submitted, or there is none until deadline.
+    """
+    while True:
+        try:
+            queue.submit(transfer)
+        except usb.core.USBError as error:
+            if error.errno != errno.ENOMEM or time.monotonic() >= deadline:
+                raise
+        else:
+            return
+        time.sleep(_AGAIN_S)
+
+
+def _fits(queue: Queue, transfer: Transfer) -> bool:
+    """Submit transfer; False if the system has no memory for it."""
+    try:
+        queue.submit(transfer)
+    except usb.core.USBError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        return False
+    return True
 
 
 def endpoints(interface: Any) -> tuple[Any, Any]:  # noqa: ANN401
@@ -287,5 +357,12 @@ def _translate(error: Exception, description: str, doing: str) -> TransportError
     if number == errno.EOVERFLOW:
         return TransportError(f"{description} sent more than a packet: data was lost.")
     if number == errno.ENOMEM:
-        return TransportError("The system has no memory left for USB transfers.")
+        return TransportError(
+            "The system has no memory left for USB transfers.",
+            remedies=(
+                "Connect fewer phones at once, or end other programs that use USB.",
+                "On Linux, let USB have more: echo 128 | sudo tee"
+                " /sys/module/usbcore/parameters/usbfs_memory_mb",
+            ),
+        )
     return TransportError(f"Could not {doing} {description}: {error}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import errno
+import threading
 from collections import deque
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from edl.virtual.faults import Kind
 
 _FROM_DEVICE, _GET_DESCRIPTOR = 0x80, 0x06
 _FOR_EVER_US = 3600 * 1_000_000  # time-out 0 waits for ever; nobody wants that of a test
-_LARGEST_TRANSFER_BYTES = 16 * 1024 * 1024  # Linux' usbfs_memory_mb
+_LENT_BYTES = 16 * 1024 * 1024  # Linux' usbfs_memory_mb: for all transfers of all programs
 
 IO, ACCESS, NO_DEVICE, NOT_FOUND, BUSY = -1, -3, -4, -5, -6
 TIMEOUT, OVERFLOW, PIPE, NO_MEMORY, NOT_SUPPORTED, OTHER = -7, -8, -9, -11, -12, -99
@@ -73,6 +74,7 @@ class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
         self._devices: list[UsbDevice] = []
         self._next_address = 2  # 1 is the root hub
         self._next_port = 1
+        self._memory = Memory()
 
     def new_port(self) -> int:
         """Return the number of a free socket."""
@@ -198,7 +200,7 @@ class VirtualBackend(usb.backend.IBackend):  # type: ignore[misc]
 
     def open_queue(self, dev_handle: Handle) -> Queued:
         """Return what queues transfers of an open device (edl.transport.queue.Queue)."""
-        return Queued(dev_handle)
+        return Queued(dev_handle, self._memory)
 
     def ctrl_transfer(
         self,
@@ -301,17 +303,38 @@ class Submitted(Protocol):
     failure: tuple[str, int | None, int | None] | None
 
 
+class Memory:
+    """What the system lends for transfers that are under way, to all programs together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lent_bytes = 0
+
+    def lend(self, size_bytes: int) -> None:
+        """Lend so much, or take back what is negative.
+
+        Raises:
+            USBError: there is not so much left.
+        """
+        with self._lock:
+            if size_bytes > 0 and self._lent_bytes + size_bytes > _LENT_BYTES:
+                _fail(NO_MEMORY)
+            self._lent_bytes += size_bytes
+
+
 class Queued:
     """Transfers that follow one another without the host. They move when the host waits."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, memory: Memory) -> None:
         self._handle = handle
+        self._memory = memory
         self._waiting: dict[int, deque[tuple[Submitted, float]]] = {IN: deque(), OUT: deque()}
         handle.device.controller.take_in = self._take_in
 
     def submit(self, transfer: Submitted) -> None:
         """Take transfer, in its turn."""
         clock = _present(self._handle).controller.clock
+        self._memory.lend(transfer.size)
         clock.enter()
         self._waiting[transfer.endpoint].append((transfer, clock.now_us))
         clock.leave()
@@ -351,13 +374,18 @@ class Queued:
                 _fail(_STATUS[status])
         except usb.core.USBError as error:
             transfer.failure = error.strerror, error.backend_error_code, error.errno
-        transfer.done = True
+        self._end(transfer)
         return True
+
+    def _end(self, transfer: Submitted) -> None:
+        if not transfer.done:
+            transfer.done = True
+            self._memory.lend(-transfer.size)
 
     def cancel(self, transfers: Iterable[Submitted]) -> None:
         """Forget transfers."""
         for transfer in transfers:
-            transfer.done = True
+            self._end(transfer)
         for endpoint, waiting in self._waiting.items():
             self._waiting[endpoint] = deque(pair for pair in waiting if not pair[0].done)
 
@@ -377,7 +405,7 @@ def _move(
     device = _present(handle)
     if not device.configuration or endpoint not in {IN, OUT} or not _take(device, handle):
         _fail(IO)
-    if len(view) > _LARGEST_TRANSFER_BYTES:
+    if len(view) > _LENT_BYTES:
         _fail(NO_MEMORY)
     move = device.controller.read if endpoint == IN else device.controller.write
     return move(view, timeout_us, submitted_us)
