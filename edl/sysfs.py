@@ -59,6 +59,22 @@ def phones(root: str = "") -> list[str]:
     return places
 
 
+def shape(root: str = "") -> tuple[str, ...] | None:
+    """Return what changes whenever a device comes, goes, or comes back; None where nobody knows.
+
+    A device that comes back at its port gets another number. root: see `is_bare`.
+    """
+    found = []
+    try:
+        for name in sorted(os.listdir(root + _DEVICES)):  # noqa: PTH208
+            if ":" not in name:
+                with open(f"{root}{_DEVICES}/{name}/devnum", "rb") as file:  # noqa: PTH123  # no pathlib
+                    found.append(f"{name} {file.read(16)!r}")
+    except OSError:  # also one that goes at this moment
+        return None
+    return tuple(found)
+
+
 def _has_no_usb(root: str) -> bool:
     """Tell whether this kernel knows of no USB at all, as those of many containers."""
     try:

@@ -79,6 +79,8 @@ class Phones:
         self._over = threading.Event()
         self._changed: Callable[[], None] = lambda: None
         self._busy: Callable[[str], str | None] = lambda _: None
+        self._bus: tuple[str, ...] | None = None  # its shape, when it was looked at
+        self._on_bus: list[Place] = []
         self.problem = ""  # why the bus cannot be looked at
 
     def connect(self, changed: Callable[[], None], busy: Callable[[str], str | None]) -> None:
@@ -175,13 +177,11 @@ class Phones:
         self._again.set()
 
     def _of_bus(self) -> list[Place]:
-        found = []
         problem: EdlError | None = None
-        if not sysfs.is_bare():
-            try:
-                found = [_of_usb(each) for each in discovery.find()]
-            except EdlError as error:  # a driver may show phones as ports
-                problem = error
+        try:
+            found = self._of_usb()
+        except EdlError as error:  # a driver may show phones as ports
+            found, problem = [], error
         ports = [
             Place(f"port {port.name}", port.name, port.serial or "", port=True)
             for port in serial.find_ports()
@@ -191,8 +191,18 @@ class Phones:
             raise problem
         return found + ports
 
+    def _of_usb(self) -> list[Place]:
+        """Return the phones on USB; where the bus has not changed, without asking them again."""
+        bus = sysfs.shape()
+        same = bus is not None and bus == self._bus
+        if not same or any(place.problem for place in self._on_bus):
+            self._bus = None  # if looking fails, it is looked again
+            self._on_bus = [] if sysfs.is_bare() else [*map(_of_found, discovery.find())]
+            self._bus = bus
+        return list(self._on_bus)
 
-def _of_usb(found: discovery.Found) -> Place:
+
+def _of_found(found: discovery.Found) -> Place:
     return Place(
         f"usb {found.location}",
         found.location,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from pathlib import Path
 
@@ -97,3 +98,20 @@ def test_a_kernel_without_usb(tmp_path: Path) -> None:
     (tmp_path / "dev/bus/usb").rmdir()
     (tmp_path / "sys/bus/usb").mkdir()
     assert not sysfs.is_bare(str(tmp_path))
+
+
+def test_the_shape_of_the_bus_tells_what_came_and_went(tmp_path: Path) -> None:
+    root = computer(tmp_path, ROOT_HUB, KEYBOARD)
+    assert sysfs.shape(root) is None  # not as Linux has it
+    devices = tmp_path / "sys/bus/usb/devices"
+    for name in ("1-1", "1-2"):
+        (devices / name / "devnum").write_text("3\n")
+    before = sysfs.shape(root)
+    assert before is not None
+    assert len(before) == 2
+    assert sysfs.shape(root) == before
+    (devices / "1-2" / "devnum").write_text("4\n")  # unplugged, and plugged in again
+    assert sysfs.shape(root) not in {before, None}
+    shutil.rmtree(devices / "1-2")
+    assert len(sysfs.shape(root) or ()) == 1
+    assert sysfs.shape(str(tmp_path / "nowhere")) is None

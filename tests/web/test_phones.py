@@ -34,6 +34,7 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list of what is on the bus; ports stand there with their names."""
     there: list[Any] = []
     monkeypatch.setattr(sysfs, "is_bare", lambda: False)
+    monkeypatch.setattr(sysfs, "shape", lambda: None)
     monkeypatch.setattr(discovery, "find", lambda: [x for x in there if x.__class__ != FoundPort])
     monkeypatch.setattr(
         serial, "find_ports", lambda: [x for x in there if isinstance(x, FoundPort)]
@@ -93,6 +94,28 @@ def test_a_bare_bus_is_not_asked(bus: list[Any], monkeypatch: pytest.MonkeyPatch
     bus.append(found())
     phones = Phones()
     assert not phones.look()
+
+
+def test_phones_are_asked_again_only_where_the_bus_has_changed(
+    bus: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    shape = ["1-4 3"]
+    monkeypatch.setattr(sysfs, "shape", lambda: tuple(shape))
+
+    def find() -> list[Any]:
+        asked.append(1)
+        return list(bus)
+
+    monkeypatch.setattr(discovery, "find", find)
+    bus.append(found())
+    phones = Phones()
+    assert [phones.look(), phones.look(), len(asked)] == [True, False, 1]
+    shape[0] = "1-4 4"
+    bus[0] = found(problem="access denied")
+    assert [phones.look(), len(asked)] == [True, 2]
+    bus[0] = found()  # somebody has given the permission
+    assert [phones.look(), phones.look(), len(asked)] == [True, False, 3]
 
 
 def test_a_phone_that_our_own_job_has_is_no_trouble() -> None:
