@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,6 +31,7 @@ ORDER = getattr(signal, "SIGUSR1", signal.SIGINT)
 _OWN: bool = ORDER != signal.SIGINT
 _PIECE_BYTES = 64 * 1024
 _LOOK_S = 0.5  # Windows tells a waiting thread nothing of Ctrl-C
+_TWICE_S = 1.0
 _MOST_NOTICES = 20
 _MOST_TOLD_CHARS = 64 * 1024
 
@@ -104,6 +106,7 @@ class Dialog:
         self._open = ""  # kind of the question that waits for its answer
         self._answer: bool | str | None = None
         self._order: Stop | None = None
+        self._heeded: tuple[Stop | None, float] = None, 0.0  # the last order, and when
         self._ended = self._closed = False
         self._left_out = 0
         self._notices: list[str] = []
@@ -121,13 +124,14 @@ class Dialog:
         return self
 
     def close(self) -> None:
-        """Heed nothing more."""
+        """Heed nothing more. It may be called again."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._before is not None:
+            before, self._before = self._before, None
+        if before is not None:
             signal.signal(ORDER, signal.SIG_IGN)  # one that is under way would end the process
-            signal.signal(ORDER, self._before)
+            signal.signal(ORDER, before)
 
     def _listen(self) -> None:
         lines = Lines()
@@ -177,7 +181,11 @@ class Dialog:
 
         A signal that comes just before the thread begins to wait does not end that wait: so it is
         sent until it has been heeded. (On Windows no signal ends most waits, nor does Ctrl-C.)
+        Whoever clicks twice does not interrupt how the first order is carried out.
         """
+        last, since = self._heeded
+        if time.monotonic() - since < _TWICE_S and (last is Stop.AT_ONCE or order is last):
+            return
         self._order = order
         while not (self._open or self._closed):
             _interrupt()
@@ -185,6 +193,7 @@ class Dialog:
                 self._changed.wait(_LOOK_S)
             if not _OWN or self._order is None:
                 break
+        self._heeded = order, time.monotonic()
 
     def _leave_out(self, why: str) -> None:
         self._left_out += 1

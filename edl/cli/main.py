@@ -212,6 +212,10 @@ def _run(arguments: list[str], settings: Settings) -> int:
         failure: BaseException = error
     except Exception as error:  # noqa: BLE001  # the last line: no traceback ever reaches a user
         failure = error
+    if settings.talk is not None:
+        settings.talk.close()  # it ends already
+    # CPython would end as SIGINT does if that came while it made a dataclass, as imports do
+    eval("0")  # noqa: S307
     from edl.cli import failures  # noqa: PLC0415  # only when something failed
 
     settings.json = settings.json or "--json" in arguments or "--dialog" in arguments

@@ -208,7 +208,7 @@ def test_scripts_are_asked_nothing(edl: Edl, phone: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("orders", "words"),
-    [(["gently", "gently"], "Stopped as you asked."), (["at once"], "Stopped at once")],
+    [(["gently"], "Stopped as you asked."), (["gently", "at once"], "Stopped at once")],
 )
 def test_orders_in_the_middle(
     talk: Talk, phone: Path, mini: Path, monkeypatch: pytest.MonkeyPatch,
@@ -225,6 +225,7 @@ def test_orders_in_the_middle(
     def order() -> None:
         for each in orders:
             talk.tell({"stop": each})
+            talk.tell({"stop": each})  # a second click
             assert heeded.acquire(timeout=20)
 
     heeded.acquire()
