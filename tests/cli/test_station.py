@@ -7,10 +7,12 @@ import csv
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from edl.cli.commands import rawprogram
 from edl.cli.options import Settings
-from edl.cli.station import metrics
+from edl.cli.station import health, metrics
 from edl.cli.station.crew import Crew, Wanted
 from edl.cli.station.rows import Row, State, as_csv
 from edl.cli.station.worker import Order
@@ -308,8 +310,30 @@ def test_figures_of_phones_at_work_and_odd_names() -> None:
     assert (moved.labels["serial"], moved.value) == ('a"\\\n', 5)
 
 
-def test_figures_that_cannot_be_written(edl: Edl, rom: Path, tmp_path: Path) -> None:
-    path = tmp_path / "no" / "edl.prom"
-    result = edl("--virtual", "qcm2290", "station", rom, "--count", "1", *YES, "--metrics", path)
+@pytest.mark.parametrize("option", ["--metrics", "--health"])
+def test_files_that_cannot_be_kept(edl: Edl, rom: Path, tmp_path: Path, option: str) -> None:
+    path = tmp_path / "no" / "such.file"
+    result = edl("--virtual", "qcm2290", "station", rom, "--count", "1", *YES, option, path)
     assert result.status == 7
     assert "error[disk]" in result.err
+
+
+def test_health_in_one_line(edl: Edl, bench: Path, rom: Path, tmp_path: Path) -> None:
+    path = tmp_path / "health"
+    edl("--virtual", bench, "station", rom, "--count", "3", *YES, "--health", path)
+    assert path.read_text() == "failing 3 phones: 2 done, 1 failed; ended\n"
+
+
+def test_health_of_phones_at_work() -> None:
+    rows = [Row("1-1"), Row("1-2"), Row("1-3"), Row("1-4")]
+    rows[1].state = rows[2].state = State.WRITING
+    rows[1].done_bytes, rows[1].writing_since = 40 << 20, time.monotonic() - 60
+    assert re.fullmatch(
+        r"ok 4 phones: 2 connecting, 2 writing, 0 done, 0 failed; (39|40)(\.\d+)? MiB/min\n",
+        health.line(rows, ended=False),
+    )
+    rows[3].end(State.STOPPED, {})
+    rows[0].end(State.LEFT_ALONE, {})
+    assert health.line(rows[:1] + rows[3:], ended=True) == (
+        "failing 2 phones: 0 done, 1 failed, 1 stopped; ended\n"
+    )

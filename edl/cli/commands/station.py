@@ -17,8 +17,9 @@ from edl.cli.commands import rawprogram
 from edl.cli.dialog import Stop
 from edl.cli.options import Settings, change_options, once, phone_options
 from edl.cli.ready import boot_options
-from edl.cli.station import metrics, rows, shared, table
+from edl.cli.station import rows, shared, table
 from edl.cli.station.crew import Crew, Wanted
+from edl.cli.station.kept import KeptFiles
 from edl.cli.station.rows import Row, State
 from edl.cli.station.worker import Order
 from edl.errors import NoDeviceError, StationError, UsageError
@@ -44,6 +45,7 @@ _SUMMARIES = {".csv": rows.as_csv, ".json": rows.as_json}
 @once("--summary", metavar="FILE", help="Write what became of each phone, as .csv or .json.")
 @once("--reports", metavar="DIR", help="Write a page a phone into this folder.")
 @once("--metrics", metavar="FILE", help="Keep figures for monitoring (OpenMetrics) in this file.")
+@once("--health", metavar="FILE", help="Keep one line about how it goes in this file.")
 @phone_options
 @click.pass_obj
 def command(settings: Settings, /, **arguments: Any) -> None:  # noqa: ANN401
@@ -95,7 +97,9 @@ def run(settings: Settings, wanted: Wanted, arguments: Mapping[str, Any]) -> Non
             app.emit(Stage("unpacked", f"{format_size(size)} once for all phones"))
     checks = {"no_boot_check": arguments.get("no_boot_check"), "watch": 0.0}
     order = Order(request, settings, arguments["yes"], checks, reports)
-    found = _flash(settings, order, wanted, app.ids, arguments.get("metrics"))
+    seen: list[Row] = []
+    with KeptFiles(seen, arguments.get("metrics"), arguments.get("health")) as kept:
+        found = _flash(settings, order, wanted, app.ids, seen, kept)
     _conclude(app, found, summary)
 
 
@@ -110,9 +114,13 @@ def _flash(
     order: Order,
     wanted: Wanted,
     ids: tuple[int | None, int | None],
-    figures: str | None,
+    seen: list[Row],
+    kept: KeptFiles,
 ) -> list[Row]:
-    """Let the crew work until it is done, or somebody stops it; return all rows."""
+    """Let the crew work until it is done, or somebody stops it; return all rows.
+
+    seen: becomes all rows. kept: what is to be kept up to date meanwhile.
+    """
     with contextlib.ExitStack() as opened:
         opened.enter_context(logs.kept(settings))
         bench = None
@@ -121,14 +129,11 @@ def _flash(
             bench = opened.enter_context(Bench(settings.virtual, faults))
         elif settings.faults:
             raise UsageError("--fault is for virtual phones.", remedies=("Add --virtual NAME*4.",))
-        seen: list[Row] = []
-        kept = metrics.MetricsFile(Path(figures).absolute(), seen) if figures else None
         board = opened.enter_context(table.board(settings, seen))
 
         def tell(row: Row) -> None:
             board(row)
-            if kept is not None:
-                kept.update(now=row.ended)
+            kept.update(now=row.ended)
 
         crew = Crew(
             order,
@@ -138,6 +143,7 @@ def _flash(
             phones=bench.phones if bench is not None else None,
             ids=ids,
             rows=seen,
+            looked=kept.update,
         )
 
         def stop(order: Stop | None) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,8 +77,10 @@ class Crew:
         phones: Mapping[str, VirtualPhone] | None = None,
         ids: tuple[int | None, int | None] = (None, None),
         rows: list[Row] | None = None,
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make it ready. rows: is filled, for those who look on."""
+        """Make it ready. rows: is filled, for those who look on. looked: called in each round."""
+        self._looked = looked
         self._order = order
         self._wanted = wanted
         self._tell = tell
@@ -102,6 +104,7 @@ class Crew:
             for each in found:
                 self._meet(each)
             self._first = False
+        self._looked()
         return self._goes_on()
 
     def run(self) -> None:

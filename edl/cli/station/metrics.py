@@ -1,26 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a station has done, for monitoring: figures in a file.
+"""What a station has done, as figures for monitoring.
 
-Nothing listens: whoever collects figures reads the file, as node_exporter's textfile collector
-does.
+Nothing listens: whoever collects them reads a file, as node_exporter's textfile collector does.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from edl import openmetrics
 from edl.cli.station.rows import Row, State
-from edl.errors import DiskError
 from edl.openmetrics import Family, Sample
-from edl.outfile import new_file
-
-_AGAIN_S = 1.0
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -70,31 +61,3 @@ def _families(rows: Sequence[Row]) -> Iterator[Family]:
         (Sample(len(done), suffix="_count"), Sample(round(sum(done), 3), suffix="_sum")),
         "seconds",
     )
-
-
-class MetricsFile:
-    """Keeps a file of figures up to date, once a second at most; who reads it finds it whole."""
-
-    def __init__(self, path: Path, rows: Sequence[Row]) -> None:
-        """Make it ready, and write it for the first time.
-
-        Raises:
-            DiskError: the file cannot be written.
-        """
-        self._path = path
-        self._rows = rows
-        self._lock = threading.Lock()
-        self._written = 0.0
-        self._write()
-
-    def update(self, *, now: bool = False) -> None:
-        """Write the figures, if that was not done just before. A full disk stops no phone."""
-        with self._lock, contextlib.suppress(DiskError):
-            if now or time.monotonic() - self._written >= _AGAIN_S:
-                self._write()
-
-    def _write(self) -> None:
-        self._written = time.monotonic()
-        data = text(list(self._rows)).encode()
-        with new_file(self._path, size_bytes=len(data)) as file:
-            file.write(data)
