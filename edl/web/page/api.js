@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is asked of the server, and what it tells by itself. All addresses are its own.
 
+const FIRST_MS = 300; // until it is tried again when the server is gone, and later on
+const RETRY_MS = 2000;
+
 /** The server said no, or is gone. status: 0 where nobody answered. */
 export class ApiError extends Error {
   constructor(status, message) {
@@ -51,12 +54,14 @@ export const files = (path) => ask(`files?path=${encodeURIComponent(path)}`);
  * Hear what the server tells by itself, and go on doing so when it was gone.
  * hear: {open, lost, phones, job, line, forgotten}; lost is called with the error's status.
  */
-export function events(hear, retryMs = 2000) {
+export function events(hear) {
   let source = null;
+  let tries = 0;
   const again = (status) => {
     source?.close();
     hear.lost(status);
-    setTimeout(connect, retryMs);
+    setTimeout(connect, tries ? RETRY_MS : FIRST_MS);
+    tries += 1;
   };
   async function connect() {
     try {
@@ -65,6 +70,7 @@ export function events(hear, retryMs = 2000) {
       again(error.status ?? 0);
       return;
     }
+    tries = 0;
     source = new EventSource("api/events");
     for (const kind of ["phones", "job", "line", "forgotten"]) {
       source.addEventListener(kind, (event) => hear[kind](JSON.parse(event.data)));

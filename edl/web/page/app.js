@@ -48,7 +48,7 @@ function show() {
   const moved = at !== location.hash;
   if (moved) enter(view, route);
   // a view of another address is another page: nothing of it is used again
-  render(element("main"), h("div", { key: at, class: "view" }, view.view(route, local)));
+  render(element("main"), h("div", { key: at, class: "view", "data-view": at }, view.view(route, local)));
   document.title = `${view.title(route)} \u2013 edl`;
   if (moved) arrive();
   questions.tend(job.nameOf);
@@ -120,6 +120,10 @@ function news(what, before, now) {
 }
 
 addEventListener("hashchange", show);
+element("skip-link").onclick = (event) => { // the address is the view's
+  event.preventDefault();
+  element("main").focus();
+};
 watch(show);
 start(news);
 show();

@@ -85,7 +85,9 @@ function outcome(job, lines, local) {
   }
   if (job.kind === "station") return station.table(job, lines);
   return [
-    job.result && DRAWN[job.kind]?.(job.result),
+    job.result && DRAWN[job.kind] && [
+      h("h2", { id: "outcome", key: "outcome" }, "What came of it"), DRAWN[job.kind](job.result),
+    ],
     !job.result && results.parts(job.error?.parts),
     plan && h("details", { key: "plan", id: "plan" }, h("summary", {}, "The plan of this job"),
       plans.drawn(plan)),

@@ -58,7 +58,7 @@ export function storageMap(result) {
   return [
     h("ul", { class: "legend", "aria-label": "What the signs mean" },
       h("li", {}, swatch("unique"),
-        "exists only once, on this phone alone: calibration, numbers, keys, your data"),
+        "exists only once, on this phone alone: calibration, numbers, keys"),
       h("li", {}, swatch("partition"), "a partition: a named part of the storage"),
       h("li", {}, swatch("free"), FATES.free.words)),
     several && h("p", { class: "soft" },
