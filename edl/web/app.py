@@ -29,6 +29,7 @@ from edl.web.phones import Phones
 
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",
           ".svg": "image/svg+xml", ".png": "image/png", ".json": "application/json"}  # fmt: skip
+_STUMBLED = "edl has stumbled over this request. Its log (edl.log) says more."
 _MOST_REPORT_BYTES = 64 << 20
 
 
@@ -78,9 +79,18 @@ def application(site: Site) -> Starlette:
             EdlError: lambda _, error: _error(400, str(error)),
             NotNowError: lambda _, error: _error(409, str(error)),
             NoSuchJobError: lambda *_: _error(404, "There is no such job, or not any more."),
+            Exception: lambda *_: _error(500, _STUMBLED),
             HTTPException: lambda _, error: _error(error.status_code, error.detail),
         },
     )
+
+
+class _Json(JSONResponse):
+    """JSON in ASCII: what a child prints, or a file is called, may hold halves of letters."""
+
+    def render(self, content: object) -> bytes:
+        """See starlette."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 class _Answers:
@@ -97,7 +107,7 @@ class _Answers:
 
     def state(self, _request: Request) -> Response:
         site = self._site
-        return JSONResponse(
+        return _Json(
             {
                 "version": edl.__version__,
                 **site.phones_data(),
@@ -114,19 +124,19 @@ class _Answers:
         return StreamingResponse(stream, media_type="text/event-stream")
 
     def files(self, request: Request) -> Response:
-        return JSONResponse(files.listing(request.query_params.get("path") or self._site.home))
+        return _Json(files.listing(request.query_params.get("path") or self._site.home))
 
     async def start(self, request: Request) -> Response:
         order = orders.read(await _body(request))
         job = await asyncio.to_thread(self._site.keeper.start, order)
-        return JSONResponse(job.data(), 201)
+        return _Json(job.data(), 201)
 
     def job(self, request: Request) -> Response:
         text = request.query_params.get("from", "0")
         if not text.isascii() or not text.isdecimal() or len(text) > 9:
             raise UsageError("'from' is the number of a line.")
         job = self._site.keeper.job(request.path_params["id"])
-        return JSONResponse({**job.data(), "lines": job.since(int(text))})
+        return _Json({**job.data(), "lines": job.since(int(text))})
 
     async def answer(self, request: Request) -> Response:
         job = self._site.keeper.job(request.path_params["id"])
@@ -208,4 +218,4 @@ def _object(body: object, keys: set[str]) -> dict[str, Any]:
 
 
 def _error(status: int, message: str) -> Response:
-    return JSONResponse({"error": {"message": message}}, status)
+    return _Json({"error": {"message": message}}, status)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import secrets
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 64 * 1024
 _TOKEN_BYTES = 32
@@ -83,7 +86,10 @@ class Guard:
         except RefusedError as refusal:
             await answer.refuse(refusal, plain=not str(scope["path"]).startswith("/api/"))
             return
-        await self._app(scope, receive, answer.send)
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:  # noqa: BLE001  # it has been told as well as may be
+            _log.exception("%s %s", scope["method"], scope["path"])
 
     def _from_here(self, headers: Mapping[str, list[str]]) -> None:
         hosts = headers.get("host", [])

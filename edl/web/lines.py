@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Reader:
         if not raw.strip():
             return None
         try:
-            found = json.loads(raw, parse_constant=_refuse)
+            found = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or not isinstance(found.get("type"), str):
@@ -74,6 +75,11 @@ class Reader:
 
 def _refuse(text: str) -> float:
     raise ValueError(f"{text} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 @dataclass(frozen=True)

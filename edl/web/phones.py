@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from edl.errors import EdlError, UsageError
 from edl.transport import discovery, serial
 from edl.virtual.saved import Saved, State
 from edl.virtual.states import CRASHED
+
+_log = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 _MODES = {State.BOOT_ROM: "edl", State.PROGRAMMER: "edl"}
@@ -136,6 +139,9 @@ class Phones:
             problem = ""
         except EdlError as error:
             found, problem = [], error.message
+        except Exception as error:  # noqa: BLE001  # whatever a driver does: look again
+            _log.exception("looking for phones")
+            found, problem = [], f"Phones cannot be looked for: {error}"
         busy = {phone for phone in self._known() if self._busy(phone) is not None}
         with self._lock:
             # that our own job has a phone is no trouble

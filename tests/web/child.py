@@ -30,7 +30,9 @@ def main(manner: str) -> int:
     if manner == "garbage":
         out = sys.stdout.buffer
         for text in (b"\xff\xfe\x00", b"nonsense", b'{"a": NaN}', b"[" * 100_000, b"[1]", b"",
-                     b'{"type": 3}', b'{"type": "question", "id": "x"}', b"9" * 5000,
+                     b'{"type": 3}',
+                     b'{"type": "x", "n": 1e999}', b'{"type": "\\ud800"}',
+                     b'{"type": "question", "id": "x"}', b"9" * 5000,
                      b'{"type": "event", "event": "progress", "done_bytes": -1}'):  # fmt: skip
             out.write(text + b"\n")
         out.write(b'{"type": "event", "text": "' + b"x" * (10 << 20) + b'"}\n')

@@ -202,6 +202,23 @@ def test_other_kinds_of_connections() -> None:
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
+def test_a_mistake_of_ours_is_told_and_kept(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make()
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.site.phones, "data", broken)
+    answer = world.browser.ask("GET", f"/api/state?token={TOKEN}")
+    assert answer.status == 500
+    assert "stumbled" in answer.json["error"]["message"]
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "ZeroDivisionError" in caplog.text
+    assert TOKEN not in caplog.text
+
+
 def test_port_80_is_left_out_by_browsers() -> None:
     async def app(_scope: object, _receive: object, send: object) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]

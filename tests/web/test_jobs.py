@@ -86,7 +86,10 @@ def test_garbage_becomes_notices(make: Make) -> None:
     assert (data["state"], data["result"], data["progress"]) == ("done", {"ok": True}, None)
     lines = [row["line"] for row in job.since(0)]
     notices = [line["text"] for line in lines if line.get("event") == "notice"]
-    assert len(notices) == 9
+    assert len(notices) == 10
+    answer = world.browser.ask("GET", f"/api/jobs/{job.id}").json
+    assert answer["lines"] == job.since(0)
+    assert any(line["type"] == "\ud800" for line in lines)  # half a letter
     assert any("a line of 1048" in text for text in notices)
     assert all(len(text) < 300 for text in notices)
     assert job.lines.size < 10_000

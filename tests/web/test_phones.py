@@ -89,6 +89,17 @@ def test_a_bus_that_cannot_be_looked_at(bus: list[Any], monkeypatch: pytest.Monk
     assert ([row["place"] for row in phones.data()], phones.problem) == (["COM5"], "")
 
 
+@pytest.mark.usefixtures("bus")
+def test_a_driver_that_stumbles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> list[Any]:
+        raise OSError("the list cannot be read")
+
+    monkeypatch.setattr(serial, "find_ports", broken)
+    phones = Phones()
+    assert phones.look()
+    assert "the list cannot be read" in phones.problem
+
+
 def test_a_bare_bus_is_not_asked(bus: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sysfs, "is_bare", lambda: True)
     bus.append(found())
