@@ -133,4 +133,20 @@ def test_phones_are_matched_by_port_path_or_serial(rack: Rack, tmp_path: Path) -
         "no phone there": None,
         "its system runs": None,
         "another serial": None,
+        "not agreed": ["rawprogram", str(tool)],
+        "agreed": ["rawprogram", str(tool), "--yes"],
     }
+
+
+def test_jumpstarter(rack: Rack, package: Path, tmp_path: Path) -> None:
+    """Its exporter and client, in one process; the phone is unplugged in the middle."""
+    phone = new_phone(tmp_path / "phone", "0x66666666", "fault=unplug@out:1200000")
+    tool = Path(sys.executable).with_name("edl")
+    told = rack.told(rack.begin("jump", tool, phone, package, tmp_path / "cache"))
+    assert told["serial"] == "66666666"
+    assert told["gone"][:2] == ["device-gone", 4]
+    assert "is incomplete" in told["gone"][2]
+    assert told["resumed"] == len(IMAGES["one.img"])
+    assert len(told["kept"]) == 1, "sent once"
+    assert on_the_disk(phone) == IMAGES
+    assert Path(f"{phone}.read").read_bytes() == IMAGES["one.img"]
