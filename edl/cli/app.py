@@ -308,6 +308,7 @@ class App:
             phone = self._reach.phone()
             if self.recorder is not None:
                 self.recorder.phone(phone)
+            opened.enter_context(logs.about(" ".join(phone.place.split()[1:2]), phone.serial))
             yield phone
 
     def restarted(self) -> Phone:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The log: to stderr with -v, to a file with --log-file, and always to the user's data folder."""
+"""The log: to stderr with -v, to a file with --log-file, and always to the user's data folder.
+
+A record is a line; in a file NAME.jsonl it is a JSON object, for programs. With it stands which
+phone it is about: a station works on many at a time.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,13 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from io import TextIOWrapper
+from pathlib import Path
+
+import click
 
 import edl
 from edl.cli import terminal
@@ -21,6 +30,17 @@ from edl.plan import home
 _log = logging.getLogger(__name__)
 
 _FORM = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_whose: ContextVar[tuple[str, str]] = ContextVar("whose", default=("", ""))
+
+
+@contextlib.contextmanager
+def about(place: str, serial: str) -> Iterator[None]:
+    """Let all that this thread logs be about a phone. Both may be empty: not known."""
+    token = _whose.set((place, serial))
+    try:
+        yield
+    finally:
+        _whose.reset(token)
 
 
 class _OneLine(logging.Formatter):
@@ -28,7 +48,39 @@ class _OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """See logging."""
-        return terminal.clean(super().formatMessage(record))
+        place, _ = _whose.get()
+        text = super().formatMessage(record)
+        return terminal.clean(f"{text} [{place}]" if place else text)
+
+
+class _Object(logging.Formatter):
+    """A record is a JSON object in a line of ASCII."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        context = click.get_current_context(silent=True)
+        self._command = context.command_path.partition(" ")[2] if context is not None else ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging."""
+        import json  # noqa: PLC0415  # nobody else needs it to log
+
+        place, serial = _whose.get()
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        told = {
+            "v": 1,
+            "time": f"{moment}.{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": terminal.clean(record.getMessage()),
+            "command": self._command,
+            "process": record.process,
+            "place": place,
+            "serial": serial,
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(told)
 
 
 class OnStderr(logging.Handler):
@@ -52,7 +104,8 @@ def kept(settings: Settings) -> Iterator[None]:
     root.propagate = False
     handlers = list(_handlers(settings))
     for handler in handlers:
-        handler.setFormatter(_OneLine(_FORM))
+        if handler.formatter is None:
+            handler.setFormatter(_OneLine(_FORM))
         root.addHandler(handler)
     _log.info("edl %s: %s", edl.__version__, " ".join(sys.argv[1:]))
     try:
@@ -71,13 +124,16 @@ def _handlers(settings: Settings) -> Iterator[logging.Handler]:
         yield stream
     if settings.log_file:
         try:
-            yield _Quiet(settings.log_file, encoding="utf-8", errors="backslashreplace")
+            file = _Quiet(settings.log_file, encoding="utf-8", errors="backslashreplace")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(
                 f"The log file {settings.log_file} cannot be written: {reason}.",
                 remedies=("Choose another file: the log is kept in your data folder anyway.",),
             ) from error
+        if Path(settings.log_file).suffix.lower() == ".jsonl":
+            file.setFormatter(_Object())
+        yield file
     with contextlib.suppress(OSError, EdlError):  # a full disk must not stop a rescue
         folder = home.make_folder(home.home() / "log")
         yield _Rotating(folder / "edl.log", encoding="utf-8", errors="backslashreplace")

@@ -272,7 +272,8 @@ _OUTPUT: tuple[Callable[[Any], Any], ...] = (
             help="JSON lines, also for questions; answers come on stdin."),
     _shared("-q", "--quiet", is_flag=True, help="Print only results and errors."),
     _shared("-v", "--verbose", count=True, help="Log to stderr; -vv with all commands."),
-    _shared("--log-file", metavar="FILE", help="Log everything to FILE."),
+    _shared("--log-file", metavar="FILE",
+            help="Log everything to FILE; FILE.jsonl: for programs."),
     _shared("--no-progress", is_flag=True, help="No progress bar."),
     _shared(
         "--color", type=click.Choice(["auto", "always", "never"]), help="Colours [default: auto].",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import logging
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from edl.cli import logs
 from edl.cli.commands import rawprogram
 from edl.cli.options import Settings
 from edl.cli.station import health, metrics
@@ -30,6 +32,7 @@ from edl.plan import history
 from edl.virtual.bench import Bench
 from edl.virtual.phone import Phone
 from tests.cli.conftest import LOADER, Edl, write_rows
+from tests.conftest import REPO
 
 IMAGES = {"a.img": (2048, b"a" * 100_000), "b.img": (4096, bytes(range(256)) * 8000)}
 YES = "--yes", "--no-boot-check"  # nothing of this starts a phone
@@ -308,6 +311,44 @@ def test_figures_of_phones_at_work_and_odd_names() -> None:
     families = families_of(metrics.text([row]))
     [moved] = families["edl_phone_moved_bytes"].samples
     assert (moved.labels["serial"], moved.value) == ('a"\\\n', 5)
+
+
+def test_the_log_for_programs_tells_whose_phone(
+    edl: Edl, bench: Path, rom: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.jsonl"
+    edl("--virtual", bench, "station", rom, "--count", "3", *YES, "--log-file", path)
+    lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    page = (REPO / "docs" / "scripting.md").read_text(encoding="utf-8")
+    table = page.partition("## Logs for programs")[2].partition("\n## ")[0]
+    fields = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) - {"traceback"}
+    assert {frozenset(line) for line in lines} == {frozenset(fields)}
+    assert {line["command"] for line in lines} == {"station"}
+    whose = {(line["place"], line["serial"]) for line in lines if "<program " in line["message"]}
+    assert whose == {("1-1", "00000001"), ("1-2", "00000002"), ("1-3", "00000003")}
+    assert ("", "") in {(line["place"], line["serial"]) for line in lines}
+    assert all(
+        re.fullmatch(r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{3}Z", each["time"]) for each in lines
+    )
+
+
+def test_a_log_for_programs_is_safe_to_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("edl"), "propagate", False)
+    path = tmp_path / "log.JSONL"
+    with logs.kept(Settings(log_file=str(path))):
+        log = logging.getLogger("edl.somewhere")
+        log.info("a\x1b[31m\n\udcff %s", "\u202e")
+        try:
+            int("odd")
+        except ValueError:
+            log.exception("a bug")
+    odd, bug = [json.loads(line) for line in path.read_text("ascii").splitlines()][-2:]
+    assert odd["message"].isprintable()
+    assert (odd["place"], odd["serial"], odd["command"]) == ("", "", "")
+    assert (bug["level"], bug["logger"]) == ("error", "edl.somewhere")
+    assert "invalid literal for int() with base 10: 'odd'" in bug["traceback"]
 
 
 @pytest.mark.parametrize("option", ["--metrics", "--health"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from edl.cli import failures, reporting
+from edl.cli import failures, logs, reporting
 from edl.cli.app import App
 from edl.cli.commands import rawprogram
 from edl.cli.options import Settings
@@ -158,7 +158,8 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """See threading.Thread. Whatever happens ends in the row."""
         try:
-            self._carry_out()
+            with logs.about(self.row.place, self.row.serial):
+                self._carry_out()
             self.row.end(State.DONE, self.row.data)
         except BaseException as error:  # noqa: BLE001  # one phone's end is nobody else's
             self._failed(error)
