@@ -2,6 +2,7 @@
 // Beginning jobs from the page.
 
 import * as api from "./api.js";
+import { used } from "./files.js";
 import { go } from "./route.js";
 import { changed, store } from "./store.js";
 
@@ -15,6 +16,7 @@ export async function begin(local, kind, phone, options = {}, { stay = false } =
   changed();
   try {
     const job = await api.begin(kind, phone, options);
+    if (options.loader) used("loaders", options.loader);
     if (!store.jobs.has(job.id)) store.jobs.set(job.id, job);
     if (!stay) go("job", job.id);
     return job;

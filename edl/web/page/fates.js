@@ -47,5 +47,5 @@ export function filled(tone, pattern) {
 
 /** A picture and the words. */
 export function told(key, words = FATES[key]?.words ?? key) {
-  return [swatch(key), words];
+  return [swatch(key), " ", words];
 }

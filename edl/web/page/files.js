@@ -85,13 +85,13 @@ function content(at, { look, take, close, want }) {
 export function recent(kind) {
   try {
     const found = JSON.parse(localStorage.getItem(`edl recent ${kind}`) ?? "[]");
-    return Array.isArray(found) ? found.filter((path) => typeof path === "string") : [];
+    return Array.isArray(found) ? found.filter((path) => typeof path === "string" && path) : [];
   } catch {
     return []; // nothing can be kept in this browser
   }
 }
 
-/** Remember a path. */
+/** Remember a path; an empty one: that none is wanted. */
 export function used(kind, path) {
   const paths = [path, ...recent(kind).filter((other) => other !== path)].slice(0, MOST_RECENT);
   try {

@@ -48,7 +48,7 @@ function placed(found, total) {
   return found.map((box, index) => {
     const width = small.has(index) ? least : widths[index] * scale;
     left += width;
-    return { ...box, left: left - width, width };
+    return { ...box, left: left - width, width, wider: small.has(index) };
   });
 }
 
@@ -75,12 +75,14 @@ function drawn(lun) {
   const told = many
     ? `${size(bytes)}; ${count(many, "partition")}, ${unique} of them exist only once.`
     : `${size(bytes)}; no partition table was found.`;
+  const wider = Math.max(0, ...found.filter((box) => box.wider).map((box) => box.sectors + 1));
   const slot = lun.active_slot ? ` The phone starts slot ${lun.active_slot}.` : "";
   return h("section", { class: "lun", key: `lun ${lun.lun}`, "data-lun": lun.lun },
     h("h3", { id: `lun-${lun.lun}` }, `LUN ${lun.lun}`),
     s("svg", { class: "strip", role: "img", "aria-label": `LUN ${lun.lun} drawn to scale: ${told}` },
       found.map((box) => boxed(box, lun.sector_bytes))),
-    h("p", { class: "soft" }, told, slot),
+    h("p", { class: "soft" }, told, slot,
+      wider > 0 && ` What is smaller than ${size(wider * lun.sector_bytes)} is drawn wider than it is.`),
     tableTrouble(lun),
     many > 0 && h("details", { key: "rows" },
       h("summary", {}, `${count(many, "partition")} of LUN ${lun.lun}, as a table`),

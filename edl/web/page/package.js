@@ -85,7 +85,7 @@ export function form({ before, local, submit, onsubmit, disabled = false, more =
     }),
     path({
       id: "loader", name: "loader", label: "Loader (programmer)", want: "file",
-      title: "Choose a loader", value: asTyped(before.loader),
+      kind: "loaders", title: "Choose a loader", value: asTyped(before.loader),
       hint: "The signed program that the phone needs for this. Empty: taken from the package, or "
         + "from those that edl keeps.",
     }),

@@ -3,11 +3,12 @@
 
 import { begin, look } from "./begin.js";
 import { h } from "./dom.js";
+import { path } from "./forms.js";
 import { back, button, card, errorCard, refusal } from "./parts.js";
 import { brief } from "./progress.js";
 import * as results from "./results.js";
 import { to } from "./route.js";
-import { jobs, latest, phoneOf, working } from "./store.js";
+import { jobs, latest, loaderOf, phoneOf, working } from "./store.js";
 import { sentence, size, when } from "./text.js";
 import { kindOf, modeOf, phoneName, SMALL, stateOf, stopped, whereOf, WRITES } from "./words.js";
 
@@ -58,7 +59,12 @@ function gone(id, job) {
 function todo(phone, job, local) {
   const { id } = phone;
   const busy = job !== null || local.beginning === true;
-  const run = (kind, options = {}) => () => begin(local, kind, id, options, { stay: true });
+  const loader = () => {
+    const path = document.getElementById("phone-loader").value.trim();
+    return path ? { loader: path } : {};
+  };
+  const run = (kind, options = {}) => () => begin(local, kind, id,
+    kind === "identify" ? options : { ...options, ...loader() }, { stay: true });
   const act = (key, words, why, onclick) => h("li", { key },
     button(words, onclick, { id: `do-${key}`, disabled: busy }), h("p", { class: "hint" }, why));
   const lead = (key, words, why) => h("li", { key },
@@ -68,6 +74,8 @@ function todo(phone, job, local) {
     h("h2", { id: "todo" }, "What you can do"),
     busy && h("p", { class: "soft", key: "busy" },
       "A job has the phone now. The next one can begin when it has ended."),
+    !busy && h("p", { key: "order" }, "With a dead phone, go from the first to the last: look, save, "
+      + "then write."),
     h("ol", { class: "deeds" },
       act("identify", "See what phone it is",
         "Chip, maker\u2019s key, serial number. Reads only.", run("identify")),
@@ -83,7 +91,18 @@ function todo(phone, job, local) {
       act("boot-check", "Would it start?",
         "Looks at everything that the phone needs to start. Reads only.", run("boot-check")),
       act("reset", "Restart the phone", "It leaves EDL mode and tries to start.",
-        run("reset", { to: "system" }))));
+        run("reset", { to: "system" }))),
+    h("details", { key: "loader", id: "loader-more" },
+      h("summary", {}, "It says that it needs a loader?"),
+      h("p", {}, "A loader (also: programmer, firehose) is a small program signed by the phone\u2019s "
+        + "maker. Without it, the chip does not let anybody at the storage. It is in the stock ROM of "
+        + "exactly this model, and called prog_*firehose*.mbn or .elf. Loaders that edl was given "
+        + "before are found by itself."),
+      path({
+        id: "phone-loader", name: "loader", label: "Loader for the looks above", want: "file",
+        title: "Choose a loader", kind: "loaders", value: loaderOf(id),
+        hint: "Empty: found by itself.",
+      })));
 }
 
 function crashed(phone, job, local) {

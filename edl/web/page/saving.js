@@ -7,7 +7,7 @@ import { used } from "./files.js";
 import { asTyped, flag, oneOf, options, path, text } from "./forms.js";
 import { back, refusal } from "./parts.js";
 import { to } from "./route.js";
-import { latest, phoneOf, store } from "./store.js";
+import { latest, loaderOf, phoneOf, store } from "./store.js";
 import { list, size } from "./text.js";
 import { phoneName } from "./words.js";
 
@@ -75,11 +75,20 @@ function backup({ words, query }, local) {
       checked: query.get("resume") === "1" || before.resume === true,
       hint: "What is there already is looked at and kept.",
     }),
+    loader(before, words[1]),
     h("div", { class: "buttons" },
       h("button", {
         type: "submit", id: "backup-submit", class: "main", disabled: !phone || local.beginning === true,
       }, "Back up"))),
   ];
+}
+
+function loader(before, phone) {
+  return path({
+    id: "loader", name: "loader", label: "Loader (programmer)", want: "file", kind: "loaders",
+    title: "Choose a loader", value: before.loader ?? loaderOf(phone),
+    hint: "The signed program that the phone needs for this. Empty: found by itself.",
+  });
 }
 
 function storageSize(phone) {
@@ -143,6 +152,7 @@ function restore({ words, query }, local) {
       label: "The backup is of another phone of exactly the same model",
       hint: "Then only what such phones have in common is written.",
     }),
+    loader(before, words[1]),
     h("div", { class: "buttons" },
       h("button", {
         type: "submit", id: "restore-submit", class: "main",

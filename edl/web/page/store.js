@@ -121,3 +121,10 @@ export function latest(phone, ...kinds) {
 export function working(phone) {
   return jobs().find((job) => job.phone === phone && !job.ended) ?? null;
 }
+
+/** The loader that somebody named for this phone, and that it took; empty if there is none. */
+export function loaderOf(phone) {
+  const serial = phoneOf(phone)?.serial;
+  return jobs().find((job) => job.phone === phone && job.serial === serial && job.result
+    && typeof job.options.loader === "string")?.options.loader ?? "";
+}
