@@ -309,6 +309,11 @@ class WriteFailedError(DeviceRefusedError):
     """
 
     code = "write-failed"
+    remedies = (
+        "Save the data first: reading often still works on flash that refuses writes.",
+        "Is the flash worn out? edl doctor --storage --allow-write tells, and touches nothing of"
+        " yours.",
+    )
 
 
 class ReadFailedError(DeviceRefusedError):

@@ -20,9 +20,14 @@ _FIX = "A ROM can mend what is wrong on it: 'edl check ROM_FOLDER', then 'edl ra
 
 
 class Condition(enum.StrEnum):
-    """What state storage is in."""
+    """What state storage is in.
+
+    READABLE: all that was tried reads well, and nobody has tried to write: flash at the end of its
+    life refuses writes first, so that is no proof that it is sound.
+    """
 
     SOUND = "sound"
+    READABLE = "readable"
     WORN = "worn"
     READ_ONLY = "read-only"
     UNPROVISIONED = "unprovisioned"
@@ -173,18 +178,27 @@ def _sound(evidence: Evidence, slow: list[Spot]) -> Verdict:
     whole = all(surface.whole for surface in evidence.surfaces)
     looked = sum(surface.read_bytes for surface in evidence.surfaces)
     part = "all of it was" if whole else f"{format_size(looked)} of it, all over, were"
-    wrote = ", and it keeps what is written" if evidence.written is Kept.KEPT else ""
     advice = [_FIX]
-    if evidence.written is None:
-        advice.append("Whether it keeps what is written was not tried: add --allow-write.")
+    if evidence.written is not Kept.KEPT:
+        advice = [
+            "Before a ROM is written, or where a write has failed, let it be tried on sectors that"
+            " are blank and belong to nothing: edl doctor --storage --allow-write."
+        ]
     if slow:
         advice.append(
             f"{_count(slow).capitalize()} took far longer than the others ({_ranges(slow)}):"
             " save your data soon."
         )
+    if evidence.written is not Kept.KEPT:
+        return Verdict(
+            Condition.READABLE,
+            f"The storage reads well: {part} read twice without an error.",
+            "Whether it keeps what is written was not tried; worn-out flash refuses that first.",
+            tuple(advice),
+        )
     return Verdict(
         Condition.SOUND,
-        f"The storage is sound: {part} read twice without an error{wrote}.",
+        f"The storage is sound: {part} read twice without an error, and it keeps what is written.",
         "What keeps the phone from starting is the data on it, not the flash.",
         tuple(advice),
     )

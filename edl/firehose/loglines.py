@@ -35,10 +35,6 @@ class Meaning:
 _RIGHT_PACKAGE = "Use the package that was made for exactly this phone and storage type."
 _NAME_MEMORY = "If the package is right, name the storage type with --memory emmc or --memory ufs."
 _DEAD = "Have the flash checked: if it does not answer to any programmer, it is dead or unsoldered."
-_WORN = (
-    "Run the command again; if it fails at the same place, the flash is worn out.",
-    "Save the data first: reading often still works on flash that refuses writes.",
-)
 _OTHER = "Look for a programmer that was released without the lock for exactly this model."
 
 
@@ -231,7 +227,6 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         Meaning(
             WriteFailedError,
             "The storage did not erase: it is write-protected, worn out or defective.",
-            _WORN,
         ),
     ),
     (
@@ -239,7 +234,6 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
         Meaning(
             WriteFailedError,
             "The storage did not take the data: it is write-protected, worn out or defective.",
-            _WORN,
         ),
     ),
     (
@@ -275,7 +269,7 @@ _ROWS: tuple[tuple[str, Meaning], ...] = (
     ),
     (
         r"handle_program_failure",  # of generation 2, behind whatever was the reason
-        Meaning(WriteFailedError, "The programmer gave up writing.", _WORN),
+        Meaning(WriteFailedError, "The programmer gave up writing."),
     ),
 )
 _TABLE = tuple((re.compile(pattern, re.IGNORECASE), meaning) for pattern, meaning in _ROWS)

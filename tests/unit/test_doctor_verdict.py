@@ -43,10 +43,10 @@ GOOD = State.GOOD
 @pytest.mark.parametrize(
     ("seen", "condition", "words"),
     [
-        (evidence(), Condition.SOUND, "read twice without an error"),
+        (evidence(), Condition.READABLE, "read twice without an error"),
         (evidence(written=Kept.KEPT), Condition.SOUND, "and it keeps what is written"),
-        (evidence(GOOD, State.SLOW, GOOD), Condition.SOUND, "without an error"),
-        (evidence(GOOD, State.WITHHELD), Condition.SOUND, "without an error"),
+        (evidence(GOOD, State.SLOW, GOOD), Condition.READABLE, "without an error"),
+        (evidence(GOOD, State.WITHHELD), Condition.READABLE, "without an error"),
         (evidence(GOOD, State.UNREADABLE), Condition.WORN, "LUN 0 sectors 2048 to 4095"),
         (evidence(GOOD, State.UNSTABLE, State.UNREADABLE), Condition.WORN, "2048 to 6143"),
         (
@@ -59,7 +59,7 @@ GOOD = State.GOOD
             Condition.WORN,
             "90 % of the spare blocks are used",
         ),
-        (evidence(health=Health(Life(0, 10), Life(0, 10), PreEol.NORMAL)), Condition.SOUND, ""),
+        (evidence(health=Health(Life(0, 10), Life(0, 10), PreEol.NORMAL)), Condition.READABLE, ""),
         (evidence(written=Kept.FORGOTTEN), Condition.READ_ONLY, "keeps nothing"),
         (evidence(written=Kept.REFUSED), Condition.READ_ONLY, "refuses to write"),
         (evidence(State.UNREADABLE, State.UNREADABLE), Condition.DEAD, "not one of the spots"),

@@ -206,5 +206,5 @@ def _line(surface: Surface) -> str:
 
 
 def status_of(verdict: Verdict) -> int:
-    """Return the exit status: 0 for sound, 1 for anything else."""
-    return 0 if verdict.condition is Condition.SOUND else 1
+    """Return the exit status: 0 where nothing bad was found, 1 for anything else."""
+    return 0 if verdict.condition in {Condition.SOUND, Condition.READABLE} else 1
