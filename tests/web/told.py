@@ -202,7 +202,7 @@ def full(fake: Fake) -> list[str]:
         "13": [stage, step, {"type": "event", "event": "busy", "doing": "writing", "waited_s": 70.0,
                              "left_s": 50.0}],
     }  # fmt: skip
-    views = ["#/phones", "#/station", "#/backups", "#/jobs", "#/nothing", "#/job/999"]
+    views = ["#/phones", "#/station", "#/check", "#/backups", "#/jobs", "#/nothing", "#/job/999"]
     views += [f"#/phone/usb%201-{n}" for n in (1, 2, 3, 4, 5)]
     views += [f"#/phone/usb%201-1/{name}" for name in ("package", "backup", "restore")]
     return views + [f"#/job/{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14)]

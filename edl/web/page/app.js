@@ -16,7 +16,9 @@ import { start, store, watch } from "./store.js";
 import { sentence } from "./text.js";
 import { modeOf, phoneName, SMALL } from "./words.js";
 
-const VIEWS = { phones, job, station, backups: lists, jobs: lists };
+const VIEWS = {
+  phones, job, station, backups: lists, jobs: lists, check: packages.check,
+};
 const OF_PHONE = { package: packages, backup: saving, restore: saving };
 const PLACES = [["phones", "Phones"], ["station", "Station"], ["backups", "Backups"], ["jobs", "Jobs"]];
 

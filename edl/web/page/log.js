@@ -5,11 +5,12 @@ import { h } from "./dom.js";
 import { count, visible } from "./text.js";
 
 const MOST = 2000;
+const filled = new WeakMap(); // element → numbers of the first and last line in it
 const NEAR = 40; // pixels from its end, at which the log follows
 
 /** The device log, folded; more: whether it is still growing. */
 export function log(lines, more) {
-  const told = lines.filter((line) => line.event === "device_log").map((line) => line.text);
+  const told = lines.filter((line) => line.event === "device_log");
   if (!told.length) return null;
   return h("details", { key: "log", id: "log" },
     h("summary", {}, `Device log: ${count(told.length, "line")}${more ? " so far" : ""}`),
@@ -21,19 +22,20 @@ export function log(lines, more) {
     }));
 }
 
-/** Add what is new; what is no longer kept is left as it is, up to MOST lines. */
+/** Add what is new; if lines came that are older than the first one, begin anew. */
 function fill(element, told) {
-  const known = element.told ?? [];
-  const fresh = known.length <= told.length && known.at(-1) === told[known.length - 1]
-    ? told.slice(known.length) : told;
-  if (fresh === told) element.replaceChildren();
+  const shown = filled.get(element) ?? { first: Infinity, last: -1 };
+  const anew = told[0].n < shown.first;
+  if (anew) element.replaceChildren();
+  const fresh = anew ? told.slice(-MOST) : told.filter((line) => line.n > shown.last);
+  if (!fresh.length) return;
   const follows = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
-  for (const text of fresh.slice(-MOST)) {
+  element.append(...fresh.map(({ text }) => {
     const line = document.createElement("p");
     line.textContent = visible(text);
-    element.append(line);
-  }
+    return line;
+  }));
   while (element.childElementCount > MOST) element.firstChild.remove();
-  element.told = told;
-  if (follows && fresh.length) element.scrollTop = element.scrollHeight;
+  filled.set(element, { first: anew ? told[0].n : shown.first, last: told.at(-1).n });
+  if (follows) element.scrollTop = element.scrollHeight;
 }

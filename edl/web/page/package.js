@@ -30,6 +30,22 @@ export function view({ words, query }, local) {
   ];
 }
 
+/** The view `check`: what a package is, and whether it is whole, without a phone. */
+export const check = {
+  title: () => "Look at a package",
+  view: (route, local) => [
+    back(to("phones"), "All phones"),
+    h("h1", { tabindex: "-1" }, "Look at a package"),
+    h("p", {}, "What is it, what would it write, and is it whole? No phone is needed, and nothing is "
+      + "written."),
+    refusal(local.error),
+    form({
+      before: store.jobs.get(route.query.get("from"))?.options ?? {}, local, submit: "Look at it",
+      onsubmit: ({ loader, overwrite, ...given }) => begin(local, "check", null, given),
+    }),
+  ],
+};
+
 /** The form; onsubmit gets the options of the job. */
 export function form({ before, local, submit, onsubmit, disabled = false, more = null }) {
   return h("form", {

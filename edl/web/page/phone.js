@@ -79,8 +79,11 @@ function todo(phone, job, local) {
     h("ol", { class: "deeds" },
       act("identify", "See what phone it is",
         "Chip, maker\u2019s key, serial number. Reads only.", run("identify")),
+      act("info", "Ask for all about it",
+        "Also the storage, how worn it is, and what its loader can do. Reads only; needs a loader "
+        + "that fits.", run("info")),
       act("storage", "Look at the storage",
-        "The map of its partitions. Reads only; needs a loader that fits.", run("storage")),
+        "The map of its partitions. Reads only.", run("storage")),
       act("health", "Is the storage worn out?",
         "Reads spots all over, twice: is the flash dead, or only the data on it wrong?",
         run("health")),

@@ -47,7 +47,9 @@ function nobody() {
     h("p", {}, h("strong", {}, "No phone in EDL mode is plugged in. It appears here by itself.")),
     h("p", {}, "EDL mode (also: 9008 mode) is how the chip answers when nothing on the phone starts. "
       + "The screen stays black: that is how it should be."),
-    steps());
+    steps(),
+    h("p", {}, "While you wait: ", h("a", { href: to("check") }, "look at a package"),
+      ", without a phone."));
 }
 
 function ways() {

@@ -5,7 +5,7 @@ import { begin } from "./begin.js";
 import { confirmed } from "./dialogs.js";
 import { h } from "./dom.js";
 import { told } from "./fates.js";
-import { card, facts, findings, refusal, table } from "./parts.js";
+import { button, card, facts, findings, refusal, table } from "./parts.js";
 import { leftOut } from "./results.js";
 import { to } from "./route.js";
 import { phoneOf } from "./store.js";
@@ -72,7 +72,11 @@ export function step(job, plan, local) {
       h("button", {
         type: "button", class: "main", id: "write", disabled: trouble !== null || local.beginning === true,
         onclick: () => write(job, plan, phone, local),
-      }, `Write it to ${phoneName(phone)}\u2026`), " ", change));
+      }, `Write it to ${phoneName(phone)}\u2026`), " ", change, " ",
+      job.kind === "plan" && button("Only compare the phone with it", () => {
+        const { overwrite, ...options } = job.options;
+        begin(local, "verify", job.phone, options);
+      }, { id: "compare", disabled: trouble !== null || local.beginning === true })));
 }
 
 function wrongPhone(job, phone) {

@@ -199,6 +199,15 @@ export function backups(result, phones) {
   }
   const use = (row) => {
     const phone = phones.find((each) => each.mode === "edl" && each.serial === row.serial);
+    if (row.state === "unfinished") {
+      return phone
+        ? h("a", {
+          href: `${to("phone", phone.id, "backup")}?resume=1&folder=${encodeURIComponent(row.folder)}`,
+          "aria-label": `Go on with the backup ${row.folder}`,
+        }, "Go on with it\u2026")
+        : "Plug its phone in, in EDL mode, to go on with it.";
+    }
+    if (row.state !== "complete") return "";
     return phone
       ? h("a", {
         href: `${to("phone", phone.id, "restore")}?folder=${encodeURIComponent(row.folder)}`,
@@ -211,7 +220,7 @@ export function backups(result, phones) {
     heads: ["Folder", "Phone", "Made", "Kind", "On the disk", "State", "What can be done"],
     rows: result.backups.map((row) => [
       row.folder, [row.serial, row.chip].filter(Boolean).join(", "), when(row.made), row.form,
-      size(row.disk_bytes), row.state, row.state === "complete" && use(row),
+      size(row.disk_bytes), row.state, use(row),
     ]),
   });
 }

@@ -66,7 +66,7 @@ function backup({ words, query }, local) {
     path({
       id: "folder", name: "folder", label: "Into this folder", want: "folder", kind: "backups",
       title: "Choose a folder", required: true,
-      value: before.folder ?? suggested(phone),
+      value: query.get("folder") ?? before.folder ?? suggested(phone),
       hint: "It is made if it is not there. To go on with a backup that was interrupted, name its "
         + "folder.",
     }),

@@ -10,6 +10,8 @@ export const store = {
   lines: new Map(), paces: new Map(),
 };
 
+const MOST_LINES = 6000;
+const SOON_MS = 60;
 const watchers = new Set();
 let soon = 0;
 
@@ -23,7 +25,7 @@ export function changed() {
   soon ||= setTimeout(() => {
     soon = 0;
     for (const watcher of watchers) watcher();
-  }, 40);
+  }, SOON_MS);
 }
 
 /** Begin to hear from the server. news(kind, before, now): what is worth telling aloud. */
@@ -64,8 +66,9 @@ export function start(news) {
     },
     line(told) {
       const lines = store.lines.get(told.job);
-      if (lines && !lines.has(told.n)) {
-        lines.set(told.n, told.line);
+      if (lines && told.n > (lines.at(-1)?.n ?? -1)) {
+        lines.push({ ...told.line, n: told.n });
+        if (lines.length > MOST_LINES) store.lines.set(told.job, shortened(lines));
         changed();
       }
     },
@@ -83,22 +86,28 @@ function keep(job, before) {
   }
 }
 
-/** The lines of a job in order, as far as they are here; from now on they are kept. */
+/** The lines of a job in order, each with its number `n`, as far as they are here. */
 export function linesOf(id) {
-  if (!store.lines.has(id)) {
-    for (const old of store.lines.keys()) if (old !== id) store.lines.delete(old);
-    store.lines.set(id, new Map());
+  if (!store.lines.has(id)) { // those of the job that is looked at are kept, and no others
+    store.lines = new Map([[id, []]]);
     catchUp(id);
   }
-  const lines = store.lines.get(id);
-  return [...lines.keys()].sort((a, b) => a - b).map((n) => lines.get(n));
+  return store.lines.get(id);
+}
+
+/** Lines without the older half of the device log: the server has more of it. */
+function shortened(lines) {
+  const logged = lines.filter((line) => line.event === "device_log").map((line) => line.n);
+  const from = logged[Math.floor(logged.length / 2)];
+  return lines.filter((line) => line.event !== "device_log" || line.n >= from);
 }
 
 async function catchUp(id) {
   try {
     const job = await api.linesOf(id, 0);
-    const lines = store.lines.get(id);
-    for (const { n, line } of lines ? job.lines : []) lines.set(n, line);
+    const last = job.lines.at(-1)?.n ?? -1;
+    const later = store.lines.get(id)?.filter((line) => line.n > last);
+    if (later) store.lines.set(id, [...job.lines.map(({ n, line }) => ({ ...line, n })), ...later]);
     changed();
   } catch (error) {
     if (error.status === 404) store.jobs.delete(id);
