@@ -140,7 +140,11 @@ KINDS: Mapping[str, Kind] = {
     "identify": Kind(("info",), fixed=("--no-loader",)),
     "info": Kind(("info",), options=_LOADER),
     "storage": Kind(("printgpt",), options=_LOADER),
-    "health": Kind(("doctor",), fixed=("--storage",), options=_LOADER),
+    "health": Kind(
+        ("doctor",),
+        fixed=("--storage",),
+        options={"allow_write": Option(Type.FLAG, "--allow-write"), **_LOADER},
+    ),
     "boot-check": Kind(("boot-check",), options=_LOADER),
     "reset": Kind(
         ("reset",),

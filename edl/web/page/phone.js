@@ -87,6 +87,9 @@ function todo(phone, job, local) {
       act("health", "Is the storage worn out?",
         "Reads spots all over, twice: is the flash dead, or only the data on it wrong?",
         run("health")),
+      act("writes", "Does it still take writes?",
+        "Worn-out flash refuses them first. A pattern goes to sectors that are blank and belong to "
+        + "nothing; it asks before, and makes them blank again.", run("health", { allow_write: true })),
       lead("backup", "Back up\u2026", "Save what can be read, before anything is written."),
       lead("package", "Write a package\u2026",
         "The stock ROM of exactly this model. You see the plan first."),
