@@ -15,6 +15,7 @@ import attr
 from labgrid.driver.common import Driver
 from labgrid.driver.exception import ExecutionError
 from labgrid.factory import target_factory
+from labgrid.protocol import BootstrapProtocol
 from labgrid.resource.common import NetworkResource
 from labgrid.step import step, steps
 from labgrid.util.managedfile import ManagedFile
@@ -38,7 +39,7 @@ class EDLError(ExecutionError, JobError):
 
 @target_factory.reg_driver
 @attr.s(eq=False)
-class EDLDriver(Driver):
+class EDLDriver(Driver, BootstrapProtocol):
     """Writes, reads and checks a phone in EDL mode.
 
     Args:
@@ -91,6 +92,10 @@ class EDLDriver(Driver):
             return self._run(
                 "rawprogram", there, *self._loader(), *self.options, *options, *self._yes(yes)
             )
+
+    def load(self, filename: str) -> None:
+        """Write a package; what `labgrid-client bootstrap FILE` calls."""
+        self.rawprogram(filename)
 
     @Driver.check_active
     @step(args=["package"])

@@ -162,9 +162,16 @@ class VirtualEDLPowerDriver(Driver, PowerProtocol):
         self.off()
         self.on()
 
+    @Driver.check_active
+    @step(result=True)
+    def get(self) -> bool:
+        """Return whether it is on."""
+        return _NO_POWER not in self._run("ls", self.port.folder).split()
+
     @property
     def _mark(self) -> str:
         return f"{self.port.folder}/{_NO_POWER}"
 
-    def _run(self, *command: str) -> None:
-        processwrapper.check_output(self.port.wrap_command(list(command)))
+    def _run(self, *command: str) -> str:
+        said: bytes = processwrapper.check_output(self.port.wrap_command(list(command)))
+        return said.decode(errors="replace")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,14 @@ def _labgrid() -> Path | None:
     """Return the Python that has labgrid: never this one, whose pyserial is not labgrid's."""
     path = Path(os.environ.get("EDL_LABGRID", REPO / ".venv-labgrid" / "bin" / "python"))
     return path if path.exists() else None
+
+
+def documented(language: str, word: str) -> str:
+    """Return the one block of docs/lab.md in that language that has word in it."""
+    page = (REPO / "docs" / "lab.md").read_text()
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (block,) = (block for block in blocks if word in block)
+    return str(block)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ from typing import Any, Self
 from tests.conftest import REPO
 
 _LIMIT_S = 50.0
+_CACHE = Path("/var/cache/labgrid")  # labgrid knows no other place
 _CLIENTS = Path(__file__).parent / "clients"
 
 
@@ -37,7 +38,7 @@ class Rack:
         self._port = _free_port()
         self._ssh()
         at = f"127.0.0.1:{self._port}"
-        self.start(self._program("labgrid-coordinator"), "-l", at, until="Coordinator ready")
+        self.start(self.program("labgrid-coordinator"), "-l", at, until="Coordinator ready")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,6 +48,7 @@ class Rack:
             process.wait()
             if process.stdout:  # an ssh that outlives it may hold the other end
                 process.stdout.close()
+        shutil.rmtree(_CACHE / self.environment["USER"], ignore_errors=True)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,30 +62,24 @@ class Rack:
             "USER": f"edl-test-{os.getpid()}",  # the name of labgrid's cache of files
         }
 
-    def exporter(self, name: str, phones: Mapping[str, Path]) -> None:
-        """Start the exporter of host name, with virtual phones and their power: slot, folder."""
-        config = self.folder / f"{name}.yaml"
-        kinds = ("VirtualEDLDevice", "VirtualEDLPower")
-        slots = {
-            slot: {kind: {"folder": str(folder)} for kind in kinds}
-            for slot, folder in phones.items()
-        }
-        config.write_text(json.dumps(slots))  # JSON is YAML
-        command = [self.python, "-m", "edl.lab.exporter", "-n", name, "--hostname", name, config]
+    def exporter(self, name: str, config: str) -> None:
+        """Start the exporter of host name."""
+        path = self.file(f"{name}.yaml", config)
+        command = [self.python, "-m", "edl.lab.exporter", "-n", name, "--hostname", name, path]
         self.start(*command, until="Exporter ready")
 
     def client(self, *words: str) -> str:
         """Run labgrid-client, and return what it says."""
-        return self._done(self.spawn(self._program("labgrid-client"), *words))
+        return self.done(self.spawn(self.program("labgrid-client"), *words))
 
     def place(self, name: str, match: str) -> None:
         """Create a place for what fits match, and take it."""
-        self._done(self.begin("place", name, match))
+        self.done(self.begin("place", name, match))
 
-    def environment_file(self, name: str, content: Mapping[str, Any]) -> Path:
-        """Write what labgrid calls an environment, for the target `main`."""
-        path = self.folder / f"{name}.yaml"
-        path.write_text(json.dumps(content))
+    def file(self, name: str, text: str) -> Path:
+        """Write a file of the lab."""
+        path = self.folder / name
+        path.write_text(text)
         return path
 
     def begin(
@@ -94,7 +90,7 @@ class Rack:
 
     def told(self, process: subprocess.Popen[str]) -> Any:  # noqa: ANN401
         """Wait for such a program, and return the line of JSON among what it says."""
-        (line,) = (line for line in self._done(process).splitlines() if line.startswith("{"))
+        (line,) = (line for line in self.done(process).splitlines() if line.startswith("{"))
         return json.loads(line)
 
     def spawn(self, *command: object) -> subprocess.Popen[str]:
@@ -121,13 +117,15 @@ class Rack:
                 return
         raise AssertionError("".join(said))
 
-    def _done(self, process: subprocess.Popen[str]) -> str:
+    def done(self, process: subprocess.Popen[str]) -> str:
+        """Wait for a process that ends well, and return what it says."""
         said, _ = process.communicate(timeout=_LIMIT_S)
         self._running.remove(process)
         assert process.returncode == 0, said
         return said
 
-    def _program(self, name: str) -> Path:
+    def program(self, name: str) -> Path:
+        """Return a program of labgrid's environment."""
         return self.python.parent / name
 
     def _ssh(self) -> None:

@@ -6,12 +6,11 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edl.virtual.phone import Phone
-from tests.lab.conftest import IMAGES, on_the_disk
+from tests.lab.conftest import IMAGES, documented, on_the_disk
 from tests.lab.rack import Rack
 
 
@@ -23,53 +22,61 @@ def new_phone(folder: Path, serial: str, *changes: str) -> Path:
     return folder
 
 
-def environment(place: str, rom: Path, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return an environment as docs/lab.md has it. more: drivers."""
-    drivers = {
-        "EDLDriver": {"package": "rom", "assume_yes": True, "options": ["--no-boot-check"]},
-        "VirtualEDLPowerDriver": {},
-    }
-    return {
-        "imports": ["edl.lab.labgrid"],
-        "targets": {
-            "main": {
-                "resources": {"RemotePlace": {"name": place}},
-                "drivers": {
-                    name: each for name, each in (drivers | more).items() if each is not None
-                },
-            }
-        },
-        "images": {"rom": str(rom)},
-    }
+def slots(**phones: Path) -> str:
+    """Return an exporter's configuration as docs/lab.md has it, with a slot for each phone."""
+    slot = documented("yaml", "VirtualEDLPower:")
+    return "".join(
+        slot.replace("slot-1", name).replace("/srv/phones/1", str(folder))
+        for name, folder in phones.items()
+    )
+
+
+def environment(place: str, rom: Path, **replaced: str) -> str:
+    """Return an environment as docs/lab.md has it. replaced: drivers, by lines of YAML."""
+    text = documented("yaml", "imports:").replace("name: phone-1", f"name: {place}")
+    text = text.replace("ROM.zip", str(rom))
+    text = text.replace("assume_yes: true", "assume_yes: true\n        options: [--no-boot-check]")
+    quick = {"EDLStrategy": "EDLStrategy: {watch: 0.1, boot_check: false}"}
+    for name, lines in (quick | replaced).items():
+        assert f"{name}: {{}}" in text
+        text = text.replace(f"{name}: {{}}", lines.replace("\n", "\n      "))
+    return text
 
 
 def test_two_hosts_flash_at_once(rack: Rack, package: Path, tmp_path: Path) -> None:
-    """Two places on two exporters, each flashed by a client of its own, at the same time."""
+    """Two places on two exporters, each with a client of its own, at the same time.
+
+    One is a program that uses the driver, the other the test of docs/lab.md with its strategy.
+    """
     rom = Path(shutil.make_archive(str(tmp_path / "rom"), "zip", package))
     phones = {n: new_phone(tmp_path / f"phone-{n}", f"0x1111111{n}") for n in (1, 2)}
-    clients = {}
+    lab = {}
     for n, phone in phones.items():
-        rack.exporter(f"exporter-{n}", {"slot": phone})
-        for words in (["create"], ["add-match", f"exporter-{n}/slot/*"], ["acquire"]):
+        rack.exporter(f"host-{n}", slots(slot=phone))
+        for words in (["create"], ["add-match", f"host-{n}/slot/*"], ["acquire"]):
             rack.client("-p", f"phone-{n}", *words)
-        path = rack.environment_file(f"phone-{n}", environment(f"phone-{n}", rom))
-        clients[n] = rack.begin("flash", path, *(["thoroughly"] if n == 1 else []))
-    told = {n: rack.told(client) for n, client in clients.items()}
-    for n, phone in phones.items():
-        assert told[n]["written"]["verified_bytes"] > sum(map(len, IMAGES.values())), "and tables"
+        lab[n] = rack.file(f"phone-{n}.yaml", environment(f"phone-{n}", rom))
+    flash = rack.begin("flash", lab[1])
+    test = rack.file("test_phone.py", documented("python", "def test"))
+    tested = rack.spawn(rack.program("pytest"), "--lg-env", lab[2], test)
+    told = rack.told(flash)
+    assert told["serial"] == "11111111"
+    assert told["verified"] > sum(map(len, IMAGES.values())), "and the partition tables"
+    assert Path(told["read"]).read_bytes() == IMAGES["one.img"]
+    assert "1 passed" in rack.done(tested)
+    for phone in phones.values():
         assert on_the_disk(phone) == IMAGES
-    assert told[1]["serial"] == "11111111"
-    assert Path(told[1]["read"]).read_bytes() == IMAGES["one.img"]
 
 
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync: not installed")
 def test_unplugged_in_the_middle_and_resumed(rack: Rack, package: Path, tmp_path: Path) -> None:
     """A folder is sent to the exporter's host, and is still there for the resumed job."""
     phone = new_phone(tmp_path / "phone", "0x33333333", "fault=unplug@out:1200000")
-    rack.exporter("exporter-3", {"slot": phone})
-    rack.place("phone-3", "exporter-3/slot/*")
-    path = rack.environment_file("phone-3", environment("phone-3", package))
-    told = rack.told(rack.begin("interrupted", path))
+    rack.exporter("host-3", slots(slot=phone))
+    rack.place("phone-3", "host-3/slot/*")
+    told = rack.told(
+        rack.begin("interrupted", rack.file("3.yaml", environment("phone-3", package)))
+    )
     assert (told["code"], told["status"]) == ("device-gone", 4)
     assert "is incomplete" in told["state"]
     assert any("edl resume" in remedy for remedy in told["remedies"])
@@ -84,33 +91,28 @@ def test_the_strategy_goes_the_whole_way(rack: Rack, package: Path, tmp_path: Pa
     A phone that does not enter EDL mode at all ends it, and says so.
     """
     rom = Path(shutil.make_archive(str(tmp_path / "rom"), "zip", package))
-    button = tmp_path / "button"
     phone = new_phone(tmp_path / "phone", "0x55555555", "fault=unplug@out:1200000")
-    rack.exporter("exporter-5", {"slot": phone})
-    rack.place("phone-5", "exporter-5/slot/*")
-    path = rack.environment_file("phone-5", environment("phone-5", rom, **switches(button)))
-    told = rack.told(rack.begin("strategy", path, "flashed", "booted"))
-    assert told["status"] == "booted", told
+    rack.exporter("host-5", slots(slot=phone))
+    rack.place("phone-5", "host-5/slot/*")
+    switches = """\
+FileDigitalOutputDriver: {{filepath: {button}}}
+BalkyPowerDriver: {{button_file: {button}, balks: {balks}}}"""
+    strategy = "EDLStrategy: {tries: 2, watch: 0.1, boot_check: false}"
+    told = []
+    for balks, states in ((1, ["flashed", "booted"]), (9, ["edl"])):
+        button = rack.file("button", "0\n")
+        power = switches.format(button=button, balks=balks)
+        text = environment("phone-5", rom, VirtualEDLPowerDriver=power, EDLStrategy=strategy)
+        told.append(rack.told(rack.begin("strategy", rack.file("5.yaml", text), *states)))
+    alive, dead = told
     press = ["off", "on, button 1"]
-    assert told["switched"] == press * 3, "a balk, into EDL mode, and again after the fault"
-    assert (told["flashed"], told["booted"], told["button"]) == (True, False, "0")
+    assert alive["status"] == "booted", alive
+    assert alive["switched"] == press * 3, "a balk, into EDL mode, and again after the fault"
+    assert (alive["flashed"], alive["booted"], alive["button"]) == (True, False, "0")
     assert on_the_disk(phone) == IMAGES
-    path = rack.environment_file("phone-5", environment("phone-5", rom, **switches(button, 9)))
-    told = rack.told(rack.begin("strategy", path, "edl"))
-    assert (told["status"], told["button"]) == ("unknown", "0")
-    assert "did not enter EDL mode in 2 attempts" in told["error"][2]
-    assert told["switched"] == press * 2
-
-
-def switches(button: Path, balks: int = 1) -> dict[str, Any]:
-    """Return drivers: the strategy, a button, and power that does nothing a few times."""
-    button.write_text("0\n")
-    return {
-        "VirtualEDLPowerDriver": None,
-        "FileDigitalOutputDriver": {"filepath": str(button)},
-        "BalkyPowerDriver": {"button_file": str(button), "balks": balks},
-        "EDLStrategy": {"tries": 2, "watch": 0.1, "boot_check": False},
-    }
+    assert (dead["status"], dead["button"]) == ("unknown", "0")
+    assert "did not enter EDL mode in 2 attempts" in dead["error"][2]
+    assert dead["switched"] == press * 2
 
 
 @pytest.mark.skipif(shutil.which("umockdev-run") is None, reason="umockdev: not installed")
@@ -142,11 +144,14 @@ def test_jumpstarter(rack: Rack, package: Path, tmp_path: Path) -> None:
     """Its exporter and client, in one process; the phone is unplugged in the middle."""
     phone = new_phone(tmp_path / "phone", "0x66666666", "fault=unplug@out:1200000")
     tool = Path(sys.executable).with_name("edl")
-    told = rack.told(rack.begin("jump", tool, phone, package, tmp_path / "cache"))
+    text = documented("yaml", "edl.lab.jumpstarter.EDL").replace("/srv/phones/1", str(phone))
+    more = f"      tool: {tool}\n      cache: {tmp_path / 'cache'}\n"
+    config = rack.file("jumpstarter.yaml", text + more)
+    told = rack.told(rack.begin("jump", tool, package, config))
     assert told["serial"] == "66666666"
     assert told["gone"][:2] == ["device-gone", 4]
     assert "is incomplete" in told["gone"][2]
     assert told["resumed"] == len(IMAGES["one.img"])
     assert len(told["kept"]) == 1, "sent once"
     assert on_the_disk(phone) == IMAGES
-    assert Path(f"{phone}.read").read_bytes() == IMAGES["one.img"]
+    assert Path(tmp_path / "cache.read").read_bytes() == IMAGES["one.img"]

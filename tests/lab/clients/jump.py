@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""jump.py TOOL PHONE PACKAGE CACHE: Jumpstarter's exporter and client; say what came of it."""
+"""jump.py TOOL PACKAGE CONFIG: Jumpstarter's exporter and client; say what came of it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
 from jumpstarter.common.utils import serve
+from jumpstarter.config.exporter import ExporterConfigV1Alpha1DriverInstance as Instance
 
 from edl.lab.job import JobError
-from edl.lab.jumpstarter import EDL
 
-tool, phone, package, cache = sys.argv[1:]
+tool, package, config = sys.argv[1:]
 told: dict[str, Any] = {}
-with serve(EDL(virtual=phone, tool=tool, cache=cache)) as edl:
-    told["serial"] = edl.info()["serial"]
+driver = Instance.model_validate(yaml.safe_load(Path(config).read_text())["export"]["phone"])
+exporter: Any = driver.instantiate()
+with serve(exporter) as phone:
+    told["serial"] = phone.info()["serial"]
     try:
-        edl.rawprogram(package, "--no-reset")
+        phone.rawprogram(package, "--no-reset")
     except JobError as error:
         told["gone"] = [error.code, error.status, error.state]
-    subprocess.run([tool, "virtual", "edl", phone], check=True, capture_output=True)
-    told["resumed"] = edl.resume()["resumed_bytes"]
-    told["kept"] = [str(each.relative_to(cache)) for each in Path(cache).glob("*/*")]
-    edl.dump(f"{phone}.read", target="one")
+    subprocess.run([tool, "virtual", "edl", exporter.virtual], check=True, capture_output=True)
+    told["resumed"] = phone.resume()["resumed_bytes"]
+    told["kept"] = [str(each) for each in Path(exporter.cache).glob("*/*")]
+    phone.dump(f"{exporter.cache}.read", target="one")
 sys.stdout.write(json.dumps(told) + "\n")

@@ -34,6 +34,7 @@ for name, given in phones.items():
         target.activate(driver)
         if name == "port":  # edl's questions are only answered if that is asked for
             told["not agreed"] = driver.rawprogram(tool)["told"][3:]
+            assert target.get_driver("BootstrapProtocol") is driver
             told["agreed"] = driver.rawprogram(tool, yes=True)["told"][3:]
         told[name] = [phone.vendor_id, phone.model_id, *driver.info("--no-loader")["told"]]
     except NoResourceFoundError:
