@@ -17,6 +17,11 @@ from edl.units import format_size
 
 _MOST_RANGES = 5
 _FIX = "A ROM can mend what is wrong on it: 'edl check ROM_FOLDER', then 'edl rawprogram'."
+_UNTRIED = {
+    False: "Whether it keeps what is written was not tried; worn-out flash refuses that first.",
+    True: "Whether it keeps what is written could not be tried: no blank sectors outside all"
+    " partitions were found.",
+}
 
 
 class Condition(enum.StrEnum):
@@ -52,7 +57,8 @@ class Evidence:
 
     memory: "emmc", "ufs", ... luns: sectors of each LUN that opened. failed: what the phone said of
     each LUN that did not open. answers: the storage device itself was heard (it told its maker or a
-    capacity). written: the write test, or None if there was none.
+    capacity). written: the write test, or None if there was none. nowhere: one was wanted, and
+    there were no sectors that nothing uses.
     """
 
     memory: str
@@ -61,6 +67,7 @@ class Evidence:
     answers: bool = True
     surfaces: tuple[Surface, ...] = ()
     written: Kept | None = None
+    nowhere: bool = False
     health: Health | None = None
 
 
@@ -179,7 +186,9 @@ def _sound(evidence: Evidence, slow: list[Spot]) -> Verdict:
     looked = sum(surface.read_bytes for surface in evidence.surfaces)
     part = "all of it was" if whole else f"{format_size(looked)} of it, all over, were"
     advice = [_FIX]
-    if evidence.written is not Kept.KEPT:
+    if evidence.nowhere:
+        advice = ["Save your data before a ROM is written: backup first, then rawprogram."]
+    elif evidence.written is not Kept.KEPT:
         advice = [
             "Before a ROM is written, or where a write has failed, let it be tried on sectors that"
             " are blank and belong to nothing: edl doctor --storage --allow-write."
@@ -193,7 +202,7 @@ def _sound(evidence: Evidence, slow: list[Spot]) -> Verdict:
         return Verdict(
             Condition.READABLE,
             f"The storage reads well: {part} read twice without an error.",
-            "Whether it keeps what is written was not tried; worn-out flash refuses that first.",
+            _UNTRIED[evidence.nowhere],
             tuple(advice),
         )
     return Verdict(

@@ -44,6 +44,7 @@ GOOD = State.GOOD
     ("seen", "condition", "words"),
     [
         (evidence(), Condition.READABLE, "read twice without an error"),
+        (evidence(nowhere=True), Condition.READABLE, "read twice without an error"),
         (evidence(written=Kept.KEPT), Condition.SOUND, "and it keeps what is written"),
         (evidence(GOOD, State.SLOW, GOOD), Condition.READABLE, "without an error"),
         (evidence(GOOD, State.WITHHELD), Condition.READABLE, "without an error"),

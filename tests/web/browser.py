@@ -33,6 +33,16 @@ class Window:
         self.browser.ask("Page.navigate", url=url)
         self.browser.wait_for("Page.loadEventFired")
 
+    def reload(self) -> None:
+        """Load the page anew."""
+        self.browser.told.clear()
+        self.browser.ask("Page.reload")
+        self.browser.wait_for("Page.loadEventFired")
+
+    def front(self) -> None:
+        """Look at this tab: one that is hidden draws nothing, and may have stopped listening."""
+        self.browser.ask("Page.bringToFront")
+
     def look(self, width: int = 1280, *, dark: bool = False, height: int = 900) -> None:
         """Make the window so wide, in CSS pixels, light or dark."""
         self.browser.ask(
@@ -70,16 +80,20 @@ class Window:
 
     def click(self, selector: str) -> None:
         """Click on the middle of an element with the mouse, as soon as it is there and enabled."""
-        name = json.dumps(selector)
-        self.until(f"""(() => {{
-            const each = document.querySelector({name});
+        self.front()
+        # what lies at that point must be the element twice in a row: pages move while they are made
+        x, y = self.until(f"""(async () => {{
+            const each = document.querySelector({json.dumps(selector)});
             if (!each?.checkVisibility() || each.disabled) return false;
-            each.scrollIntoView({{block: 'center'}});
-            return true;
-        }})()""")
-        x, y = self.value(f"""(() => {{
-            const box = document.querySelector({name}).getBoundingClientRect();
-            return [box.x + box.width / 2, box.y + box.height / 2];
+            each.scrollIntoView({{block: 'center', behavior: 'instant'}});
+            const at = () => {{
+                const box = each.getBoundingClientRect();
+                return [box.x + box.width / 2, box.y + box.height / 2];
+            }};
+            const before = at();
+            await new Promise(requestAnimationFrame);
+            const hit = document.elementFromPoint(...at());
+            return `${{before}}` === `${{at()}}` && each.contains(hit) && at();
         }})()""")
         for kind in ("mousePressed", "mouseReleased"):
             self.browser.ask(

@@ -165,7 +165,7 @@ def test_no_kind_answers_for_the_user() -> None:
     words = {word for kind in KINDS.values() for word in (*kind.words, *kind.fixed)}
     flags = {option.flag for kind in KINDS.values() for option in kind.options.values()}
     assert not (words | flags) & {"--yes", "-y", "--no-backup", "--no-boot-check", "--force",
-                                  "--verify", "--allow-write"}  # fmt: skip
+                                  "--verify"}  # fmt: skip
 
 
 JSON = st.recursive(
