@@ -231,6 +231,14 @@ def test_all_by_keyboard(page: Page) -> None:
     browser.press("Enter")  # the phone's link
     browser.there("#do-package")
     assert browser.focus == "H1"
+    browser.value("document.querySelector('#do-identify').focus()")
+    browser.press(" ")
+    assert posted(page, "/api/jobs", "identify") == {"kind": "identify", "phone": "usb 1-1"}
+    browser.there("#do-storage:disabled")
+    assert browser.focus == "do-identify"
+    fake.tell_job(job(int(fake.jobs[-1]["id"]), "identify", result=told.INFO))
+    browser.there("[data-result=identify]")
+    assert browser.focus == "do-identify"
     browser.value("document.querySelector('#do-package').focus()")
     browser.press("Enter")
     browser.there("#package")
@@ -253,7 +261,8 @@ def test_all_by_keyboard(page: Page) -> None:
     browser.press("Enter")
     browser.until("!document.querySelector('#confirm')")
     assert browser.focus == "write"
-    assert [body["kind"] for path, body in fake.asked if path == "/api/jobs"] == ["jobs", "plan"]
+    kinds = [body["kind"] for path, body in fake.asked if path == "/api/jobs"]
+    assert kinds == ["jobs", "identify", "plan"]
 
 
 def test_a_plan_for_another_phone_is_not_written(page: Page) -> None:
@@ -346,6 +355,7 @@ def test_files_are_chosen(page: Page) -> None:
     show(page, "#/phone/usb%201-1/package")
     browser.click("#package-browse")
     browser.there("#files [data-name='ROM.zip']")
+    assert browser.value("document.activeElement.closest('dialog') !== null")
     for width in (320, 1280):
         browser.look(width)
         assert browser.value(WIDE) == []
@@ -383,8 +393,10 @@ def test_a_job_goes_on_and_is_stopped(page: Page) -> None:
     browser.click("#stop-now")
     assert posted(page, "/api/jobs/1/stop") == {"how": "at once"}
     error = told.ERROR | {"code": "stopped", "message": "Stopped, as you asked."}
+    browser.value("document.querySelector('#stop-now').focus()")
     fake.tell_job(job(1, "rawprogram", status=10, state="failed", error=error))
     browser.there("#error")
+    assert browser.focus == "job-title"  # the button that had it is gone
     assert "Stopped" in browser.text("#job-state")
     browser.until("document.querySelector('#urgent').textContent.includes('as you asked')")
     fake.tell_phones()

@@ -33,11 +33,18 @@ function viewOf(route) {
   return VIEWS[route.view] ?? phones;
 }
 
+const head = () => element("main").querySelector("h1");
+
+function current(key, { view }) {
+  if (view === key) return "page";
+  return { phone: "phones", check: "phones", job: "jobs" }[view] === key ? "true" : null;
+}
+
 function show() {
   const route = here();
   const view = viewOf(route);
   render(element("nav"), h("ul", {}, PLACES.map(([key, words]) => h("li", {},
-    h("a", { href: to(key), "aria-current": route.view === key ? "page" : null }, words)))));
+    h("a", { href: to(key), "aria-current": current(key, route) }, words)))));
   render(element("banners"), banners());
   render(element("link"), { open: "Connected", new: "Connecting\u2026" }[store.link] ?? "No connection");
   element("link").dataset.state = store.link;
@@ -49,8 +56,11 @@ function show() {
   }
   const moved = at !== location.hash;
   if (moved) enter(view, route);
+  const focused = element("main").contains(document.activeElement);
   // a view of another address is another page: nothing of it is used again
-  render(element("main"), h("div", { key: at, class: "view", "data-view": at }, view.view(route, local)));
+  render(element("main"),
+    h("div", { key: at, class: "view", "data-view": at }, view.view(route, local)));
+  if (focused && document.activeElement === document.body) head()?.focus({ preventScroll: true });
   document.title = `${view.title(route)} \u2013 edl`;
   if (moved) arrive();
   questions.tend(job.nameOf);
@@ -67,7 +77,7 @@ function enter(view, route) {
 /** Put the focus at the head of the new view; not when the page has just been loaded. */
 function arrive() {
   if (!first) {
-    element("main").querySelector("h1")?.focus({ preventScroll: true });
+    head()?.focus({ preventScroll: true });
     scrollTo(0, 0);
   }
   first = false;

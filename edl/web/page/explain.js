@@ -33,10 +33,16 @@ function content(code) {
   const { title, text, remedies } = job.result;
   return [
     h("p", {}, h("strong", {}, title)),
-    text.split(/\n{2,}/).map((part) => h("p", {}, part.replace(/\n/g, " "))),
+    text.replace(title, "").trim().split(/\n{2,}/)
+      .map((part) => h("p", {}, withCode(part.replace(/\n/g, " ")))),
     remedies.length > 0 && [
       h("p", {}, "What to do, most likely first:"),
-      h("ol", {}, remedies.map((each) => h("li", {}, each))),
+      h("ol", {}, remedies.map((each) => h("li", {}, withCode(each)))),
     ],
   ];
+}
+
+/** Text in which commands stand between backquotes. */
+function withCode(text) {
+  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
 }

@@ -6,7 +6,7 @@ import { open } from "./dialogs.js";
 import { h } from "./dom.js";
 import { button, refusal } from "./parts.js";
 import { store } from "./store.js";
-import { size, when } from "./text.js";
+import { count, size, when } from "./text.js";
 
 const MOST_RECENT = 6;
 
@@ -28,6 +28,9 @@ export function choose({ title, start, want }) {
       const field = shown.element.querySelector("#files-path");
       if (at.listing && !at.error) field.value = at.listing.path;
       shown.element.querySelector(".files")?.scrollTo(0, 0);
+      if (!shown.element.contains(document.activeElement)) {
+        shown.element.querySelector("h2").focus();
+      }
     };
     const take = (path) => {
       at.chosen = path;
@@ -61,6 +64,8 @@ function content(at, { look, take, close, want }) {
         { disabled: listing.parent === null, id: "files-up" }),
       (listing.roots ?? []).filter((root) => root !== listing.path).map((root) =>
         button(root, () => look(root), { class: "quiet", key: root }))),
+    listing && h("p", { class: "soft", role: "status", key: "count" },
+      `${count(listing.entries.length, "entry", "entries")} in ${listing.path}`),
     listing && h("ul", { class: "files", "aria-label": `What is in ${listing.path}`, key: "list" },
       listing.entries.filter((entry) => want !== "folder" || entry.kind === "folder")
         .map((entry) => h("li", { key: entry.name },

@@ -65,23 +65,28 @@ function todo(phone, job, local) {
   };
   const run = (kind, options = {}) => () => begin(local, kind, id,
     kind === "identify" ? options : { ...options, ...loader() }, { stay: true });
-  const act = (key, words, why, onclick) => h("li", { key },
-    button(words, onclick, { id: `do-${key}`, disabled: busy }), h("p", { class: "hint" }, why));
-  const lead = (key, words, why) => h("li", { key },
-    h("a", { class: "button", href: to("phone", id, key), id: `do-${key}` }, words),
-    h("p", { class: "hint" }, why));
+  const deed = (key, doing, why) =>
+    h("li", { key }, doing, h("p", { class: "hint", id: `why-${key}` }, why));
+  // the one that was pressed keeps the focus, so it is not switched off as the others are
+  const act = (key, words, why, onclick) => deed(key, button(words, busy ? null : () => {
+    local.pressed = key;
+    onclick();
+  }, {
+    id: `do-${key}`, disabled: busy && local.pressed !== key, "aria-disabled": busy ? "true" : null,
+    "aria-describedby": `why-${key}`,
+  }), why);
+  const lead = (key, words, why) => deed(key, h("a", {
+    class: "button", href: to("phone", id, key), id: `do-${key}`, "aria-describedby": `why-${key}`,
+  }, words), why);
   return h("section", { "aria-labelledby": "todo", key: "todo" },
     h("h2", { id: "todo" }, "What you can do"),
     busy && h("p", { class: "soft", key: "busy" },
       "A job has the phone now. The next one can begin when it has ended."),
-    !busy && h("p", { key: "order" }, "With a dead phone, go from the first to the last: look, save, "
-      + "then write."),
+    !busy && h("p", { key: "order" }, "With a dead phone: first look, then save what is there, then "
+      + "write."),
     h("ol", { class: "deeds" },
       act("identify", "See what phone it is",
         "Chip, maker\u2019s key, serial number. Reads only.", run("identify")),
-      act("info", "Ask for all about it",
-        "Also the storage, how worn it is, and what its loader can do. Reads only; needs a loader "
-        + "that fits.", run("info")),
       act("storage", "Look at the storage",
         "The map of its partitions. Reads only.", run("storage")),
       act("health", "Is the storage worn out?",
@@ -93,9 +98,12 @@ function todo(phone, job, local) {
       lead("backup", "Back up\u2026", "Save what can be read, before anything is written."),
       lead("package", "Write a package\u2026",
         "The stock ROM of exactly this model. You see the plan first."),
-      lead("restore", "Write a backup back\u2026", "You see the plan first."),
       act("boot-check", "Would it start?",
         "Looks at everything that the phone needs to start. Reads only.", run("boot-check")),
+      lead("restore", "Write a backup back\u2026", "You see the plan first."),
+      act("info", "Ask for all about it",
+        "Also the storage, how worn it is, and what its loader can do. Reads only; needs a loader "
+        + "that fits.", run("info")),
       act("reset", "Restart the phone", "It leaves EDL mode and tries to start.",
         run("reset", { to: "system" }))),
     h("details", { key: "loader", id: "loader-more" },

@@ -64,13 +64,12 @@ function silence({ doing, waited_s: waited, left_s: left }) {
 
 function stopping(job) {
   const stop = (how) => async (event) => {
-    const pressed = event.currentTarget;
-    pressed.disabled = true;
+    const said = event.currentTarget.parentElement.querySelector("[role=alert]");
     try {
       await api.stop(job.id, how);
+      said.textContent = "";
     } catch (error) {
-      pressed.disabled = false;
-      pressed.textContent = `${error.message} Try again`;
+      said.textContent = `${error.message} Press again.`;
     }
   };
   return h("div", { class: "stop", key: "stop" },
@@ -79,13 +78,17 @@ function stopping(job) {
         h("p", { key: "why" }, "It ends the piece that it is at, so that the phone stays in a state "
           + "that can be gone on with. That can take a minute."),
         button("Stop at once", stop("at once"), { id: "stop-now", class: "danger", key: "now" }),
-        h("p", { class: "soft", key: "now-why" }, "At once ends it inside a piece. It can mostly be "
-          + "gone on with, but the phone may have to enter EDL mode again first."),
+        h("p", { class: "soft", key: "now-why" }, job.stop === "at once"
+          ? "It was told to stop at once. If it has not in five seconds, press again: then it is ended, "
+            + "whatever it is at."
+          : "At once ends it inside a piece. It can mostly be gone on with, but the phone may have to "
+            + "enter EDL mode again first."),
       ]
       : [
         button("Stop gently", stop("gently"), { id: "stop", key: "gently" }),
         h("p", { class: "soft", key: "gently-why" },
           "Ends after the piece that it is at. Nothing that was written is lost, and it can be gone "
           + "on with. Do not pull the cable to stop it."),
-      ]);
+      ],
+    h("p", { role: "alert", key: "said", live: () => {} }));
 }
