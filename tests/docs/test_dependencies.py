@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from tests.conftest import REPO
 
 LOCK = REPO / "requirements" / "ci.txt"
+LAB = REPO / "requirements" / "labgrid.txt"
 
 
 def _declared(section: str, key: str) -> list[Requirement]:
@@ -30,9 +31,9 @@ NEEDED = _declared("options", "install_requires")
 FOR_DEVELOPERS = _declared("options.extras_require", "dev")
 
 
-def locked() -> list[tuple[Requirement, int]]:
-    """Return what the lock file names, each with the number of its hashes."""
-    text = LOCK.read_text(encoding="ascii").replace("\\\n", " ")
+def locked(lock: Path = LOCK) -> list[tuple[Requirement, int]]:
+    """Return what a lock file names, each with the number of its hashes."""
+    text = lock.read_text(encoding="ascii").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [(Requirement(line.partition("--hash")[0]), line.count("--hash=sha256:"))
             for line in lines]  # fmt: skip
@@ -63,6 +64,24 @@ def test_continuous_integration_takes_nothing_but_the_lock() -> None:
     assert "--require-hashes --only-binary :all: --requirement $(LOCK)" in everything
     assert "--no-deps --no-build-isolation --editable ." in itself
     assert "\nmake locked\nmake test\n" in (REPO / ".ci" / "run").read_text()
+
+
+def test_the_engines_of_labs_are_locked_in_an_environment_of_their_own() -> None:
+    make = (REPO / "Makefile").read_text().partition("\nlabgrid:")[2].partition("\n\n")[0]
+    assert make.count("pip install") == 1
+    assert "--require-hashes --only-binary :all: --requirement $(LABGRID_LOCK)" in make
+    wanted = [Requirement(line) for line in LAB.with_suffix(".in").read_text().splitlines()[1:]]
+    assert {need.name: str(need.specifier) for need in wanted} == {
+        need.name: str(need.specifier)
+        for extra in ("jumpstarter", "labgrid")
+        for need in _declared("options.extras_require", extra)
+    }
+    versions = {need.name: need.specifier for need, hashes in locked(LAB) if hashes}
+    for need in wanted:
+        (only,) = versions[need.name]
+        assert only.operator == "=="
+        assert need.specifier.contains(only.version)
+    assert "pyserial" not in versions, "labgrid has a fork of it"
 
 
 # -- no compiler ----------------------------------------------------------------------------------
