@@ -62,11 +62,11 @@ class Rack:
             "USER": f"edl-test-{os.getpid()}",  # the name of labgrid's cache of files
         }
 
-    def exporter(self, name: str, config: str) -> None:
-        """Start the exporter of host name."""
+    def exporter(self, name: str, config: str, under: Sequence[object] = ()) -> None:
+        """Start the exporter of host name, under another program."""
         path = self.file(f"{name}.yaml", config)
-        command = [self.python, "-m", "edl.lab.exporter", "-n", name, "--hostname", name, path]
-        self.start(*command, until="Exporter ready")
+        command = (self.python, "-m", "edl.lab.exporter", "-n", name, "--hostname", name, path)
+        self.start(*under, *command, until="Exporter ready")
 
     def client(self, *words: str) -> str:
         """Run labgrid-client, and return what it says."""

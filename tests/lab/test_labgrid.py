@@ -115,17 +115,30 @@ BalkyPowerDriver: {{button_file: {button}, balks: {balks}}}"""
     assert dead["switched"] == press * 2
 
 
-@pytest.mark.skipif(shutil.which("umockdev-run") is None, reason="umockdev: not installed")
-def test_phones_are_matched_by_port_path_or_serial(rack: Rack, tmp_path: Path) -> None:
-    """On a bus with two phones in EDL mode and one whose system runs."""
-    tool = tmp_path / "edl"  # tells what it was called with
-    tool.write_text(
+@pytest.fixture
+def bus() -> tuple[object, ...]:
+    """Return what lets a program see a bus: two phones in EDL mode, and one whose system runs."""
+    if shutil.which("umockdev-run") is None:
+        pytest.skip("umockdev: not installed")
+    return ("umockdev-run", "--device", Path(__file__).parent / "usb.umockdev", "--")
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Path:
+    """Return a program in place of edl, which tells what it was called with."""
+    path = tmp_path / "edl"
+    path.write_text(
         f"#!{sys.executable}\nimport json, sys\n"
         "print(json.dumps({'type': 'result', 'told': sys.argv[1:]}))\n"
     )
-    tool.chmod(0o755)
-    bus = Path(__file__).parent / "usb.umockdev"
-    told = rack.told(rack.begin("plugged", tool, under=("umockdev-run", "--device", bus, "--")))
+    path.chmod(0o755)
+    return path
+
+
+def test_phones_are_matched_by_port_path_or_serial(
+    rack: Rack, bus: tuple[object, ...], tool: Path
+) -> None:
+    told = rack.told(rack.begin("plugged", tool, under=bus))
     here = [0x05C6, 0x9008, "--json", "--usb-path", "1-4.2"]
     assert told == {
         "port": [*here, "info", "--no-loader"],
@@ -138,6 +151,21 @@ def test_phones_are_matched_by_port_path_or_serial(rack: Rack, tmp_path: Path) -
         "not agreed": ["rawprogram", str(tool)],
         "agreed": ["rawprogram", str(tool), "--yes"],
     }
+
+
+def test_a_phone_on_the_bus_of_another_host(
+    rack: Rack, bus: tuple[object, ...], tool: Path
+) -> None:
+    """What the exporter finds by its configuration is what edl is told there, through ssh."""
+    rack.exporter("host-6", documented("yaml", "QualcommEDLDevice"), under=bus)
+    rack.place("phone-6", "host-6/slot-1/*")
+    text = documented("yaml", "imports:").replace("phone-1", "phone-6")
+    for name in ("VirtualEDLPowerDriver", "EDLStrategy"):
+        text = text.replace(f"      {name}: {{}}\n", "")
+    text += f"tools:\n  edl: {tool}\n"
+    told = rack.told(rack.begin("remote", rack.file("6.yaml", text), "with spaces; and more"))
+    assert told["ids"] == [0x05C6, 0x9008, 1, 4]
+    assert told["told"] == ["--json", "--usb-path", "1-4.1", "info", "with spaces; and more"]
 
 
 def test_jumpstarter(rack: Rack, package: Path, tmp_path: Path) -> None:
