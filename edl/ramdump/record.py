@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from edl.device.crashdump import Dump
 from edl.errors import DiskError, ImageError, UsageError
+from edl.formats.texts import escaped
 from edl.home import open_private
 from edl.outfile import new_file
 from edl.ramdump.names import MANIFEST, UNFINISHED
@@ -182,8 +183,9 @@ def _require_same(found: Mapping[str, Any], now: Mapping[str, Any], folder: Path
     serial = phone.get("serial") if isinstance(phone, dict) else None
     mine = now["phone"]["serial"]
     if serial != mine:
+        told = escaped(str(serial))
         raise UsageError(
-            f"The unfinished dump in {folder} is of the phone {serial}, not of {mine}.",
+            f"The unfinished dump in {folder} is of the phone {told}, not of {mine}.",
             remedies=other,
         )
     if (found.get("offer"), found.get("table")) != (now["offer"], now["table"]):

@@ -103,8 +103,8 @@ def test_loaders_and_a_tilde(edl: Edl, tmp_path: Path, monkeypatch: pytest.Monke
         ('memory = "UFC"', "line 1: 'UFC' is not one of"),
         ("a = \nb = 1", "cannot be understood: Invalid value (at line 1, column 5)."),
         ("\udcff", "cannot be understood: 'utf-8' codec can't decode byte 0xff"),
-        ("x=" + "[" * 20000, "cannot be understood: "),
-        ("#" * 70000, "is larger than 65536 bytes."),
+        ("x=" + "[" * 16000, "cannot be understood: "),
+        ("#" * 17000, "is larger than 16384 bytes."),
     ],
 )
 def test_a_wrong_file_is_an_error_with_the_line(text: str, told: str, edl: Edl) -> None:
@@ -254,6 +254,6 @@ def test_variables_are_told_apart() -> None:
 
 @pytest.mark.parametrize("line", [" ", "[ ", "a "])
 def test_a_line_of_blanks_takes_no_time(line: str) -> None:
-    write(f'x = """\n{line}{" " * 50_000}\n"""')
+    write(f'x = """\n{line}{" " * 16_000}\n"""')
     with pytest.raises(UsageError, match="'x'"):
         defaults.read()
