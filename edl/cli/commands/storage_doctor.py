@@ -100,7 +100,8 @@ def _write(app: App, phone: Phone, evidence: Evidence, *, yes: bool) -> tuple[Ev
     area = _unused(storage, evidence)
     if area is None:
         app.emit(Notice("no write was tried: no blank sectors outside all partitions were found"))
-        return replace(evidence, nowhere=True), "not tried: there are no blank sectors outside all partitions"
+        words = "not tried: there are no blank sectors outside all partitions"
+        return replace(evidence, nowhere=True), words
     last = area.start_sector + area.sectors - 1
     where = f"sectors {area.start_sector} to {last} of LUN {area.lun}"
     app.confirm(
