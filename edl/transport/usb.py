@@ -65,6 +65,7 @@ class UsbTransport:
         self.packet_bytes: int = self._out.wMaxPacketSize
         self._buffer = array.array("B", bytes(READ_BYTES))
         self._going_out: deque[Transfer] = deque()
+        self._underway_bytes = 0  # of _going_out
         self._coming_in: deque[Transfer] = deque()
         self._spare: list[array.array[int]] = []  # buffers for both
         self._shown: array.array[int] | None = None  # what the last read has returned
@@ -161,18 +162,19 @@ class UsbTransport:
 
     def _room(self, size: int) -> array.array[int]:
         """Return a buffer for at least size bytes, the smallest that is there."""
-        fitting = [buffer for buffer in self._spare if len(buffer) >= size]
-        if fitting:
-            found = min(fitting, key=len)
-            self._spare = [buffer for buffer in self._spare if buffer is not found]
-            return found
+        best = -1
+        for index, buffer in enumerate(self._spare):
+            if len(buffer) >= size and (best < 0 or len(buffer) < len(self._spare[best])):
+                best = index
+        if best >= 0:
+            return self._spare.pop(best)
         self._spare.clear()
         return array.array("B", bytes(size))
 
     @property
     def underway_bytes(self) -> int:
         """See Queueing."""
-        return sum(transfer.size for transfer in self._going_out)
+        return self._underway_bytes
 
     def post(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
         """See Queueing."""
@@ -203,10 +205,11 @@ class UsbTransport:
         memoryview(buffer)[: len(view)] = view
         transfer = Transfer(self._out.bEndpointAddress, buffer, len(view))
         while self._going_out and not _fits(queue, transfer):
-            self._await_out(queue, deadline - time.monotonic(), self.underway_bytes - 1)
+            self._await_out(queue, deadline - time.monotonic(), self._underway_bytes - 1)
         if not self._going_out:
             _submit(queue, transfer, deadline)
         self._going_out.append(transfer)
+        self._underway_bytes += transfer.size
 
     def finish(self, timeout_s: float) -> None:
         """See Queueing."""
@@ -216,14 +219,13 @@ class UsbTransport:
     def _await_out(self, queue: Queue, timeout_s: float, most_bytes: int) -> None:
         """Wait until at most most_bytes are under way; -1: nothing, not even an empty packet."""
         deadline = time.monotonic() + timeout_s
-        underway = self.underway_bytes
-        while self._going_out and underway > most_bytes:
+        while self._going_out and self._underway_bytes > most_bytes:
             transfer = self._going_out[0]
             if not queue.wait(transfer, max(0.001, deadline - time.monotonic())):
                 raise TransportTimeoutError(f"{self.description} takes no data.")
             self._going_out.popleft()
             self._spare.append(transfer.buffer)
-            underway -= transfer.size
+            self._underway_bytes -= transfer.size
             if transfer.failure is not None:
                 raise self._failed(usb.core.USBError(*transfer.failure), "write to")
             if transfer.count < transfer.size:  # what was queued behind it would lie shifted
@@ -237,6 +239,7 @@ class UsbTransport:
         if self._going_out and self._queue is not None:
             self._queue.cancel(self._going_out)
         self._going_out.clear()
+        self._underway_bytes = 0
 
     def write(self, data: Buffer, timeout_s: float, *, zlp: bool = False) -> None:
         """See Transport. What the device takes only partly is continued, never sent again.
