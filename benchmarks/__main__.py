@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs all benchmarks (`large` only if it is named), or those that are named; prints a table."""
+"""Runs all benchmarks (the long ones only if named), or those that are named; prints a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import again, jobs, large, link, station, whole
+from benchmarks import again, jobs, large, link, scale, station, whole
 from benchmarks.bench import Result
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -26,8 +26,9 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "start": whole.start_up,
     "memory": whole.memory,
     "large": large.large,
+    "scale": scale.scale,
 }
-_LONG = {"large"}  # only when asked for
+_LONG = {"large", "scale"}  # only when asked for
 
 
 def main() -> int:

@@ -21,18 +21,19 @@ from edl.plan.together import Readings
 from edl.units import GIB, MIB
 from edl.virtual.bench import Bench
 
+_PROFILE = "msm8953"
 _PHONES = 8
 _LINK = 40e6  # bytes in a second
 _LOADERS = Path(__file__).parent.parent / "loaders"
 _START = 2048
 
 
-def _package(folder: Path, size_bytes: int) -> Path:
-    """Make a package of one image."""
+def package(folder: Path, size_bytes: int, profile: str = _PROFILE) -> Path:
+    """Make a package of one image, for phones of a profile."""
     with (folder / "system.img").open("wb") as file:
         for _ in range(size_bytes // MIB):
             file.write(PATTERN)
-    (folder / "prog.elf").write_bytes((_LOADERS / LOADERS["msm8953"]).read_bytes())
+    (folder / "prog.elf").write_bytes((_LOADERS / LOADERS[profile]).read_bytes())
     (folder / "rawprogram0.xml").write_text(
         '<?xml version="1.0"?><data><program SECTOR_SIZE_IN_BYTES="512" filename="system.img"'
         f' label="system" num_partition_sectors="{size_bytes // 512}"'
@@ -42,12 +43,18 @@ def _package(folder: Path, size_bytes: int) -> Path:
     return folder
 
 
-def _run(package: Path, phones: int, verify: str) -> tuple[float, int]:
-    """Write package to so many phones; return the seconds, and the bytes that got there."""
+def run(
+    package: Path, phones: int, verify: str, profile: str = _PROFILE, rate: float = _LINK
+) -> tuple[float, int]:
+    """Write package to so many phones; return the seconds, and the bytes that got there.
+
+    rate: of each phone's link, in bytes a second.
+    """
     arguments = {"package": (str(package),), "patch": (), "include": (), "lun": (), "only": (),
                  "skip": (), "allow_missing": False, "no_reset": True, "no_set_bootable": True,
                  "verify": verify, "unchanged": "write"}  # fmt: skip
-    spec = f"msm8953,size=1GiB,link={_LINK / 1e6:.0f}MB/s*{phones}"
+    usb3 = ",usb3=yes" if rate > 60e6 else ""
+    spec = f"{profile},size=1GiB,link={rate / 1e6:.0f}MB/s{usb3}*{phones}"
     with Bench(spec, real_time=True) as bench:
         for phone in bench.phones.values():
             old = phone.storage.luns[0]
@@ -78,9 +85,9 @@ def _run(package: Path, phones: int, verify: str) -> tuple[float, int]:
 def station(size_bytes: int = GIB // 2, phones: int = _PHONES) -> Iterator[Result]:
     """Yield which part of all links is busy, in real time, from the first phone's first word on."""
     with tempfile.TemporaryDirectory() as made:
-        package = _package(Path(made), size_bytes)
+        folder = package(Path(made), size_bytes)
         for verify in ("none", "sha256"):
-            seconds, taken = _run(package, phones, verify)
+            seconds, taken = run(folder, phones, verify)
             if taken != phones * size_bytes:
                 raise RuntimeError("the phones did not get all bytes")
             share = taken / seconds / (phones * _LINK)
