@@ -305,6 +305,8 @@ def test_what_forms_send_is_what_the_server_takes(page: Page) -> None:
         "--slot=both", "--choose=board=b", "--choose=rev=2", "--allow-missing",
         "--overwrite=persist", "--loader=/p.mbn", "--", "/r.zip",
     )  # fmt: skip
+    browser.there("#job-title")
+    fake.jobs.pop()  # a phone has one job at a time
     show(page, "#/phone/usb%201-1/backup")
     browser.click("#what-unique")
     browser.type("#folder", "/save here")
@@ -313,6 +315,8 @@ def test_what_forms_send_is_what_the_server_takes(page: Page) -> None:
     assert tuple(orders.read(posted(page, "/api/jobs", "backup")).line()) == (
         "backup", "--only=0/persist", "--resume", "--", "/save here",
     )  # fmt: skip
+    browser.there("#job-title")
+    fake.jobs.pop()
     show(page, "#/phone/usb%201-1/restore")
     browser.type("#folder", "/saved")
     browser.type("#partitions", "boot_a")
@@ -368,6 +372,7 @@ def test_files_are_chosen(page: Page) -> None:
     browser.click("#package-submit")
     posted(page, "/api/jobs", "plan")
     show(page, "#/phone/usb%201-1/package")
+    browser.there("#package-submit:disabled")  # a job has the phone
     browser.click(".recent button")
     assert browser.value("document.querySelector('#package').value") == "/home/somebody/ROM.zip"
 

@@ -4,6 +4,7 @@
 import { h } from "./dom.js";
 import { choose, recent } from "./files.js";
 import { button } from "./parts.js";
+import { phoneOf, working } from "./store.js";
 import { names } from "./text.js";
 
 /** A line of text with a label and a hint. */
@@ -67,6 +68,22 @@ export function flag({ id, name, label, hint, checked = false }) {
     }),
     h("label", { for: id }, label),
     hint && h("p", { class: "hint", id: `${id}-hint` }, hint));
+}
+
+/** Why nothing can be begun with that phone now, or null. */
+export function notNow(id) {
+  const phone = phoneOf(id);
+  if (phone?.mode !== "edl") return "The phone is not there in EDL mode now. Bring it into EDL mode.";
+  return working(id) ? "A job has the phone now. This can begin when it has ended." : null;
+}
+
+/** The button that sends a form. wait: why it cannot be sent now, or null. */
+export function submitting(id, words, wait, local) {
+  return h("div", { key: "submit" },
+    h("div", { class: "buttons" }, h("button", {
+      type: "submit", id, class: "main", disabled: wait !== null || local.beginning === true,
+    }, words)),
+    wait && h("p", { class: "hint", role: "status" }, wait));
 }
 
 const LISTS = new Set(["only", "skip", "overwrite", "partitions"]);

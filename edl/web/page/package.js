@@ -4,7 +4,7 @@
 import { begin } from "./begin.js";
 import { h } from "./dom.js";
 import { used } from "./files.js";
-import { asTyped, flag, oneOf, options, path, text } from "./forms.js";
+import { asTyped, flag, notNow, oneOf, options, path, submitting, text } from "./forms.js";
 import { back, refusal } from "./parts.js";
 import { to } from "./route.js";
 import { phoneOf, store } from "./store.js";
@@ -24,7 +24,7 @@ export function view({ words, query }, local) {
     h("p", {}, h("strong", {}, "Nothing is written yet: "), "first you see the plan."),
     refusal(local.error),
     form({
-      before, local, submit: "Show the plan", disabled: !phone,
+      before, local, submit: "Show the plan", wait: notNow(words[1]),
       onsubmit: (given) => begin(local, "plan", words[1], given),
     }),
   ];
@@ -47,7 +47,7 @@ export const check = {
 };
 
 /** The form; onsubmit gets the options of the job. */
-export function form({ before, local, submit, onsubmit, disabled = false, more = null }) {
+export function form({ before, local, submit, onsubmit, wait = null, more = null }) {
   return h("form", {
     id: "package-form", key: "form", onsubmit: (event) => {
       event.preventDefault();
@@ -110,12 +110,7 @@ export function form({ before, local, submit, onsubmit, disabled = false, more =
       checked: before.allow_missing === true,
       hint: "What they are for is then not written, and the phone may not start.",
     })),
-  h("div", { class: "buttons" },
-    h("button", {
-      type: "submit", id: "package-submit", class: "main",
-      disabled: disabled || local.beginning === true,
-    }, submit)),
-  disabled && h("p", { class: "hint" }, "The phone is not there now. Plug it in, in EDL mode."));
+  submitting("package-submit", submit, wait, local));
 }
 
 function hasMore(before) {

@@ -4,7 +4,7 @@
 import { begin } from "./begin.js";
 import { h } from "./dom.js";
 import { used } from "./files.js";
-import { asTyped, flag, oneOf, options, path, text } from "./forms.js";
+import { asTyped, flag, notNow, oneOf, options, path, submitting, text } from "./forms.js";
 import { back, refusal } from "./parts.js";
 import { to } from "./route.js";
 import { latest, loaderOf, phoneOf, store } from "./store.js";
@@ -76,10 +76,7 @@ function backup({ words, query }, local) {
       hint: "What is there already is looked at and kept.",
     }),
     loader(before, words[1]),
-    h("div", { class: "buttons" },
-      h("button", {
-        type: "submit", id: "backup-submit", class: "main", disabled: !phone || local.beginning === true,
-      }, "Back up"))),
+    submitting("backup-submit", "Back up", notNow(words[1]), local)),
   ];
 }
 
@@ -153,10 +150,6 @@ function restore({ words, query }, local) {
       hint: "Then only what such phones have in common is written.",
     }),
     loader(before, words[1]),
-    h("div", { class: "buttons" },
-      h("button", {
-        type: "submit", id: "restore-submit", class: "main",
-        disabled: !phone || local.beginning === true,
-      }, "Show the plan"))),
+    submitting("restore-submit", "Show the plan", notNow(words[1]), local)),
   ];
 }
