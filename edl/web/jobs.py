@@ -35,6 +35,7 @@ _NOT_INHERITED = (
     "EDL_SERIAL", "EDL_PORT", "EDL_VIRTUAL", "EDL_VID", "EDL_PID", "EDL_JSON", "EDL_QUIET",
     "EDL_VERBOSE", "EDL_NO_PROGRESS", "EDL_COLOR",
 )  # fmt: skip
+_INSTALLED = {"site-packages", "dist-packages"}
 GENTLY = "gently"
 AT_ONCE = "at once"
 
@@ -322,6 +323,7 @@ def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
 def _environment() -> dict[str, str]:
     """Return the child's environment: in it, the same edl is found, wherever it runs."""
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-    root = str(Path(edl.__file__).resolve().parent.parent)
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    root = Path(edl.__file__).resolve().parent.parent
+    if root.name not in _INSTALLED:  # a copy of the source; else modules there would go first
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), kept.get("PYTHONPATH"))))
     return kept

@@ -15,7 +15,7 @@ import pytest
 from edl.errors import EdlError
 from edl.web import jobs, keeper, orders
 from edl.web.jobs import Job
-from tests.web.conftest import CHILD, ONE, TWO, Make, World
+from tests.web.conftest import ONE, TWO, Make, World
 
 LAST_S = 20
 
@@ -271,4 +271,5 @@ def test_what_chose_a_phone_here_does_not_there(monkeypatch: pytest.MonkeyPatch)
     assert found["EDL_LOADER"] == "/loaders"
     assert found["PYTHONPATH"].split(os.pathsep)[1:] == ["/mine"]
     assert (Path(found["PYTHONPATH"].split(os.pathsep)[0]) / "edl" / "__main__.py").exists()
-    assert CHILD.exists()
+    monkeypatch.setattr("edl.__file__", "/usr/lib/python3/site-packages/edl/__init__.py")
+    assert jobs._environment()["PYTHONPATH"] == "/mine"

@@ -138,6 +138,24 @@ def test_ctrl_c_asks_jobs_to_stop(server: Callable[..., Running], tmp_path: Path
     assert list(running.home.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_another_ctrl_c_stops_them_at_once(server: Callable[..., Running], tmp_path: Path) -> None:
+    running = server(SMALL)
+    number = running.start("station", package=str(made(tmp_path, 1 << 20, 2048)))
+    wait(lambda: running.job(number)["lines"] != [])
+    (child,) = children(running.process.pid)
+    os.kill(child, signal.SIGSTOP)  # it heeds nothing for now
+    running.process.send_signal(signal.SIGINT)
+    wait(lambda: running.job(number)["stop"] == "gently")
+    running.process.send_signal(signal.SIGINT)
+    wait(lambda: running.job(number)["stop"] == "at once")
+    os.kill(child, signal.SIGCONT)
+    _, told = running.process.communicate(timeout=40)
+    assert running.process.returncode == 130
+    assert "have been stopped where they were" in told
+    assert list(running.home.iterdir()) == []
+
+
 def made(folder: Path, size: int, start: int) -> Path:
     """Return a package with one random image."""
     package = folder / "package"
@@ -165,9 +183,9 @@ def test_a_job_outlives_its_server(server: Callable[..., Running], tmp_path: Pat
     package = made(tmp_path, 3 << 20, START)
     running = server(str(phone))
     number = running.start("rawprogram", phone="virtual 1", package=str(package))
-    wait(lambda: running.job(number)["title"] == "boot")
+    wait(lambda: "step" in {row["line"].get("event") for row in running.job(number)["lines"]})
     (child,) = children(running.process.pid)
-    os.kill(child, signal.SIGSTOP)
+    os.kill(child, signal.SIGSTOP)  # its flash takes seconds for what it is at
     assert running.job(number)["state"] == "running"
     running.process.kill()
     running.process.wait(20)

@@ -19,6 +19,8 @@ from edl.plan.model import plural
 if TYPE_CHECKING:
     from edl.web import serve
 
+_LAST_S = 10.0
+_INTERRUPTED = 130  # exit status, as shells have it
 _TURN_S = 0.2  # Windows tells a waiting thread nothing of Ctrl-C
 
 
@@ -72,6 +74,14 @@ def command(settings: Settings, port: int, *, no_open: bool) -> None:
 
 def _end(app: App, server: serve.Server) -> None:
     """Ask the jobs to stop, and wait for them; another Ctrl-C lets that happen at once."""
-    if count := server.ask_to_stop():
-        app.say(f"{plural(count, 'job')} at work: each stops when its piece is done.")
+    count = server.ask_to_stop()
+    if not count:
+        return
+    app.say(f"{plural(count, 'job')} at work: each stops when its piece is done.")
+    try:
         server.wait_for_jobs()
+    except KeyboardInterrupt:
+        server.ask_to_stop(at_once=True)
+        server.wait_for_jobs(_LAST_S)
+        app.say("Jobs that were at work have been stopped where they were: edl resume --list")
+        raise click.exceptions.Exit(_INTERRUPTED) from None
