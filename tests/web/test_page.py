@@ -161,6 +161,20 @@ def test_numbers_read_as_on_the_command_line(page: Page) -> None:
     ]
 
 
+def test_speed_and_time_left(page: Page) -> None:
+    """They are told after a while, of the last seconds only, and not while nothing moves."""
+    browser = show(page)
+    assert browser.value("""import('/static/pace.js').then(({Pace}) => {
+        const pace = new Pace();
+        const told = [];
+        for (const [done, seconds] of [[0, 0], [10, 1], [40, 4], [400, 20], [440, 24]]) {
+            pace.saw(done, seconds);
+            told.push([pace.speed(seconds), pace.left(500, seconds)]);
+        }
+        return [...told, pace.speed(60)];
+    })""") == [[None, None], [None, None], [10, 46], [22.5, 100 / 22.5], [10, 6], None]
+
+
 def test_the_map_is_that_of_the_report(page: Page) -> None:
     """Boxes are where the report page draws them."""
     browser = show(page)

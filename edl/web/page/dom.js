@@ -22,6 +22,15 @@ export function s(tag, props, ...children) {
   return { tag, props: props ?? {}, children: flat(children), space: SVG };
 }
 
+/** Describe what is drawn of data once, and not anew each time; data is never changed. */
+export function once(draw) {
+  const known = new WeakMap();
+  return (data) => {
+    if (!known.has(data)) known.set(data, flat([draw(data)]));
+    return known.get(data);
+  };
+}
+
 // What is left out keeps its place, so that its siblings are the same elements with and without it.
 function flat(children) {
   return children.flat(Infinity).map((child) => {
@@ -69,6 +78,7 @@ function create(made) {
 }
 
 function patch(node, before, made) {
+  if (before === made) return;
   if (made.tag === undefined) {
     if (node.data !== made.text) node.data = made.text;
     return;

@@ -20,6 +20,7 @@ export const title = ({ words }) => {
   return job ? `${kindOf(job)}: ${stateOf(job)}` : "Job";
 };
 
+const MOST_NOTICES = 10;
 const DRAWN = {
   identify: results.identity, info: results.identity, storage: results.storage,
   health: results.health, "boot-check": results.bootCheck, backup: results.backup,
@@ -46,7 +47,8 @@ export function view({ words }, local) {
       job.ended && `, ended ${when(job.ended)}`),
     refusal(local.error),
     job.question && h("div", { class: "card unready", key: "asks", id: "asks" },
-      h("p", { class: "kind" }, "It waits for your answer"), h("p", { class: "lines" }, job.question.text),
+      h("p", { class: "kind" }, "It waits for your answer"),
+      h("p", { class: "lines" }, job.question.text),
       button("Answer", () => questions.ask(job, nameOf(job)), { class: "main" })),
     !job.ended && !job.question && working(job, lines),
     job.error && errorCard(job.error, stopped(job) ? "Stopped" : "It did not work"),
@@ -98,7 +100,8 @@ function outcome(job, lines, local) {
 function after(job, local) {
   const begun = job.error?.parts?.some((part) => part.state !== "not done") || job.status === 10;
   const offers = [];
-  if (job.error && ["rawprogram", "restore", "resume"].includes(job.kind) && (begun || job.error.state)) {
+  const writes = ["rawprogram", "restore", "resume"].includes(job.kind);
+  if (job.error && writes && (begun || job.error.state)) {
     offers.push(["Go on with it", () => begin(local, "resume", place(job)?.id), "do-resume"]);
   } else if (job.error && job.kind === "backup") {
     offers.push(["Go on with it",
@@ -127,7 +130,10 @@ function notices(lines, job) {
   return [
     told.length > 0 && h("section", { "aria-labelledby": "notices", key: "notices" },
       h("h2", { id: "notices" }, "What is odd, but does not stop it"),
-      h("ul", {}, told.map((text) => h("li", {}, text)))),
+      h("ul", {}, told.slice(0, MOST_NOTICES).map((text) => h("li", {}, text))),
+      told.length > MOST_NOTICES && h("details", {},
+        h("summary", {}, `${told.length - MOST_NOTICES} more`),
+        h("ul", {}, told.slice(MOST_NOTICES).map((text) => h("li", {}, text))))),
     stages.length > 0 && h("details", { key: "stages", id: "stages" },
       h("summary", {}, job.ended ? "What was done, in order" : "What was done so far"),
       h("ol", {}, stages.map((text) => h("li", {}, sentence(text))))),

@@ -2,7 +2,7 @@
 // The map of the storage: each LUN as boxes in order of place, to scale as far as the smallest can
 // still be seen; and the same as a table.
 
-import { h, s } from "./dom.js";
+import { h, once, s } from "./dom.js";
 import { FATES, filled, swatch } from "./fates.js";
 import { table } from "./parts.js";
 import { count, size } from "./text.js";
@@ -53,7 +53,7 @@ function placed(found, total) {
 }
 
 /** The map of all LUNs: result of `printgpt`. */
-export function storageMap(result) {
+export const storageMap = once((result) => {
   const several = result.luns.length > 1;
   return [
     h("ul", { class: "legend", "aria-label": "What the signs mean" },
@@ -65,7 +65,7 @@ export function storageMap(result) {
       "A LUN is a part of the storage that looks like a disk of its own."),
     result.luns.map((lun) => drawn(lun)),
   ];
-}
+});
 
 function drawn(lun) {
   const found = boxes(lun);

@@ -66,7 +66,8 @@ export function form({ before, local, submit, onsubmit, wait = null, more = null
     value: before.wipe ? "wipe" : "keep",
     choices: [
       ["keep", "Keep them", "What the package has for the user\u2019s data is left out. If the phone "
-        + "then starts over and over, the old data does not fit: write it again with \u201cReplace\u201d."],
+        + "then starts over and over, the old data does not fit: write it again with "
+        + "\u201cReplace\u201d."],
       ["wipe", "Replace them: everything of the user is lost",
         "As from the factory. It cannot be undone."],
     ],

@@ -3,7 +3,7 @@
 
 import { begin } from "./begin.js";
 import { confirmed } from "./dialogs.js";
-import { h } from "./dom.js";
+import { h, once } from "./dom.js";
 import { told } from "./fates.js";
 import { button, card, facts, findings, refusal, table } from "./parts.js";
 import { leftOut } from "./results.js";
@@ -16,11 +16,12 @@ const KEPT = "They exist only once, on this phone alone (calibration, numbers, k
   + "saved first and left as they are.";
 
 /** What the plan of a job says. */
-export function drawn(plan) {
+export const drawn = once((plan) => {
   const steps = plan.steps;
   return [
     facts([
-      [plan.job === "restore" ? "Backup" : "Package", plan.title], ["To be written", size(plan.write_bytes)],
+      [plan.job === "restore" ? "Backup" : "Package", plan.title],
+      ["To be written", size(plan.write_bytes)],
       ["Steps", String(steps.length)], ["Storage", plan.memory.toUpperCase()],
       ["At the end", { reset: "the phone restarts", off: "the phone is switched off" }[plan.reset]],
       ["No phone was asked", plan.geometry_assumed
@@ -47,7 +48,7 @@ export function drawn(plan) {
         `${count(plan.patches.length, "small change")} of partition tables (patches) come with it.`)),
     leftOut(plan.left_out),
   ];
-}
+});
 
 const WRITES = { plan: "rawprogram", "plan-restore": "restore" };
 
@@ -70,7 +71,8 @@ export function step(job, plan, local) {
     refusal(local.error),
     h("p", { class: "actions" },
       h("button", {
-        type: "button", class: "main", id: "write", disabled: trouble !== null || local.beginning === true,
+        type: "button", class: "main", id: "write",
+        disabled: trouble !== null || local.beginning === true,
         onclick: () => write(job, plan, phone, local),
       }, `Write it to ${phoneName(phone)}\u2026`), " ", change, " ",
       job.kind === "plan" && button("Only compare the phone with it", () => {

@@ -27,12 +27,13 @@ export function bar(job) {
       done > 0 && h("span", {}, size(done)));
   }
   const pace = store.paces.get(job.id);
-  const left = pace?.left(total);
+  const now = performance.now() / 1000;
+  const [moves, left] = [pace?.speed(now), pace?.left(total, now)];
   const many = percent(done, total);
   return h("div", { class: "bar", key: "bar" },
     h("progress", { max: total, value: done, "aria-label": `${kindOf(job)}: ${many} percent` }),
     h("p", { class: "numbers" }, [
-      `${many} %`, `${size(done)} of ${size(total)}`, pace?.speed && speed(pace.speed),
+      `${many} %`, `${size(done)} of ${size(total)}`, moves && speed(moves),
       left > 1 && `about ${wait(left)} left`,
     ].filter(Boolean).join(" \u00b7 ")));
 }

@@ -40,14 +40,16 @@ export function storage(result) {
 }
 
 const CONDITIONS = {
-  sound: "done", readable: "done", worn: "unready", "read-only": "failed", unprovisioned: "unready", dead: "failed",
+  sound: "done", readable: "done", worn: "unready", "read-only": "failed", unprovisioned: "unready",
+  dead: "failed",
 };
 
 /** `doctor --storage`. */
 export function health(result) {
   const odd = result.luns.flatMap((lun) => lun.odd.map((spot) => ({ ...spot, lun: lun.lun })));
   return [
-    card(CONDITIONS[result.condition] ?? "unready", `Storage: ${result.condition === "readable" ? "it reads well" : result.condition}`,
+    card(CONDITIONS[result.condition] ?? "unready",
+      `Storage: ${result.condition === "readable" ? "it reads well" : result.condition}`,
       h("p", {}, h("strong", {}, result.sentence)),
       h("p", {}, result.meaning),
       result.health && h("p", {}, sentence(result.health), ".")),

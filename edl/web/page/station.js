@@ -135,7 +135,8 @@ function row(phone, job) {
     progress(phone), news(phone, job),
   ];
   cells.props = {
-    key: phone.serial || phone.place, "data-phone": phone.serial || phone.place, "data-state": phone.state,
+    key: phone.serial || phone.place, "data-phone": phone.serial || phone.place,
+    "data-state": phone.state,
   };
   return cells;
 }
