@@ -37,7 +37,13 @@ from edl.plan.recheck import Sources, require_same
 from edl.plan.report import Ledger, NoLedger, Part, Piece, Report
 from edl.plan.sending import Guarded, Held, Reader, Source
 from edl.plan.together import Readings
-from edl.plan.unchanged import Finder, Unchanged, windows
+from edl.plan.unchanged import (
+    WINDOW_BYTES,
+    WINDOW_OF_MANY_BYTES,
+    Finder,
+    Unchanged,
+    windows,
+)
 from edl.units import format_size
 
 _MOST_FAILURES = 3  # more of them are no matter of single parts
@@ -64,6 +70,7 @@ class Executor:
         readings: of all phones that write these contents at the same time.
         """
         self._readings = readings
+        self._window_bytes = WINDOW_BYTES if readings is None else WINDOW_OF_MANY_BYTES
         self._programmer = programmer = onnand.for_plan(programmer, plan)
         self._sources = Sources(sources)
         self._plan = plan
@@ -302,7 +309,7 @@ class Executor:
         """Write what of a piece the phone does not hold yet."""
         with reader.piece(offset, area.size_bytes) as ahead:
             at = 0
-            for data in windows(ahead.chunks(), area.size_bytes):
+            for data in windows(ahead.chunks(), area.size_bytes, self._window_bytes):
                 self._check_cancel()
                 for run in finder.runs(area.part(at, len(data)), data):
                     part = area.part(at + run.offset, run.size_bytes)

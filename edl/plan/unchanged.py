@@ -23,6 +23,7 @@ from edl.firehose.commands import Area
 from edl.units import KIB, MIB
 
 WINDOW_BYTES = 16 * MIB  # looked at together, and kept in memory
+WINDOW_OF_MANY_BYTES = 4 * MIB  # the same, of one of many phones
 _LEAST_BYTES = 32 * KIB  # of a block
 _MOST_LEAST_BYTES = MIB
 _VAIN_SHARE = 0.04  # of the time that moving data takes
@@ -234,9 +235,11 @@ def whole(size: int, unit: int) -> int:
     return -(-size // unit) * unit
 
 
-def windows(chunks: Iterable[memoryview], size_bytes: int) -> Iterator[memoryview]:
+def windows(
+    chunks: Iterable[memoryview], size_bytes: int, window_bytes: int = WINDOW_BYTES
+) -> Iterator[memoryview]:
     """Yield size_bytes of chunks in windows, which are valid until the next one."""
-    buffer = memoryview(bytearray(min(WINDOW_BYTES, size_bytes)))
+    buffer = memoryview(bytearray(min(window_bytes, size_bytes)))
     held, left = 0, size_bytes
     for chunk in chunks:
         at = 0
