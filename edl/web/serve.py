@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import shutil
@@ -32,6 +33,18 @@ _LAST_S = 10.0  # how long jobs that stop at once are waited for
 _GOODBYE_S = 3
 _MOST_REQUESTS = 256
 _NO_IPV4 = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+
+
+class _Server(uvicorn.Server):
+    """A server that also ends where somebody reads nothing of what is sent."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn, which leaves such connections open."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)  # they end in the next turn of the loop
 
 
 @dataclass
@@ -135,14 +148,14 @@ def _started(site: Site, listener: socket.socket, opened: contextlib.ExitStack) 
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="error",
+        log_level="critical",  # what stumbles is told by the guard
         access_log=False,  # an address may hold the token
         proxy_headers=False,
         server_header=False,
         limit_concurrency=_MOST_REQUESTS,
         timeout_graceful_shutdown=_GOODBYE_S,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     thread = threading.Thread(
         target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True
     )
@@ -183,7 +196,8 @@ def _listener(port: int) -> socket.socket:
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # with its protocol, as asyncio lets only such sockets send at once (TCP_NODELAY)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":  # there, SO_REUSEADDR would let others take the port as well
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)

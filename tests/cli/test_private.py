@@ -104,7 +104,7 @@ PAGES = {
     "edl/web/app.py": {"asyncio", "starlette"},
     "edl/web/events.py": {"asyncio"},
     "edl/web/guard.py": {"starlette", "urllib"},
-    "edl/web/serve.py": {"uvicorn"},
+    "edl/web/serve.py": {"asyncio", "uvicorn"},
 }
 LISTENS = {"edl/virtual/usbip.py", "edl/nbd/relay.py", "edl/nbd/server.py",
            "edl/data/nbdkit_plugin.py", "edl/web/serve.py"}  # fmt: skip

@@ -230,6 +230,25 @@ def test_only_this_computer_is_listened_to() -> None:
             assert second.url.rpartition("=")[2] != server.url.rpartition("=")[2]
 
 
+def test_readers_that_never_read(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serve, "_GOODBYE_S", 0)
+    with contextlib.ExitStack() as opened, serve.running(phones=SMALL) as server:
+        for _ in range(3):
+            stuck = opened.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            stuck.sendall(
+                f"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+                f"Authorization: Bearer {server.url.rpartition('=')[2]}\r\n\r\n".encode()
+            )
+            assert stuck.recv(12) == b"HTTP/1.1 200"
+        ring = server.site.events
+        for _ in range(400):
+            ring.publish("line", {"text": "x" * 100_000})
+        assert ring._bytes <= 16 << 20
+    assert "".join(capfd.readouterr()) == ""
+
+
 def others() -> list[str]:
     """Return addresses of this computer that are not the one that is listened to."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
