@@ -120,8 +120,9 @@ function after(job, local) {
 /** Where the job's phone is now: it may be plugged in elsewhere. */
 function place(job) {
   const ready = store.phones.filter((phone) => phone.mode === "edl" && !phone.problem);
-  return ready.find((phone) => job.serial && phone.serial === job.serial)
-    ?? ready.find((phone) => phone.id === job.phone && !(job.serial && phone.serial)) ?? null;
+  const same = (phone) => !job.serial || !phone.serial || phone.serial === job.serial;
+  return ready.find((phone) => phone.id === job.phone && same(phone))
+    ?? ready.find((phone) => job.serial && phone.serial === job.serial) ?? null;
 }
 
 function notices(lines, job) {

@@ -13,7 +13,9 @@ export function log(lines, more) {
   const told = lines.filter((line) => line.event === "device_log");
   if (!told.length) return null;
   return h("details", { key: "log", id: "log" },
-    h("summary", {}, `Device log: ${count(told.length, "line")}${more ? " so far" : ""}`),
+    h("summary", {}, told.length < MOST
+      ? `Device log: ${count(told.length, "line")}${more ? " so far" : ""}`
+      : `Device log: the last ${MOST} lines`),
     h("p", { class: "soft" }, "The phone\u2019s own words. Errors in it can be harmless: what counts "
       + "is told above."),
     h("div", {
