@@ -36,6 +36,7 @@ class Events:
 
     def __init__(self, most: int = _MOST, most_bytes: int = _MOST_BYTES) -> None:
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._kept: deque[Event] = deque()
         self._bytes = 0
         self._most, self._most_bytes = most, most_bytes
@@ -55,6 +56,11 @@ class Events:
             while len(self._kept) > self._most or self._bytes > self._most_bytes:
                 self._bytes -= len(self._kept.popleft().text)
             self._wake()
+
+    def tell(self, name: str, make: Callable[[], dict[str, Any]]) -> None:
+        """Tell all readers what make returns: never something older behind something newer."""
+        with self._telling:
+            self.publish(name, make())
 
     def close(self) -> None:
         """Let all readers come to their end."""

@@ -74,6 +74,7 @@ class Keeper:
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count(1)
+        self._uncounted: set[str] = set()  # those that are not in the tally yet
         self.tally = Tally()
         self.closing = False
 
@@ -119,12 +120,14 @@ class Keeper:
             number = str(next(self._numbers))
             start = self._started(order, place, number)
             serial = place.serial if place is not None else ""
+            self._uncounted.add(number)
             try:
                 job = Job(number, order, start, serial, self._told)
             except OSError as error:
+                self._uncounted.discard(number)
                 raise EdlError(f"No process can be started: {error.strerror}.") from error
             self._jobs[number] = job
-        self._told(job, None, None)
+        self._events.tell("job", job.data)
         self._phones.tell()
         return job
 
@@ -173,12 +176,15 @@ class Keeper:
         if number is not None:
             self._events.publish("line", {"job": job.id, "n": number, "line": line})
             return
-        self._events.publish("job", job.data())
+        self._events.tell("job", job.data)
         if not job.runs:
             self._has_ended(job)
 
     def _has_ended(self, job: Job) -> None:
         with self._lock:
+            if job.id not in self._uncounted:  # also an answer that comes too late tells of its end
+                return
+            self._uncounted.discard(job.id)
             self.tally.add(job)
             self._forget_old()
         if job.order.name in _IDENTIFIES and job.phone is not None and job.result is not None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvicorn
 
-from edl.errors import EdlError, UsageError
+from edl.errors import DiskError, EdlError, UsageError
 from edl.web import virtual
 from edl.web.app import Site, application
 from edl.web.events import Events
@@ -83,12 +83,16 @@ def running(
 
     Raises:
         UsageError: another program has the port; or see `edl.web.virtual.folders`.
+        DiskError: there is no folder for temporary files.
         EdlError: nothing can be served.
     """
     with contextlib.ExitStack() as opened:
-        own = Path(tempfile.mkdtemp(prefix="edl-web-"))
+        try:
+            own = Path(tempfile.mkdtemp(prefix="edl-web-"))
+            (own / "reports").mkdir()
+        except OSError as error:
+            raise DiskError(f"There is no place for pages: {error.strerror}.") from error
         abandoned = opened.enter_context(_removed(own))
-        (own / "reports").mkdir()
         folders = None if phones is None else virtual.folders(phones, faults, own / "phones")
         site = _site(Phones(folders), own / "reports")
         listener = opened.enter_context(contextlib.closing(_listener(port)))
@@ -121,7 +125,7 @@ def _site(phones: Phones, reports: Path) -> Site:
         job = keeper.at(phone)
         return None if job is None else job.id
 
-    phones.connect(lambda: events.publish("phones", site.phones_data()), busy)
+    phones.connect(lambda: events.tell("phones", site.phones_data), busy)
     return site
 
 

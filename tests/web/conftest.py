@@ -127,7 +127,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         keeper = Keeper(events, phones, reports, child if program is None else program)
         site = Site(events, phones, keeper, str(tmp_path))
         phones.connect(
-            lambda: events.publish("phones", site.phones_data()),
+            lambda: events.tell("phones", site.phones_data),
             lambda phone: job.id if (job := keeper.at(phone)) is not None else None,
         )
         phones.look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -239,6 +240,17 @@ def test_ended_jobs_are_kept_for_a_while(make: Make, monkeypatch: pytest.MonkeyP
     assert events(world)[-1] == ("forgotten", {"id": "3"})
     metrics = ask("GET", "/metrics").body.decode()
     assert 'edl_web_failures_total{kind="info",code="error"} 4' in metrics
+
+
+def test_short_jobs_are_counted_once_and_told_in_order(make: Make) -> None:
+    world = make(program=[shutil.which("true") or sys.executable])
+    begun = [world.start("backups", None) for _ in range(15)]
+    for job in begun:
+        ended(job)
+        job.stop("gently")
+    wait(lambda: world.site.keeper.tally.ended == 15)
+    last = {str(data["id"]): data["state"] for name, data in events(world) if name == "job"}
+    assert last == {job.id: "failed" for job in begun}
 
 
 def test_one_at_work_is_not_forgotten(make: Make) -> None:

@@ -22,7 +22,7 @@ import pytest
 
 from edl.cli import terminal
 from edl.cli.app import App
-from edl.errors import EdlError, UsageError
+from edl.errors import DiskError, EdlError, UsageError
 from edl.virtual.lock import Lock
 from edl.virtual.phone import Phone
 from edl.web import orders, serve
@@ -214,6 +214,12 @@ def test_a_port_that_is_taken() -> None:
         port = other.getsockname()[1]
         with pytest.raises(UsageError, match=f"Port {port} cannot"), serve.running(port):
             pass
+
+
+def test_no_place_for_pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(DiskError, match="no place for pages"), serve.running():
+        pass
 
 
 def test_only_this_computer_is_listened_to() -> None:
