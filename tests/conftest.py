@@ -59,6 +59,7 @@ UNCOUNTED = (
     "tests/virtual/test_sessions_commands.py",
     "tests/virtual/test_sessions_connect.py",
     "tests/virtual/test_verifier.py::test_no_damage_raises_anything",
+    "tests/web/test_stories.py",
 )
 
 

@@ -242,8 +242,13 @@ def traced(rules: Rules, **changes: Any) -> Rules:  # noqa: ANN401
 
 
 def lasting(virtual: str | None) -> bool:
-    """Tell whether the phone outlives this process: a virtual one does in a folder only."""
-    return virtual is None or Path(virtual).is_dir()
+    """Tell whether the phone outlives this process: a virtual one does in a folder only.
+
+    virtual: may name several (see `edl.virtual.bench`), of which none is made for this process.
+    """
+    if virtual is None or Path(virtual).is_dir():
+        return True
+    return all(Path(part).is_dir() for part in virtual.split(";") if part)
 
 
 def _require_sense(again: Again) -> None:

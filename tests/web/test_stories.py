@@ -108,7 +108,7 @@ def wear_out(folder: Path) -> None:
 
 
 def phone_page(page: Window, serial: str) -> None:
-    """Go from wherever to the page of a phone."""
+    """Go from wherever to the page of a phone in EDL mode."""
     page.value("location.hash = '#/phones'")
     link = f"[...document.querySelectorAll('#phones a')].find((a) => a.text.includes('{serial}'))"
     page.until(f"{link} !== undefined")
@@ -359,3 +359,91 @@ def test_strangers_get_nothing(served: Served, tmp_path: Path, host: str) -> Non
         stranger.shutdown()
         thread.join()
         stranger.server_close()
+
+
+def test_a_bench_of_phones(served: Served, tmp_path: Path, golden: Golden) -> None:
+    good = [make(tmp_path / f"p{n}", f"qcm2290,size=8GiB,serial=0x5a5a000{n}") for n in (1, 2)]
+    bad = make(tmp_path / "p3", "qcm2290,size=8GiB,serial=0x5a5a0003,fault=unplug@out:3000000")
+    with served(*good, bad) as page:
+        page.value("location.hash = '#/station'")
+        page.type("#package", str(golden(BOARD).folder))
+        page.type("#count", "3")
+        page.click("#package-submit")
+        page.click("#start-station")
+        page.click("#confirm-yes")
+        assert ended(page) == "failed"
+        counts = page.value("({...document.querySelector('#station-counts').dataset})")
+        assert counts == {"done": "2", "failed": "1"}
+        row = page.text("#station-table tr[data-phone='5a5a0003']")
+        assert "failed" in row.lower()
+        assert page.text("#station-table tr[data-phone='5a5a0001']")
+        # the one that failed can be finished by itself
+        page.value("location.hash = '#/phones'")
+        page.click("#phones li[data-mode=unplugged] a")
+        page.click("#plug")
+        page.click("#do-resume")
+        assert ended(page) == "done"
+    for phone in (*good, bad):
+        assert holds(phone, golden(BOARD))
+
+
+def _tab_to(page: Window, wanted: str) -> None:
+    """Press Tab until the element with that id has the focus."""
+    for _ in range(60):
+        if page.focus == wanted:
+            return
+        page.press("Tab")
+    pytest.fail(f"{wanted} cannot be reached with Tab; the focus is on {page.focus}")
+
+
+def test_by_keyboard_alone(served: Served, tmp_path: Path) -> None:
+    """A backup is made and written back without a mouse; only what is asked is answered."""
+    bob = make(tmp_path / "bob", "qcm2290,size=2M,serial=0x2222bbbb", owner="bob")
+    wanted = disk(bob)
+    with served(bob) as page:
+        page.value("document.querySelector('#phones a').id = 'bob'")
+        _tab_to(page, "bob")
+        page.press("Enter")
+        page.there("#todo")
+        _tab_to(page, "do-backup")
+        page.press("Enter")
+        page.there("#backup-form")
+        _tab_to(page, "folder")
+        page.type("#folder", str(tmp_path / "saved"))
+        page.press("Enter")
+        assert ended(page) == "done"
+        with Phone.open(bob) as phone:
+            live(phone.storage, "an accident")
+            phone.enter_edl()
+        phone_page(page, "2222bbbb")
+        _tab_to(page, "do-restore")
+        page.press("Enter")
+        page.there("#restore-form")
+        _tab_to(page, "folder")
+        page.type("#folder", str(tmp_path / "saved"))
+        page.press("Enter")
+        page.there("#write")
+        _tab_to(page, "write")
+        page.press("Enter")
+        page.there("#confirm-yes")
+        _tab_to(page, "confirm-yes")
+        page.press("Enter")
+        page.there("#question")
+        _tab_to(page, "answer-yes")
+        page.press("Enter")
+        assert ended(page) == "done"
+    assert disk(bob) == wanted
+
+
+def test_phones_come_and_go(served: Served, tmp_path: Path) -> None:
+    one = make(tmp_path / "one", "msm8953,size=4MiB,serial=0x00000001")
+    two = make(tmp_path / "two", "sdm660,size=4MiB,serial=0x00000002")
+    modes = "[...document.querySelectorAll('#phones li')].map((each) => each.dataset.mode).join()"
+    with served(one, two) as page:
+        page.until(f"{modes} === 'edl,edl'")
+        saved = two / "phone.json"
+        saved.write_text(saved.read_text().replace('"boot ROM"', '"booted"'))
+        page.until(f"{modes} === 'edl,booted'")
+        page.until("document.querySelector('#polite').textContent.includes('started')")
+        saved.write_text(saved.read_text().replace('"booted"', '"boot ROM"'))
+        page.until(f"{modes} === 'edl,edl'")
