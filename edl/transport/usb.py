@@ -183,7 +183,8 @@ class UsbTransport:
             self.write(view, timeout_s, zlp=zlp)
             return
         deadline = time.monotonic() + timeout_s
-        most = min(max(QUEUED_BYTES, 2 * len(view)), max(2 * _BLOCK_BYTES, _fair_bytes() * 2 // 3))
+        fair = max(2 * _BLOCK_BYTES, _fair_bytes() - _READS * _BLOCK_BYTES)
+        most = min(max(QUEUED_BYTES, 2 * len(view)), fair)
         step = max(_BLOCK_BYTES, most // 2 // _BLOCK_BYTES * _BLOCK_BYTES)
         done = 0
         try:
