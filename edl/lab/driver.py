@@ -16,6 +16,7 @@ from labgrid.driver.common import Driver
 from labgrid.driver.exception import ExecutionError
 from labgrid.factory import target_factory
 from labgrid.protocol import BootstrapProtocol
+from labgrid.remote.client import Error as ClientError
 from labgrid.resource.common import NetworkResource
 from labgrid.step import step, steps
 from labgrid.util.managedfile import ManagedFile
@@ -27,8 +28,11 @@ from edl.lab.pack import packed
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-class EDLError(ExecutionError, JobError):
-    """A command of edl failed; see `edl.lab.job.JobError` for what it tells."""
+class EDLError(ExecutionError, JobError, ClientError):
+    """A command of edl failed; see `edl.lab.job.JobError` for what it tells.
+
+    A ClientError, so that labgrid-client shows it and not where in the code it came from.
+    """
 
     def __init__(self, error: JobError) -> None:
         ExecutionError.__init__(self, str(error))

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from tests.conftest import REPO
 
-_LIMIT_S = 50.0
+_LIMIT_S = 120.0
 _CACHE = Path("/var/cache/labgrid")  # labgrid knows no other place
 _CLIENTS = Path(__file__).parent / "clients"
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attr
 from labgrid import Environment
+from labgrid.driver import Driver
 from labgrid.factory import target_factory
+from labgrid.protocol import CommandProtocol
 from labgrid.strategy import StrategyError
 
 from edl.lab.virtual import VirtualEDLPowerDriver
@@ -42,17 +44,37 @@ class BalkyPowerDriver(VirtualEDLPowerDriver):
         super().off()
 
 
+@target_factory.reg_driver
+@attr.s(eq=False)
+class LastWordsDriver(Driver, CommandProtocol):
+    """A shell of a running system that goes away in the middle of `reboot edl`."""
+
+    bindings: ClassVar = {"power": "BalkyPowerDriver"}
+
+    def run(self, command: str, *, timeout: float = 30.0) -> None:
+        """See labgrid."""
+        switched.append(f"{command} within {timeout} s")
+        VirtualEDLPowerDriver.on(self.power)
+        raise ConnectionResetError("gone")
+
+    run_check = get_status = wait_for = poll_until_success = run
+
+
 target = Environment(sys.argv[1]).get_target()
 edl = target.get_driver("EDLDriver", activate=False)
 strategy = target.get_strategy()
 told: dict[str, Any] = {"switched": switched}
 try:
     for status in sys.argv[2:]:
+        if status == "balk":
+            strategy.power.balks = 9
+            strategy.force("off")
+            continue
         strategy.transition(status)
         told[status] = edl.phone.avail
 except StrategyError as error:
     cause = error.__cause__
     told["error"] = [str(error), getattr(cause, "code", None), str(cause)]
 told["status"] = strategy.status.name
-told["button"] = Path(target.get_driver("BalkyPowerDriver").button_file).read_text().strip()
+told["button"] = Path(strategy.power.button_file).read_text().strip()
 sys.stdout.write(json.dumps(told) + "\n")
