@@ -232,6 +232,7 @@ def test_a_question_is_asked_as_strictly_as_on_the_command_line(page: Page) -> N
     browser.there(".banner.ask")
     browser.until("document.querySelector('#urgent').textContent.includes('Sure?')")
     assert browser.value("document.querySelector('#question')") is None
+    assert browser.value("document.title").startswith("(!)")
 
 
 def test_all_by_keyboard(page: Page) -> None:
@@ -306,7 +307,7 @@ def test_what_forms_send_is_what_the_server_takes(page: Page) -> None:
     browser.click("#data-wipe")
     browser.click("#package-more summary")
     typed = {
-        "package": "/r.zip", "only": "boot_a, tz*", "skip": "xbl", "choose": "board=b, rev=2",
+        "package": "/r.zip", "only": "boot_a, tz*", "skip": "xbl", "choose": "board=b c, rev=2",
         "overwrite": "persist", "loader": "/p.mbn",
     }  # fmt: skip
     for name, text in typed.items():
@@ -316,7 +317,7 @@ def test_what_forms_send_is_what_the_server_takes(page: Page) -> None:
     browser.click("#package-submit")
     assert tuple(orders.read(posted(page, "/api/jobs", "plan")).line()) == (
         "rawprogram", "--dry-run", "--wipe", "--only=boot_a", "--only=tz*", "--skip=xbl",
-        "--slot=both", "--choose=board=b", "--choose=rev=2", "--allow-missing",
+        "--slot=both", "--choose=board=b c", "--choose=rev=2", "--allow-missing",
         "--overwrite=persist", "--loader=/p.mbn", "--", "/r.zip",
     )  # fmt: skip
     browser.there("#job-title")

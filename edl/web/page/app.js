@@ -12,7 +12,7 @@ import { here, to } from "./route.js";
 import { milestone, say } from "./say.js";
 import * as saving from "./saving.js";
 import * as station from "./station.js";
-import { start, store, watch } from "./store.js";
+import { jobs, start, store, watch } from "./store.js";
 import { sentence } from "./text.js";
 import { modeOf, phoneName, SMALL } from "./words.js";
 
@@ -61,7 +61,8 @@ function show() {
   render(element("main"),
     h("div", { key: at, class: "view", "data-view": at }, view.view(route, local)));
   if (focused && document.activeElement === document.body) head()?.focus({ preventScroll: true });
-  document.title = `${view.title(route)} \u2013 edl`;
+  const asks = jobs().some((each) => each.question) ? "(!) " : "";
+  document.title = `${asks}${view.title(route)} \u2013 edl`;
   if (moved) arrive();
   questions.tend(job.nameOf);
 }

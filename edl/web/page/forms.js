@@ -107,7 +107,7 @@ export function options(form) {
 
 /** `NAME=VALUE, OTHER=VALUE` as an object. */
 function pairs(typed) {
-  return Object.fromEntries(names(typed).map((pair) => {
+  return Object.fromEntries(typed.split(",").map((pair) => pair.trim()).filter(Boolean).map((pair) => {
     const at = pair.indexOf("=");
     return at < 0 ? [pair, ""] : [pair.slice(0, at), pair.slice(at + 1)];
   }));

@@ -12,12 +12,15 @@ import * as results from "./results.js";
 import { to } from "./route.js";
 import * as station from "./station.js";
 import { linesOf, phoneOf, store } from "./store.js";
-import { sentence, when } from "./text.js";
+import { percent, sentence, when } from "./text.js";
 import { kindOf, phoneName, stateOf, stopped } from "./words.js";
 
 export const title = ({ words }) => {
   const job = store.jobs.get(words[1]);
-  return job ? `${kindOf(job)}: ${stateOf(job)}` : "Job";
+  if (!job) return "Job";
+  const { done_bytes: done, total_bytes: total } = job.progress ?? {};
+  const far = !job.ended && total > 0 ? `${percent(done, total)} % ` : "";
+  return `${far}${kindOf(job)}: ${stateOf(job)}`;
 };
 
 const MOST_NOTICES = 10;
@@ -51,7 +54,8 @@ export function view({ words }, local) {
       h("p", { class: "lines" }, job.question.text),
       button("Answer", () => questions.ask(job, nameOf(job)), { class: "main" })),
     !job.ended && !job.question && working(job, lines),
-    job.error && errorCard(job.error, stopped(job) ? "Stopped" : "It did not work"),
+    job.error && errorCard(job.error, stopped(job) ? "Stopped"
+      : job.kind === "station" && job.result ? "Not all phones are done" : "It did not work"),
     job.ended && after(job, local),
     outcome(job, lines, local),
     notices(lines, job),

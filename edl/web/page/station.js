@@ -11,7 +11,7 @@ import { button, errorCard, facts, findings, refusal, table as drawTable } from 
 import { drawn } from "./plan.js";
 import { brief } from "./progress.js";
 import { jobs, linesOf, store } from "./store.js";
-import { count, percent, sentence, size, speed, wait } from "./text.js";
+import { count, list, percent, sentence, size, speed, wait } from "./text.js";
 
 export const title = () => "Station";
 
@@ -81,6 +81,8 @@ async function start(plan, local) {
         ["Phones that are there now", String(store.phones.filter((each) => each.mode === "edl").length)],
         ["Ends", given.count ? `after ${count(given.count, "phone")}` : "when it is stopped"],
         ["User\u2019s data", given.wipe ? h("strong", {}, "replaced on every phone") : "kept"],
+        ["Only", list(given.only ?? [])], ["Not", list(given.skip ?? [])],
+        ["Overwritten, although it exists only once", list(given.overwrite ?? [])],
       ]),
       h("p", {}, "Nobody is asked about a single phone: where one would need an answer of its own, it "
         + "is left alone and told."),

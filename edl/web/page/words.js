@@ -30,7 +30,8 @@ const STATES = {
 };
 
 /** The mode of a phone. */
-export const modeOf = (phone) => MODES[phone.mode] ?? phone.mode;
+export const modeOf = (phone) => (phone.mode === "edl" && phone.problem
+  ? "in EDL mode, but it cannot be used as it is" : MODES[phone.mode] ?? phone.mode);
 
 /** What a phone is called: its serial number if it is known. */
 export function phoneName(phone) {
