@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edl.events import Stage
@@ -11,6 +12,7 @@ from edl.firehose.commands import Power
 from edl.packages.model import Description
 from edl.plan.job import Outcome
 from edl.plan.model import Erase, Plan, ReadOut, Severity, Step, Write, as_data, plural, rows
+from edl.plan.order import ordered
 from edl.units import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -54,9 +56,14 @@ def description_data(description: Description) -> dict[str, Any]:
     }
 
 
+def in_order(plan: Plan) -> Plan:
+    """Return plan with its steps in the order in which they are carried out."""
+    return replace(plan, steps=tuple(step for _, step in ordered(plan.steps, plan.geometry)))
+
+
 def plan_data(plan: Plan) -> dict[str, Any]:
-    """Return plan as JSON-able data."""
-    return {"plan": as_data(plan)}
+    """Return plan as JSON-able data, in the order in which it is carried out."""
+    return {"plan": as_data(in_order(plan))}
 
 
 def plan_text(plan: Plan) -> list[str]:
@@ -64,7 +71,7 @@ def plan_text(plan: Plan) -> list[str]:
     lines = [f"Plan: {plan.job} {plan.title}", f"  storage: {_storage(plan)}"]
     width = len(str(len(plan.steps)))
     at = 1
-    for steps in rows(plan.steps):
+    for steps in rows(in_order(plan).steps):
         lines.append(f"  {at:>{width}}. {_row(steps)}")
         at += len(steps)
     if plan.patches:

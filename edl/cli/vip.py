@@ -23,7 +23,7 @@ from edl.plan import home
 from edl.plan.assumed import assumed_geometry
 from edl.plan.build import build
 from edl.plan.check import checked
-from edl.plan.model import Erase, Finding, Plan, findings_data, plural
+from edl.plan.model import Erase, Finding, Plan, as_data, findings_data, plural
 from edl.units import format_size
 from edl.vip import folder
 from edl.vip.check import Checking, Recording, compare, record
@@ -74,7 +74,7 @@ def prepared(
     options = replace(options, skip=options.skip | names)
     built = build(package, assumed_geometry(package), options)
     plan = replace(checked(built), kept=kept)
-    app.json_line("plan", show.plan_data(plan))
+    app.json_line("plan", {"plan": as_data(plan)})  # signed as the package has it
     app.findings(plan)
     whole.verify(package.files, app.emit)
     settings = Settings(
