@@ -24,6 +24,7 @@ from labgrid.util.ssh import sshmanager
 
 from edl.lab.job import JobError, Line, phone_options, run
 from edl.lab.pack import packed
+from edl.lab.resources import EDL_IDS
 
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -169,18 +170,27 @@ class EDLDriver(Driver, BootstrapProtocol):
         return self._run("reset", "--mode", mode, *self._loader(), *options)
 
     def _run(self, *words: str) -> Line:
-        phone = phone_options(
-            usb_path=getattr(self.phone, "path", None) or "",
-            serial=getattr(self.phone, "serial", ""),
-            virtual=getattr(self.phone, "folder", ""),
-        )
-        command = self.phone.wrap_command([self.tool, "--json", *phone, *words])
+        command = self.phone.wrap_command([self.tool, "--json", *self._options(), *words])
         self.logger.debug("running %s", shlex.join(command))
         with _Telling(self) as tell:
             try:
                 return run(command, tell)
             except JobError as error:
                 raise EDLError(error) from error
+
+    def _options(self) -> list[str]:
+        """Return what tells edl which phone is meant."""
+        phone = self.phone
+        options = phone_options(
+            usb_path=getattr(phone, "path", None) or "",
+            serial=getattr(phone, "serial", ""),
+            virtual=getattr(phone, "folder", ""),
+        )
+        ids = [f"{number:04x}" for name in ("vendor_id", "model_id")
+               if (number := getattr(phone, name, None)) is not None]  # fmt: skip
+        if ids and tuple(ids) not in EDL_IDS:  # edl would not take it for a phone by itself
+            options += ["--vid", ids[0], "--pid", ids[1]]
+        return options
 
     def _yes(self, yes: bool | None) -> list[str]:
         return ["--yes"] if (self.assume_yes if yes is None else yes) else []

@@ -145,7 +145,10 @@ def test_phones_are_matched_by_port_path_or_serial(
         "port": [*here, "info", "--no-loader"],
         "path": [*here[:-1], "1-4.1", "info", "--no-loader"],
         "serial": [*here, "--serial", "1a2b3c4d", "info", "--no-loader"],
-        "own ids": [0x18D1, 0x4EE7, *here[2:-1], "1-4.3", "info", "--no-loader"],
+        "own ids": [
+            *(0x18D1, 0x4EE7, *here[2:-1], "1-4.3", "--vid", "18d1", "--pid", "4ee7"),
+            *("info", "--no-loader"),
+        ],
         "no phone there": None,
         "its system runs": None,
         "another serial": None,
