@@ -299,6 +299,25 @@ def test_a_plan_for_another_phone_is_not_written(page: Page) -> None:
     assert browser.value("document.querySelector('#write')") is None
 
 
+def test_another_phone_at_the_same_place_is_another_phone(page: Page) -> None:
+    """What was learnt of one is not shown of the next; nor is its loader offered."""
+    browser, fake = page
+    fake.jobs = [
+        job(1, "storage", result=told.STORAGE, options={"loader": "/p.mbn"}),
+        job(2, "rawprogram", status=6, state="failed", error=told.ERROR),
+    ]
+    show(page, "#/phone/usb%201-1")
+    browser.there("[data-result=storage]")
+    browser.there("#error")
+    assert browser.value("document.querySelector('#phone-loader').value") == "/p.mbn"
+    fake.tell_phones(phone(1, serial="99999999"))
+    browser.until("document.querySelector('h1').textContent.includes('99999999')")
+    assert browser.value("document.querySelectorAll('[data-result], #error').length") == 0
+    show(page, "#/phone/usb%201-1/backup")
+    browser.there("#what-unique:disabled")
+    assert browser.value("document.querySelector('#loader').value") == ""
+
+
 def test_what_forms_send_is_what_the_server_takes(page: Page) -> None:
     """Each option comes out at the command line, and nothing else."""
     browser, fake = page

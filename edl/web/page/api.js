@@ -5,7 +5,7 @@ const FIRST_MS = 300; // until it is tried again when the server is gone, and la
 const RETRY_MS = 2000;
 
 /** The server said no, or is gone. status: 0 where nobody answered. */
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, message) {
     super(message);
     this.status = status;

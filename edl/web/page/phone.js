@@ -2,13 +2,13 @@
 // The view of one phone: what is known of it, what can be done, and what came of that.
 
 import { begin, look } from "./begin.js";
+import { deeds } from "./deeds.js";
 import { h } from "./dom.js";
-import { path } from "./forms.js";
 import { back, button, card, errorCard, refusal } from "./parts.js";
 import { brief } from "./progress.js";
 import * as results from "./results.js";
 import { to } from "./route.js";
-import { jobs, latest, loaderOf, phoneOf, working } from "./store.js";
+import { jobs, jobsOf, latest, phoneOf, working } from "./store.js";
 import { sentence, size, when } from "./text.js";
 import { kindOf, modeOf, phoneName, SMALL, stateOf, stopped, whereOf, WRITES } from "./words.js";
 
@@ -40,7 +40,7 @@ export function view({ words }, local) {
     phone.virtual && !["edl", "crash dump"].includes(phone.mode) && h("p", { key: "plug" },
       button("Bring the virtual phone into EDL mode",
         () => begin(local, "plug", id, {}, { stay: true }), { id: "plug", disabled: job !== null })),
-    ready && todo(phone, job, local),
+    ready && deeds(phone, job, local),
     known(id),
   ];
 }
@@ -54,69 +54,6 @@ function gone(id, job) {
     job && h("div", { class: "card plan", key: "working" }, brief(job)),
     known(id),
   ];
-}
-
-function todo(phone, job, local) {
-  const { id } = phone;
-  const busy = job !== null || local.beginning === true;
-  const loader = () => {
-    const path = document.getElementById("phone-loader").value.trim();
-    return path ? { loader: path } : {};
-  };
-  const run = (kind, options = {}) => () => begin(local, kind, id,
-    kind === "identify" ? options : { ...options, ...loader() }, { stay: true });
-  const deed = (key, doing, why) =>
-    h("li", { key }, doing, h("p", { class: "hint", id: `why-${key}` }, why));
-  // the one that was pressed keeps the focus, so it is not switched off as the others are
-  const act = (key, words, why, onclick) => deed(key, button(words, busy ? null : () => {
-    local.pressed = key;
-    onclick();
-  }, {
-    id: `do-${key}`, disabled: busy && local.pressed !== key, "aria-disabled": busy ? "true" : null,
-    "aria-describedby": `why-${key}`,
-  }), why);
-  const lead = (key, words, why) => deed(key, h("a", {
-    class: "button", href: to("phone", id, key), id: `do-${key}`, "aria-describedby": `why-${key}`,
-  }, words), why);
-  return h("section", { "aria-labelledby": "todo", key: "todo" },
-    h("h2", { id: "todo" }, "What you can do"),
-    busy && h("p", { class: "soft", key: "busy" },
-      "A job has the phone now. The next one can begin when it has ended."),
-    !busy && h("p", { key: "order" }, "With a dead phone: first look, then save what is there, then "
-      + "write."),
-    h("ol", { class: "deeds" },
-      act("identify", "See what phone it is",
-        "Chip, maker\u2019s key, serial number. Reads only.", run("identify")),
-      act("storage", "Look at the storage",
-        "The map of its partitions. Reads only.", run("storage")),
-      act("health", "Is the storage worn out?",
-        "Reads spots all over, twice: is the flash dead, or only the data on it wrong?",
-        run("health")),
-      act("writes", "Does it still take writes?",
-        "Worn-out flash refuses them first. A pattern goes to sectors that are blank and belong to "
-        + "nothing; it asks before, and makes them blank again.", run("health", { allow_write: true })),
-      lead("backup", "Back up\u2026", "Save what can be read, before anything is written."),
-      lead("package", "Write a package\u2026",
-        "The stock ROM of exactly this model. You see the plan first."),
-      act("boot-check", "Would it start?",
-        "Looks at everything that the phone needs to start. Reads only.", run("boot-check")),
-      lead("restore", "Write a backup back\u2026", "You see the plan first."),
-      act("info", "Ask for all about it",
-        "Also the storage, how worn it is, and what its loader can do. Reads only; needs a loader "
-        + "that fits.", run("info")),
-      act("reset", "Restart the phone", "It leaves EDL mode and tries to start.",
-        run("reset", { to: "system" }))),
-    h("details", { key: "loader", id: "loader-more" },
-      h("summary", {}, "It says that it needs a loader?"),
-      h("p", {}, "A loader (also: programmer, firehose) is a small program signed by the phone\u2019s "
-        + "maker. Without it, the chip does not let anybody at the storage. It is in the stock ROM of "
-        + "exactly this model, and called prog_*firehose*.mbn or .elf. Loaders that edl was given "
-        + "before are found by itself."),
-      path({
-        id: "phone-loader", name: "loader", label: "Loader for the looks above", want: "file",
-        title: "Choose a loader", kind: "loaders", value: loaderOf(id),
-        hint: "Empty: found by itself.",
-      })));
 }
 
 function crashed(phone, job, local) {
@@ -152,7 +89,7 @@ function unfinished(phone, job, local) {
 }
 
 function lastJob(id, job) {
-  const last = jobs().find((each) => each.phone === id && !SMALL.has(each.kind));
+  const last = jobsOf(id).find((each) => !SMALL.has(each.kind));
   if (job || !last) return null;
   const more = h("p", {}, h("a", { href: to("job", last.id) }, "All about this job"));
   if (last.error && !last.result) {
@@ -166,8 +103,12 @@ function lastJob(id, job) {
 
 /** Whether the phone was written after that job had looked at it. */
 function stale(id, seen) {
-  return jobs().some((each) => each.phone === id && WRITES.has(each.kind)
-    && Number(each.id) > Number(seen.id));
+  return jobsOf(id).some((each) => WRITES.has(each.kind) && Number(each.id) > Number(seen.id));
+}
+
+/** Of which phone it was, where the one that is there now does not tell who it is. */
+function whose(id, job) {
+  return job.serial && !phoneOf(id)?.serial ? `, on phone ${job.serial}` : "";
 }
 
 function known(id) {
@@ -180,7 +121,7 @@ function known(id) {
   return shown.filter(([, , job]) => job).map(([key, words, job, drawn]) =>
     h("section", { key, "aria-labelledby": key, "data-result": job.kind },
       h("h2", { id: key }, words), drawn(job.result),
-      h("p", { class: "soft" }, `Looked at ${when(job.ended)}. `,
+      h("p", { class: "soft" }, `Looked at ${when(job.ended)}${whose(id, job)}. `,
         stale(id, job) && h("strong", {}, "The phone was written since: look again. "),
         h("a", { href: to("job", job.id), "aria-label": `All about this job: ${words}` },
           "All about this job"))));

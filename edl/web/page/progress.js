@@ -19,7 +19,7 @@ export function brief(job) {
 }
 
 /** The bar with what was done, how fast, and what is left. */
-export function bar(job) {
+function bar(job) {
   const { done_bytes: done, total_bytes: total } = job.progress ?? {};
   if (!(total > 0)) {
     return h("p", { class: "bar", key: "bar" },

@@ -21,7 +21,7 @@ export function view(route, local) {
 }
 
 /** The partitions that exist only once, small enough to be saved in seconds; null: not known. */
-export function uniqueNames(storage) {
+function uniqueNames(storage) {
   if (!storage) return null;
   return storage.luns.flatMap((lun) => lun.partitions
     .filter((row) => row.unique && row.sectors * lun.sector_bytes <= LARGEST_UNIQUE)

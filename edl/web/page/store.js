@@ -121,9 +121,16 @@ export const phoneOf = (id) => store.phones.find((phone) => phone.id === id) ?? 
 /** All jobs, the newest first. */
 export const jobs = () => [...store.jobs.values()].sort((a, b) => Number(b.id) - Number(a.id));
 
-/** The newest job of those kinds that has a result, of the phone or of nobody. */
-export function latest(phone, ...kinds) {
-  return jobs().find((job) => job.phone === phone && kinds.includes(job.kind) && job.result) ?? null;
+/** The jobs of a phone, the newest first; not those of another one that was at its place before. */
+export function jobsOf(id) {
+  const serial = phoneOf(id)?.serial;
+  return jobs().filter((job) => job.phone === id
+    && (!serial || !job.serial || job.serial === serial));
+}
+
+/** The newest job of a phone, of those kinds, that has a result. */
+export function latest(id, ...kinds) {
+  return jobsOf(id).find((job) => kinds.includes(job.kind) && job.result) ?? null;
 }
 
 /** The phone's job that is at work, or null. */
@@ -132,8 +139,7 @@ export function working(phone) {
 }
 
 /** The loader that somebody named for this phone, and that it took; empty if there is none. */
-export function loaderOf(phone) {
-  const serial = phoneOf(phone)?.serial;
-  return jobs().find((job) => job.phone === phone && job.serial === serial && job.result
+export function loaderOf(id) {
+  return jobsOf(id).find((job) => job.serial && job.serial === phoneOf(id)?.serial && job.result
     && typeof job.options.loader === "string")?.options.loader ?? "";
 }
