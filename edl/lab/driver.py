@@ -234,8 +234,8 @@ class EDLDriver(Driver, BootstrapProtocol):
         ssh = sshmanager.open(self.phone.host)
         (folder,) = ssh.run_check("mktemp -d")
         try:
-            yield f"{folder}/{path.name}"
-            ssh.get_file(f"{folder}/{shlex.quote(path.name)}", str(path))
+            yield f"{folder}/read"
+            ssh.get_file(f"{folder}/read", str(path))
         finally:
             ssh.run_check(f"rm -rf {folder}")
 
