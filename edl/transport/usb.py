@@ -63,7 +63,7 @@ class UsbTransport:
         self._interface = interface
         self._in, self._out = endpoints(interface)
         self.packet_bytes: int = self._out.wMaxPacketSize
-        self._buffer = array.array("B", bytes(READ_BYTES))
+        self._buffer = _blank(READ_BYTES)  # of reads that are not posted
         self._going_out: deque[Transfer] = deque()
         self._underway_bytes = 0  # of _going_out
         self._coming_in: deque[Transfer] = deque()
@@ -155,6 +155,7 @@ class UsbTransport:
         self._incoming_bytes = min(rounded + _BLOCK_BYTES, READ_BYTES)
         if self._queue is not None:
             _listening.add(self)
+            self._buffer = _blank(0)  # from now on all reads are posted
             try:
                 self._post_reads(self._queue, _PATIENCE_S)
             except (usb.core.USBError, NotImplementedError) as error:
@@ -169,7 +170,7 @@ class UsbTransport:
         if best >= 0:
             return self._spare.pop(best)
         self._spare.clear()
-        return array.array("B", bytes(size))
+        return _blank(size)
 
     @property
     def underway_bytes(self) -> int:
@@ -295,6 +296,10 @@ class UsbTransport:
             usb.util.dispose_resources(self._device)
         except (usb.core.USBError, NotImplementedError) as error:
             _log.debug("closing %s: %s", self.description, error)
+
+
+def _blank(size: int) -> array.array[int]:
+    return array.array("B", b"\0") * size
 
 
 def _fair_bytes() -> int:
