@@ -107,6 +107,9 @@ def test_repair_as_json(edl: Edl, tables: Phone) -> None:
     told = held(edl(*phone, "printgpt"), "printgpt").last["luns"][0]
     assert [change["kinds"] for change in told["differences"]] == [["renamed"]]
     assert told["header_differences"] == []
+    unique = {each["name"] for each in told["partitions"] if each["unique"]}
+    assert {"modemst1", "modemst2"} <= unique
+    assert not unique & {"aboot", "boot", "system", "userdata"}
     held(edl(*phone, "gpt", "repair", "--dry-run"), "a dry run of gpt repair")
     done = held(edl(*phone, "gpt", "repair", "-y"), "gpt repair")
     assert (done.last["mended"], done.last["written_bytes"]) == ([0], 34 * 512)

@@ -27,6 +27,7 @@ from edl.cli.options import Settings
 from edl.cli.station import health, metrics
 from edl.cli.station.crew import Crew, Wanted
 from edl.cli.station.rows import Row, State, as_csv
+from edl.cli.station.table import JsonBoard
 from edl.cli.station.worker import Order
 from edl.plan import history
 from edl.virtual.bench import Bench
@@ -123,6 +124,16 @@ def test_a_phone_that_does_not_come_is_told(edl: Edl, bench: Path, rom: Path) ->
     assert result.status == 3
     assert "failed: error[no-device]: No phone with serial number 00000099" in result.out
     assert holds(bench, 3)
+
+
+def test_a_line_of_a_phone_says_what_is_on_it(capsys: pytest.CaptureFixture[str]) -> None:
+    error = {"code": "device-gone", "message": "It left.", "state": "half", "remedies": ["Again."]}
+    row = Row("1-2", serial="00000002")
+    row.end(State.FAILED, error, 4)
+    JsonBoard()(row)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["on_phone"], told["remedies"]) == ("half", ["Again."])
+    assert (told["state"], told["message"]) == ("failed", "It left.")
 
 
 def test_what_exists_only_once_is_kept_on_each_phone(edl: Edl, bench: Path, rom: Path) -> None:
