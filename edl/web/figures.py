@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from edl import openmetrics
@@ -34,6 +35,16 @@ def text(phones: Iterable[Mapping[str, Any]], keeper: Keeper) -> str:
                 tuple(
                     Sample(job.done_bytes, {"job": job.id, "kind": job.order.name})
                     for job in running
+                ),
+                unit="bytes",
+            ),
+            replace(
+                _family(
+                    "edl_web_written_bytes",
+                    "counter",
+                    "Written to phones by jobs that told their result, by kind.",
+                    "kind",
+                    tally.written,
                 ),
                 unit="bytes",
             ),

@@ -33,17 +33,22 @@ class NoSuchJobError(LookupError):
 class Tally:
     """What all jobs have come to that have ended, also those that are forgotten.
 
-    done: by kind. failed: by kind and code of the error. seconds: that jobs took, by kind.
+    done: by kind. failed: by kind and code of the error. seconds: that jobs took, by kind. written:
+    bytes that phones have taken from jobs that told their result, by kind.
     """
 
     done: Counter[str] = field(default_factory=Counter)
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+    written: Counter[str] = field(default_factory=Counter)
 
     def add(self, job: Job) -> None:
         """Count a job that has ended."""
         name = job.order.name
         self.seconds[name] = self.seconds.get(name, 0.0) + job.seconds
+        size = (job.result or {}).get("written_bytes")
+        if type(size) is int and size > 0:
+            self.written[name] += size
         if job.status == 0:
             self.done[name] += 1
             return

@@ -52,6 +52,9 @@ def main(manner: str) -> int:
         log("soon")
         os.write(2, b"so long\n")
         os._exit(3)
+    if manner == "writes":
+        say(type="result", written_bytes=4096)
+        return 0
     if manner == "says nothing":
         return 0
     if manner == "ignores":

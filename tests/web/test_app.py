@@ -118,6 +118,19 @@ def parsed(text: str) -> list[Any]:
     return list(parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
 
 
+def test_written_bytes_are_summed_up(make: Make) -> None:
+    world = make("writes")
+    for _ in range(2):
+        ended(world.start("rawprogram", package="/rom"))
+    wait(lambda: world.site.keeper.tally.ended == 2)
+    text = world.browser.ask("GET", "/metrics").body.decode()
+    [family] = [each for each in parsed(text) if each.name == "edl_web_written_bytes"]
+    assert (family.type, family.unit) == ("counter", "bytes")
+    assert [(row.name, row.labels, row.value) for row in family.samples] == [
+        ("edl_web_written_bytes_total", {"kind": "rawprogram"}, 8192.0)
+    ]
+
+
 def test_figures(make: Make) -> None:
     world = make("dies")
     ended(world.start())
