@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edl.device import connect
-from edl.device.connect import Phone, Wishes
+from edl.device.phone import Phone, Wishes
 from edl.identity import PhoneIdentity
 from edl.transport import discovery
 from edl.transport.usb import UsbTransport

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 from edl import imageset, loaders
 from edl.device import connect as reaching
 from edl.device import ladder
-from edl.device.connect import ChooseLoader, Wishes
+from edl.device.connect import ChooseLoader
+from edl.device.phone import Wishes
 from edl.errors import (
     CancelledError,
     EdlError,

@@ -78,7 +78,7 @@ class Package:
     sentence or two each. emit: takes what is told of files that must be unpacked. packed: it is
     read out of an archive, so that nobody has unpacked anything. below: all files of a folder by
     path or name, for rows whose file does not lie where they say. storage: type of storage that it
-    is for, as in `edl.device.connect.Wishes`, where the package says so.
+    is for, as in `edl.device.phone.Wishes`, where the package says so.
     """
 
     title: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from edl.device.connect import Phone as Connected
+from edl.device.phone import Phone as Connected
 from edl.device.sectorstream import SectorStream
 from edl.device.storage import Storage, parse_targets
 from edl.errors import SafetyError, UsageError

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from edl.device import connect
-from edl.device.connect import ChooseLoader, Wishes
+from edl.device.connect import ChooseLoader
+from edl.device.phone import Phone, Wishes
 from edl.device.storage import Storage
 from edl.errors import TransportTimeoutError
 from edl.events import DeviceLog, Event, Notice, Stage
@@ -234,7 +235,7 @@ class Bench:
         loader: ChooseLoader | None = None,
         known: PhoneIdentity | None = None,
         transport: Watched | None = None,
-    ) -> connect.Phone:
+    ) -> Phone:
         """Bring the phone to a configured programmer."""
         return connect.connect(
             transport or self.open(),

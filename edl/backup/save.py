@@ -26,7 +26,7 @@ from edl.backup.folder import MANIFEST, UNFINISHED, read_manifest
 from edl.backup.output import Output, PackedFile, RawFile
 from edl.backup.progress import FILE_NAME, Done, Progress
 from edl.backup.reader import Block, Reader, Runs, joined, weakest
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import (
     CancelledError,

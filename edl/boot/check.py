@@ -19,7 +19,7 @@ from edl.boot.images import look
 from edl.boot.model import BAD, Earlier, Expectation, Job, Readiness, Seen, State
 from edl.boot.reader import BoundedStorage
 from edl.boot.tables import read_layout
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import EdlError
 from edl.identity import PhoneIdentity
 from edl.packages import builds

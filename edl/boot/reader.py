@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import ReadFailedError
 from edl.firehose.commands import Area

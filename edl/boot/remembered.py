@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from edl.boot import check
 from edl.boot.model import Earlier
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import EdlError
 from edl.home import private
 from edl.plan.home import make_folder, phone_folder

@@ -28,7 +28,7 @@ from edl.units import parse_size
 # What works on phones and packages is imported where that begins: `edl list` shall not wait for it.
 if TYPE_CHECKING:
     from edl.cli import loading, reaching
-    from edl.device.connect import Phone, Wishes
+    from edl.device.phone import Phone, Wishes
     from edl.formats.manifest import Manifest
     from edl.package import Package
     from edl.plan.model import Finding, Plan
@@ -361,7 +361,7 @@ class App:
 
     def wishes(self, package: Package | None, loader: loading.Loader) -> Wishes:
         """Return what the user, the package and the loader say about the phone."""
-        from edl.device.connect import Wishes  # noqa: PLC0415
+        from edl.device.phone import Wishes  # noqa: PLC0415
 
         settings = self.settings
         hints = list(loader.storage_hints())

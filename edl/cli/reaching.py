@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edl.cli import loading, seen
 from edl.cli.finding import Finder, Seen, describe
 from edl.device import connect, ladder
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import (
     CrashDumpError,
     DeviceGoneError,

@@ -17,7 +17,7 @@ from edl.boot.watch import Came, Return, Sight
 from edl.cli import terminal
 from edl.cli.again import lasting
 from edl.cli.options import Seconds, once
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import EdlError, NotReadyError
 from edl.events import Notice, Stage
 from edl.firehose.commands import Power

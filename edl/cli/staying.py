@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from edl.cli.app import App
 from edl.cli.reaching import Reach
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import EdlError, SafetyError
 
 _UNKNOWN = "unknown"

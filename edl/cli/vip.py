@@ -33,7 +33,7 @@ from edl.vip.session import Report, Session
 if TYPE_CHECKING:
     from edl.cli.app import App
     from edl.cli.commands.rawprogram import Request
-    from edl.device.connect import Phone
+    from edl.device.phone import Phone
 
 # what the bytes depend on: the manifest keeps it, by the names that options have here
 FIXED: dict[str, Any] = {

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from edl.device.connect import Phone
 from edl.device.flashtable import read_table
+from edl.device.phone import Phone
 from edl.errors import DeviceRefusedError, DocumentError, UsageError
 from edl.firehose.commands import Area
 from edl.formats import gpt

@@ -96,7 +96,7 @@ def _parsed(raw: bytes) -> Line:
     """Return the JSON object in raw; an empty one if it is something else, such as a banner."""
     try:
         line = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return line if isinstance(line, dict) else {}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edl.chunks import BytesContent
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Place, Storage
 from edl.errors import (
     DeviceRefusedError,

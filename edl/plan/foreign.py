@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from edl.chunks import Content
 from edl.contents import data_runs
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import (
     DeviceRefusedError,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import (
     DeviceRefusedError,

@@ -21,7 +21,7 @@ from pathlib import Path
 from uuid import UUID
 
 from edl.chunks import read_all
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import DeviceRefusedError, SafetyError
 from edl.events import Emit, Stage, ignore

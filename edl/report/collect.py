@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import edl
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import DeviceRefusedError, EdlError
 from edl.events import BytesMoved, DeviceLog, Event, Notice, Stage, StepStarted

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from edl.cli.commands import info
-from edl.device.connect import Phone
 from edl.device.firehose import Programmer
+from edl.device.phone import Phone
 from edl.firehose.answers import StorageInfo, parse_greeting, parse_storage_info
 from edl.identity import PhoneIdentity
 from tests.cli.conftest import LOADER, Edl

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edl.chunks import BytesContent
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.errors import EdlError
 from edl.firehose.commands import Area
 from edl.plan import home

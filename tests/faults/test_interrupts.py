@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.errors import CancelledError, EdlError, StoppedMidwayError, TransportTimeoutError
 from edl.events import Event
 from edl.plan import job, readout

@@ -11,7 +11,7 @@ import pytest
 
 from edl.chunks import BytesContent
 from edl.device import connect
-from edl.device.connect import Phone, Wishes
+from edl.device.phone import Phone, Wishes
 from edl.device.storage import Storage
 from edl.firehose.commands import Area
 from edl.plan import job, journal, owed, readout

@@ -20,7 +20,7 @@ from edl.boot.tables import Layout
 from edl.chips import chip_fits, chip_words, other_model
 from edl.collection.entry import from_data, of_image
 from edl.describe import as_data, describe, summary
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import DocumentError
 from edl.firehose.commands import Area
 from edl.formats import der, elf, hashsegment

@@ -20,7 +20,7 @@ from edl.boot import remembered
 from edl.cli import defaults, seen
 from edl.collection.entry import from_data
 from edl.collection.store import Collection
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import DocumentError, ImageError, UsageError
 from edl.formats import manifest
 from edl.identity import PhoneIdentity

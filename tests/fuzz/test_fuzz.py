@@ -44,6 +44,10 @@ NO_INPUT = {
     "edl.virtual.nand": "joins bits of the virtual chip's own pages",
     "edl.virtual.programmer.generation3.provisioning": "reads fields that it has put there itself",
     "edl.nbd.relay": "nbdkit, which edl has started, passes on what it has checked",
+    "edl.lab.job": "lines of edl, which it has started itself; others are left out",
+    "edl.lab.jumpstarter": "the same",
+    "edl.lab.virtual": "one word of the file of a virtual phone of one's own",
+    "edl.web.app": "JSON that goes to edl.web.orders as it is",
     "edl.data.nbdkit_plugin": "runs in nbdkit, and takes the answers of edl",
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage, parse_targets
 from edl.errors import DeviceGoneError, EdlError
 from edl.nbd.disk import Disk

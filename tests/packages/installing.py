@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.package import Package
 from edl.packages import door, whole
 from edl.packages.model import Choices, Description

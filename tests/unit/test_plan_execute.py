@@ -14,7 +14,7 @@ import pytest
 import usb.util
 
 from edl.chunks import BytesContent, FileContent, FillContent
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import (
     AuthorizationError,
     CancelledError,

@@ -16,7 +16,7 @@ from typing import NoReturn
 import pytest
 
 from edl.chunks import BytesContent
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.device.storage import Storage
 from edl.errors import (
     DeviceRefusedError,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edl.backup.folder import open_backup
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.device.storage import Storage
 from edl.errors import (
     CancelledError,

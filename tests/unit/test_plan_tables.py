@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.device.storage import Storage, Tables
 from edl.errors import (
     DocumentError,

@@ -13,7 +13,7 @@ import pytest
 
 from edl.chunks import BytesContent
 from edl.device import connect
-from edl.device.connect import Wishes
+from edl.device.phone import Phone, Wishes
 from edl.errors import (
     CancelledError,
     DeviceGoneError,
@@ -73,7 +73,7 @@ class Blind(Checking):
             self._left.pop(0)
 
 
-def start(bench: Bench) -> connect.Phone:
+def start(bench: Bench) -> Phone:
     return connect.start_programmer(
         bench.open(), bench.loader, Wishes(), bench.events.append, reopen=bench.open
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.firehose.commands import Area
 from edl.plan.build import Options
 from edl.plan.model import overlaps

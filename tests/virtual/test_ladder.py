@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 
 from edl.device import connect, ladder
-from edl.device.connect import Wishes
+from edl.device.phone import Phone, Wishes
 from edl.device.sahara import BootRom
 from edl.errors import (
     CrashDumpError,
@@ -166,7 +166,7 @@ def test_a_state_at_a_serial_port(state: str) -> None:
         bench = Bench(virtual)
         first = next_name()
 
-        def go(name: str) -> connect.Phone:
+        def go(name: str) -> Phone:
             return connect.connect(
                 FoundPort(name).open(),
                 bench.loader,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edl.device import provisioning, ufs
-from edl.device.connect import Phone, Wishes
 from edl.device.firehose import Programmer
+from edl.device.phone import Phone, Wishes
 from edl.device.storage import Storage
 from edl.errors import (
     DeviceRefusedError,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.errors import DeviceGoneError, ReadFailedError, WriteFailedError
 from edl.firehose.commands import Area, Power
 from edl.transport.serial import SerialTransport

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from edl.device import dialogue
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import (
     AuthorizationError,
     DeviceGoneError,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from edl.device import connect, dialogue, ladder
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.errors import (
     AccessError,
     AuthorizationError,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from edl.device.connect import Wishes
+from edl.device.phone import Wishes
 from edl.device.storage import Storage, parse_targets
 from edl.errors import (
     DeviceRefusedError,

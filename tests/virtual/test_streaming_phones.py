@@ -9,9 +9,9 @@ import struct
 import pytest
 
 from edl.chunks import BytesContent
-from edl.device import connect, framed, ladder, streaming, streaming_talk
-from edl.device.connect import Wishes
+from edl.device import framed, ladder, streaming, streaming_talk
 from edl.device.dmss import DmssRom
+from edl.device.phone import Phone, Wishes
 from edl.device.storage import Storage, parse_targets
 from edl.errors import (
     BlindWriteError,
@@ -58,11 +58,11 @@ def with_table(bench: Bench) -> Bench:
     return bench
 
 
-def put(phone: connect.Phone, data: bytes = DATA, area: Area = WHERE) -> None:
+def put(phone: Phone, data: bytes = DATA, area: Area = WHERE) -> None:
     phone.programmer.program(area, [memoryview(data[:700]), memoryview(data[700:])])
 
 
-def got(phone: connect.Phone, area: Area = WHERE) -> bytes:
+def got(phone: Phone, area: Area = WHERE) -> bytes:
     found = bytearray()
     phone.programmer.read(area, found.extend)
     return bytes(found)

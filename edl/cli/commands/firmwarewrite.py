@@ -13,8 +13,8 @@ from edl.cli import severe
 from edl.cli.app import App
 from edl.cli.commands.provision import firehose
 from edl.cli.options import Settings, phone_options
-from edl.device.connect import Phone
 from edl.device.firehose import Programmer
+from edl.device.phone import Phone
 from edl.errors import DeviceRefusedError, EdlError, ImageError
 from edl.events import BytesMoved, Notice, StepStarted
 from edl.firehose.commands import Area

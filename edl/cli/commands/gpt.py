@@ -20,7 +20,7 @@ from edl.cli.options import Settings, change_options, choose_option, lun_option,
 from edl.cli.ready import Ready, look_option
 from edl.cli.reporting import report_option
 from edl.cli.targets import is_file
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import DeviceRefusedError, SafetyError, UsageError, VerifyError
 from edl.events import Stage

@@ -12,7 +12,7 @@ import click
 from edl.cli.app import App
 from edl.cli.options import Settings, phone_options
 from edl.device import health, ufs
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.programmer import Programmer
 from edl.device.storage import Storage
 from edl.errors import UnprovisionedError

@@ -18,8 +18,8 @@ from edl.cli.app import App
 from edl.cli.options import Settings, free, once, phone_options
 from edl.device import provisioning as device
 from edl.device import ufs
-from edl.device.connect import Phone
 from edl.device.firehose import Programmer
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import (
     DeviceRefusedError,

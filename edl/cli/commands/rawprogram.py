@@ -26,7 +26,7 @@ from edl.cli.options import (
 from edl.cli.ready import Ready, boot_options
 from edl.cli.reporting import report_option
 from edl.cli.targets import folder_of, is_folder
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import NoDeviceError, UsageError
 from edl.events import Emit, Notice, Stage, ignore

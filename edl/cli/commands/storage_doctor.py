@@ -13,7 +13,7 @@ from edl.cli.again import tell_interrupted, traced
 from edl.cli.app import App
 from edl.cli.options import free
 from edl.device import health
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.doctor import picture, rewrite
 from edl.doctor.surface import Reader, State, Surface, words_of

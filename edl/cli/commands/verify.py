@@ -11,7 +11,7 @@ import click
 from edl.cli.app import App
 from edl.cli.commands.rawprogram import Request, opened, package_arguments
 from edl.cli.options import Settings, once, phone_options
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Storage
 from edl.errors import CancelledError, ReadFailedError, VerifyError
 from edl.events import BytesMoved, StepStarted

@@ -21,7 +21,7 @@ from edl.cli.options import Settings, change_options, lun_option, once, phone_op
 from edl.cli.ready import Ready, look_option
 from edl.cli.reporting import report_option
 from edl.cli.targets import files_for, is_file, with_lun
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.device.storage import Place, Storage, Target, parse_targets
 from edl.errors import ImageError, PackageError, UsageError
 from edl.events import Stage

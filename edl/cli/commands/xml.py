@@ -14,7 +14,7 @@ from edl.cli.app import App
 from edl.cli.commands.provision import firehose
 from edl.cli.options import Settings, phone_options
 from edl.device import extras
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import ImageError
 from edl.events import Notice
 from edl.formats.xml import MAX_BYTES

@@ -16,7 +16,7 @@ from edl.cli.commands import rawprogram
 from edl.cli.options import Settings
 from edl.cli.progress import Quiet
 from edl.cli.station.rows import Row, State
-from edl.device.connect import Phone
+from edl.device.phone import Phone
 from edl.errors import AccessError, CancelledError, EdlError, SafetyError, StoppedMidwayError
 from edl.events import Event
 from edl.home import open_private
