@@ -38,9 +38,9 @@ _FILE_EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.truncate", "os.link", 
 
 
 def load_all() -> None:
-    """Import all of edl, so that forks do not do it each time."""
+    """Import all of edl, so that forks do not do it each time; what other engines run is not."""
     for module in pkgutil.walk_packages(package.__path__, "edl."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and not module.name.startswith("edl.lab."):
             importlib.import_module(module.name)
 
 

@@ -198,7 +198,9 @@ def test_a_group_alone_shows_its_help(edl: Edl) -> None:
 
 
 def test_help_and_version_everywhere(edl: Edl) -> None:
-    assert edl("-h").out == edl("--help").out
+    short = edl("-h")
+    assert (short.status, short.err) == (0, "")
+    assert short.out == edl("--help").out
     assert edl("read", "-h").status == 0
     assert edl("--version").out.startswith("edl 0.")
 
