@@ -20,8 +20,8 @@ from tests.docs import make_schema
 from tests.phones import lay_out
 from tests.unit.test_provision import whole as whole_layout
 
-# Given by processes that go on (held in virtual/test_serve_cli.py, web/test_serve.py), by signed jobs
-# (tests/vip), and by devices without flash (cli/test_ks.py).
+# Given by processes that go on (held in virtual/test_serve_cli.py and web/test_serve.py), by signed
+# jobs (tests/vip), and by devices without flash (cli/test_ks.py).
 ELSEWHERE = {"ks", "nbd", "rawprogram --vip", "virtual serve", "web"}
 
 # What each result is of, and a line that gives it. {phone}: with a whole package on it.
