@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 import edl.cli.finding
-import edl.device.connect
+import edl.device.returning
 from edl.cli.main import run
 from edl.virtual import phone as phones
 from edl.virtual.faults import Fault, Injector
@@ -124,7 +124,7 @@ def no_waiting() -> Iterator[None]:
     stand_in: Any = _NoTime()
     kept: list[tuple[Any, str, Any]] = [
         (edl.cli.finding, "time", stand_in),
-        (edl.device.connect, "time", stand_in),
+        (edl.device.returning, "time", stand_in),
         (phones, "Clock", _Clock),
         (phones, "Injector", _Watched),
     ]
