@@ -168,7 +168,7 @@ def _plays(software: Firmware, data: bytes) -> None:
     """Send data to software, in packets, and take what it says."""
     packets = iter([data[at : at + 512] for at in range(0, len(data), 512)])
     request = next(software)
-    for _ in range(20_000):
+    for _ in range(20_000 + 4 * len(data)):  # each byte can be a packet, and each has its answers
         match request:
             case Receive():
                 packet = next(packets, None)
